@@ -1,0 +1,95 @@
+"""`python -m benchmarks [--only NAME …] [--json FILE]`: at most five minutes, then a table (docs/benchmarks.md)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks import jobs, lists, logs, serving
+from benchmarks.pair import Pair, pair
+from benchmarks.rows import Row, table
+from nodeconsole.node_process import NodeProcess, free_addresses
+
+LIMIT_SECONDS = 300.0
+
+PAIR_SECTIONS: dict[str, Callable[[Pair], Awaitable[list[Row]]]] = {
+    "jobs": jobs.measure,
+    "requests": serving.requests,
+    "logs": logs.measure,
+    "idle": serving.idle,
+}
+ALONE_SECTIONS: dict[str, Callable[[NodeProcess], Awaitable[list[Row]]]] = {
+    "starts": serving.starts,
+    "lists": lists.measure,
+}
+
+
+async def run(only: list[str], directory: Path) -> list[Row]:
+    """The rows of the chosen sections (none named: all), every section on fresh nodes of its kind."""
+    rows: list[Row] = []
+    chosen = [name for name in PAIR_SECTIONS if not only or name in only]
+    if chosen:
+        async with pair(directory / "pair") as nodes:
+            for name in chosen:
+                rows += await _section(name, PAIR_SECTIONS[name](nodes))
+    for name in ALONE_SECTIONS:
+        if not only or name in only:
+            rows += await _alone(name, directory / name)
+    return rows
+
+
+async def _alone(name: str, directory: Path) -> list[Row]:
+    listen, own = free_addresses(2)
+    node = NodeProcess("alone", directory, listen=listen, platform=own)
+    try:
+        await node.create()
+        return await _section(name, ALONE_SECTIONS[name](node))
+    finally:
+        await node.stop()
+
+
+async def _section(name: str, work: Awaitable[list[Row]]) -> list[Row]:
+    began = time.monotonic()
+    sys.stderr.write(f"{name} ... ")
+    sys.stderr.flush()
+    rows = await work
+    sys.stderr.write(f"{time.monotonic() - began:.0f} s\n")
+    return rows
+
+
+async def _bounded(only: list[str], directory: Path) -> list[Row]:
+    async with asyncio.timeout(LIMIT_SECONDS):
+        return await run(only, directory)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the node costs.")
+    parser.add_argument("--only", nargs="+", default=[], choices=[*PAIR_SECTIONS, *ALONE_SECTIONS])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there as well")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="nodeconsole-bench-") as directory:
+        try:
+            rows = asyncio.run(_bounded(args.only, Path(directory)))
+        except TimeoutError:
+            sys.stderr.write(f"\nnot done after {LIMIT_SECONDS:.0f} seconds: the machine is too busy to measure on\n")
+            return 1
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}, {time.strftime('%Y-%m-%d %H:%M')}")
+    print(table(rows))
+    print("\nAims are for an otherwise idle machine; trust ratios, not seconds. How to read this: docs/benchmarks.md")
+    if args.json:
+        content = [{"name": row.name, "unit": row.unit, "rounds": row.rounds, "baseline": row.baseline} for row in rows]
+        args.json.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

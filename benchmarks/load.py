@@ -1,0 +1,75 @@
+"""A load generator that costs little itself: ready-made requests over keep-alive connections of plain asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`latencies` in seconds, one per request."""
+
+    seconds: float
+    latencies: tuple[float, ...]
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+    @property
+    def p50(self) -> float:
+        return _quantile(self.latencies, 0.50)
+
+    @property
+    def p99(self) -> float:
+        return _quantile(self.latencies, 0.99)
+
+
+def _quantile(values: tuple[float, ...], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def request(method: str, address: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """The bytes of one HTTP/1.1 request."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {address}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def generate(address: str, message: bytes, *, connections: int, seconds: float) -> Load:
+    """Send `message` again and again on every connection. An answer other than HTTP 200 ends the measurement."""
+    latencies: list[float] = []
+    began = time.perf_counter()
+    until = began + seconds
+    async with asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(_one_connection(address, message, until, latencies))
+    return Load(time.perf_counter() - began, tuple(latencies))
+
+
+async def _one_connection(address: str, message: bytes, until: float, latencies: list[float]) -> None:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        while (sent := time.perf_counter()) < until:
+            writer.write(message)
+            await _answer(reader)
+            latencies.append(time.perf_counter() - sent)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"the server answered {head.splitlines()[0].decode('latin-1')}")
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return await reader.readexactly(int(value))
+    raise RuntimeError("the answer has no Content-Length")

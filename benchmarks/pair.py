@@ -1,0 +1,143 @@
+"""Two real nodes and a bare server beside them, as processes; jobs of `probe` timed from the outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import request
+from embedded_scheduler.wire.console import EventPage, PeerRequest
+from nodeconsole.client import NodeClient
+from nodeconsole.node_process import NodeProcess, free_addresses
+
+GUEST = "guest"
+HOST = "host"
+_START_LIMIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """`guest` and `host` know each other and approve each other's jobs; `bare` is the address of the bare server."""
+
+    directory: Path
+    nodes: Mapping[str, NodeProcess]
+    clients: Mapping[str, NodeClient]
+    bare: str
+
+    async def run(self, document: Mapping[str, Any]) -> float:
+        """Submit at the guest and return the seconds until both nodes say that the job succeeded."""
+        after = {name: (await client.status()).last_seq for name, client in self.clients.items()}
+        began = time.perf_counter()
+        job_id = (await self.clients[GUEST].submit(document)).job_id
+        await asyncio.gather(*(_succeeded(self.clients[name], job_id, after[name]) for name in self.clients))
+        return time.perf_counter() - began
+
+
+async def event_pages(client: NodeClient, after: int) -> AsyncGenerator[EventPage, None]:
+    """`client.events` in a form that can be closed before its end."""
+    async for page in client.events(after=after):
+        yield page
+
+
+async def _succeeded(client: NodeClient, job_id: str, after: int) -> None:
+    async with aclosing(event_pages(client, after)) as pages:
+        async for page in pages:
+            for event in page.events:
+                if event.subject == "job" and event.subject_id == job_id and event.target in ("FINISHED", "REJECTED"):
+                    if event.data.get("outcome") != "succeeded":
+                        raise RuntimeError(f"job {job_id} ended {event.target} ({event.data}): {event.reason}")
+                    return
+    raise RuntimeError(f"the event stream ended before job {job_id} did")
+
+
+@asynccontextmanager
+async def pair(directory: Path) -> AsyncIterator[Pair]:
+    """Fresh nodes below `directory`, ended on the way out."""
+    addresses = free_addresses(4)
+    nodes = {
+        name: NodeProcess(name, directory / name, listen=addresses.pop(), platform=addresses.pop())
+        for name in (GUEST, HOST)
+    }
+    clients = {name: node.client() for name, node in nodes.items()}
+    try:
+        async with bare_server() as (bare, _process):
+            for node in nodes.values():
+                await node.create()
+                await node.start()
+            for here, there in ((GUEST, HOST), (HOST, GUEST)):
+                introduction = PeerRequest(node_id=there, url=nodes[there].url, approval="auto")
+                await clients[here].add_peer(introduction)
+            yield Pair(directory, nodes, clients, bare)
+    finally:
+        for client in clients.values():
+            await client.close()
+        for node in nodes.values():
+            await node.stop()
+            node.end_components()
+
+
+@asynccontextmanager
+async def bare_server() -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The bare server's address and process, once it accepts connections."""
+    (address,) = free_addresses(1)
+    process = _start_bare(address)
+    try:
+        await accepts(address)
+        yield address, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(process.wait, 10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _start_bare(address: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "benchmarks.bare_server", address]
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+
+
+async def accepts(address: str) -> None:
+    """Return as soon as something listens there."""
+    host, _, port = address.rpartition(":")
+    limit = time.monotonic() + _START_LIMIT
+    while time.monotonic() < limit:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            await asyncio.sleep(0.005)
+        else:
+            writer.close()
+            await writer.wait_closed()
+            return
+    raise RuntimeError(f"nothing listens on {address} after {_START_LIMIT:g} seconds")
+
+
+def usual_message(address: str, path: str = "/echo") -> bytes:
+    """One request with the headers and about the size that partners exchange."""
+    return partner_message(address, path, {"task_id": f"task-{'0' * 32}", "role": "guest", "status": "SUCCESS"})
+
+
+def partner_message(address: str, path: str, body: Mapping[str, Any]) -> bytes:
+    """A partner's request from the guest to the host."""
+    headers = {
+        "Content-Type": "application/json",
+        "x-auth-sign": "0" * 88,
+        "x-csrf-protection": "1",
+        "x-source-node-id": GUEST,
+        "x-target-node-id": HOST,
+        "x-nonce": "0" * 32,
+        "x-trace-id": "0" * 32,
+        "x-timestamp": str(time.time_ns() // 1_000_000),
+    }
+    return request("POST", address, path, headers, json.dumps(body).encode())

@@ -1,0 +1,1 @@
+"""Built-in algorithm components and the small SDK they are written with."""

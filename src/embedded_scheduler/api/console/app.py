@@ -1,0 +1,38 @@
+"""The console family as an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from quart import Quart
+
+from embedded_scheduler.api.console import catalogue, endpoint, events, jobs, logs, node
+from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.wire.console import Problem
+
+
+def create_app(console: Console) -> Quart:
+    app = Quart("embedded_scheduler.console", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = console.engine.settings.limits.body_bytes
+    endpoint.install_errors(app)
+    for family in (node, jobs, logs, events, catalogue):
+        family.install(app, console)
+    app.asgi_app = _QueryGuard(app.asgi_app)  # type: ignore[method-assign]
+    return app
+
+
+class _QueryGuard:
+    """Refuses a request line that the framework cannot read, before it tries."""
+
+    def __init__(self, inner: Callable[..., Any]) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["query_string"].isascii():
+            await self._inner(scope, receive, send)
+            return
+        problem = Problem(title="Bad Request", status=400, detail="the query must be percent-encoded", code="invalid")
+        headers = [(b"content-type", b"application/problem+json")]
+        await send({"type": "http.response.start", "status": 400, "headers": headers})
+        await send({"type": "http.response.body", "body": problem.model_dump_json().encode()})

@@ -1,0 +1,177 @@
+"""`/datasets`, `/components`, `/peers`: what this node has and whom it knows."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from quart import Quart
+
+from embedded_scheduler.api.console import endpoint, views
+from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.domain.component import parse_manifest
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.engine import components as component_verbs
+from embedded_scheduler.engine import datasets as dataset_verbs
+from embedded_scheduler.engine import peers as peer_verbs
+from embedded_scheduler.errors import NotFound
+from embedded_scheduler.store import components, datasets, outbox, peers
+from embedded_scheduler.store.components import Component
+from embedded_scheduler.store.peers import Peer
+from embedded_scheduler.wire.console import (
+    ComponentRequest,
+    ComponentRow,
+    DatasetRequest,
+    DatasetRow,
+    PeerRequest,
+    PeerRow,
+)
+
+_DEFAULT_NAMESPACE = "default"
+
+
+class DatasetList(BaseModel):
+    datasets: list[DatasetRow]
+
+
+class ComponentList(BaseModel):
+    components: list[ComponentRow]
+
+
+class PeerList(BaseModel):
+    peers: list[PeerRow]
+
+
+def install(app: Quart, console: Console) -> None:
+    data = Datasets(console)
+    endpoint.route(app, "GET", "/datasets", data.all)
+    endpoint.route(app, "POST", "/datasets", data.add)
+    endpoint.route(app, "GET", "/datasets/<namespace>/<name>", data.show)
+    endpoint.route(app, "DELETE", "/datasets/<namespace>/<name>", data.remove)
+    programs = Components(console)
+    endpoint.route(app, "GET", "/components", programs.all)
+    endpoint.route(app, "POST", "/components", programs.register)
+    endpoint.route(app, "GET", "/components/<provider>/<name>/<version>", programs.show)
+    endpoint.route(app, "DELETE", "/components/<provider>/<name>/<version>", programs.remove)
+    partners = Peers(console)
+    endpoint.route(app, "GET", "/peers", partners.all)
+    endpoint.route(app, "POST", "/peers", partners.add)
+    endpoint.route(app, "GET", "/peers/<node_id>", partners.show)
+    endpoint.route(app, "DELETE", "/peers/<node_id>", partners.remove)
+
+
+class Datasets:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._engine = console.engine
+
+    async def all(self) -> DatasetList:
+        rows = await self._engine.db.read(datasets.all)
+        return DatasetList(datasets=[views.dataset_row(row) for row in rows])
+
+    async def add(self) -> DatasetRow:
+        request = await endpoint.body_message(DatasetRequest, self._console.depth)
+        row = await dataset_verbs.register(
+            self._engine,
+            request.name,
+            request.namespace or _DEFAULT_NAMESPACE,
+            request.connector,
+            request.options,
+            request.description,
+            actor=endpoint.operator(),
+        )
+        return views.dataset_row(row)
+
+    async def show(self, namespace: str, name: str) -> DatasetRow:
+        row = await self._engine.db.read(lambda reader: datasets.get(reader, namespace, name))
+        if row is None:
+            raise NotFound(f"there is no dataset {shorten(f'{namespace}#{name}')}")
+        return views.dataset_row(row)
+
+    async def remove(self, namespace: str, name: str) -> None:
+        await dataset_verbs.remove(self._engine, namespace, name, actor=endpoint.operator())
+
+
+class Components:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._engine = console.engine
+
+    async def all(self) -> ComponentList:
+        rows = await self._engine.db.read(components.all)
+        return ComponentList(components=[self._row(row) for row in rows])
+
+    async def register(self) -> ComponentRow:
+        request = await endpoint.body_message(ComponentRequest, self._console.depth)
+        row = await component_verbs.register(
+            self._engine, request.imageUrl, request.component_info, actor=endpoint.operator()
+        )
+        return self._row(row)
+
+    async def show(self, provider: str, name: str, version: str) -> ComponentRow:
+        row = await self._engine.db.read(lambda reader: components.get(reader, provider, name, version))
+        if row is None:
+            raise NotFound(f"there is no component {shorten(f'{provider}/{name}/{version}')}")
+        shown = self._row(row)
+        shown.manifest = row.manifest
+        return shown
+
+    async def remove(self, provider: str, name: str, version: str) -> None:
+        await component_verbs.remove(self._engine, provider, name, version, actor=endpoint.operator())
+
+    def _row(self, component: Component) -> ComponentRow:
+        """Without the self-description, which may be long."""
+        why_not = ""
+        if self._engine.runner_for(component.image_url) is None:
+            why_not = "; ".join(runner.accepts(component.image_url) for runner in self._engine.runners.values())
+            why_not = why_not or "no runner is installed"
+        return views.component_row(component, parse_manifest(component.manifest), why_not)
+
+
+class Peers:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._engine = console.engine
+
+    async def all(self) -> PeerList:
+        rows, waiting = await self._engine.db.read(
+            lambda reader: (peers.all(reader), outbox.undelivered_by_target(reader))
+        )
+        return PeerList(peers=[self._row(row, waiting.get(row.node_id, 0)) for row in rows])
+
+    async def add(self) -> PeerRow:
+        request = await endpoint.body_message(PeerRequest, self._console.depth)
+        await peer_verbs.add(
+            self._engine,
+            request.node_id,
+            request.url,
+            request.profile,
+            request.approval,
+            request.options,
+            actor=endpoint.operator(),
+        )
+        return await self.show(request.node_id)
+
+    async def show(self, node_id: str) -> PeerRow:
+        row, waiting = await self._engine.db.read(
+            lambda reader: (peers.get(reader, node_id), outbox.undelivered_by_target(reader))
+        )
+        if row is None:
+            raise NotFound(f"{shorten(node_id)} is no partner of this node")
+        return self._row(row, waiting.get(node_id, 0))
+
+    async def remove(self, node_id: str) -> None:
+        await peer_verbs.remove(self._engine, node_id, actor=endpoint.operator())
+
+    def _row(self, peer: Peer, undelivered: int) -> PeerRow:
+        contact = self._console.contacts.of(peer.node_id)
+        return PeerRow(
+            node_id=peer.node_id,
+            url=peer.url,
+            profile=peer.profile,
+            approval=peer.approval,
+            options=peer.options,
+            registered_ms=peer.registered_ms,
+            last_ok_ms=contact.last_ok_ms,
+            last_error=contact.last_error,
+            last_error_ms=contact.last_error_ms,
+            undelivered=undelivered,
+        )

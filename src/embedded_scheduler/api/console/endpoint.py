@@ -1,0 +1,162 @@
+"""What every endpoint of the console shares: decoding, errors as problem details (RFC 9457), answers as JSON."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import quart
+from pydantic import BaseModel, ValidationError
+from quart import Quart, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from embedded_scheduler.errors import ErrorCode, InvalidRequest, NodeError, TooLarge
+from embedded_scheduler.wire.bfia.decoding import decode_object
+from embedded_scheduler.wire.console import Problem
+
+_LOG = logging.getLogger(__name__)
+
+PREFIX = "/v1/console"
+_OPERATOR = "x-operator"
+_LONGEST_NAME = 64
+
+_STATUS = {
+    ErrorCode.INVALID: 400,
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.REFUSED: 422,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.TIMEOUT: 504,
+}
+
+M = TypeVar("M", bound=BaseModel)
+Handler = Callable[..., Awaitable[BaseModel | Response | None]]
+
+
+def route(app: Quart, method: str, path: str, handler: Handler) -> None:
+    """Serve `handler` at a path below the prefix; its arguments are the path's segments, None answers 204."""
+
+    async def view(**segments: str) -> Response:
+        for segment in segments.values():
+            _check_text("the path", segment)
+        answer = await handler(**segments)
+        if isinstance(answer, Response):
+            return answer
+        if answer is None:
+            return Response(status=204)
+        return Response(answer.model_dump_json(), content_type="application/json")
+
+    app.add_url_rule(PREFIX + path, endpoint=f"{method} {path}", view_func=view, methods=[method])
+
+
+def install_errors(app: Quart) -> None:
+    """Every error leaves as a problem, also those of the framework; nothing of a traceback goes out."""
+
+    async def known(error: NodeError) -> Response:
+        return problem_response(problem_of(error))
+
+    async def unknown(error: Exception) -> Response:
+        _LOG.error("%s %s failed", quart.request.method, quart.request.path, exc_info=error)
+        detail = "the node failed to handle this request; node.log says why"
+        return problem_response(Problem(title="Internal Server Error", status=500, detail=detail, code="internal"))
+
+    app.register_error_handler(NodeError, known)
+    app.register_error_handler(HTTPException, _framework_error)
+    app.register_error_handler(Exception, unknown)
+
+
+async def _framework_error(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        return problem_response(problem_of(TooLarge("the body is larger than limits.body_bytes allows")))
+    status = error.code or 500
+    code = ErrorCode.NOT_FOUND if status == 404 else ErrorCode.INVALID
+    detail = "there is no such endpoint" if status == 404 else error.description or ""
+    title = HTTPStatus(status).phrase
+    response = problem_response(Problem(title=title, status=status, detail=detail, code=code))
+    for name, value in error.get_headers(None):
+        if name.lower() == "allow":
+            response.headers["Allow"] = value
+    return response
+
+
+def problem_of(error: NodeError) -> Problem:
+    status = _STATUS[error.code]
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=error.message, code=error.code)
+
+
+def problem_response(problem: Problem) -> Response:
+    body = problem.model_dump_json()
+    return Response(body, status=problem.status, content_type="application/problem+json")
+
+
+async def body_document(depth: int) -> tuple[dict[str, Any], bytes]:
+    """The request's JSON object and its bytes as sent; `InvalidRequest` or `TooLarge` say what is wrong."""
+    body = await quart.request.get_data(as_text=False)
+    assert isinstance(body, bytes)
+    return decode_object(body, depth=depth), body
+
+
+async def body_message(kind: type[M], depth: int) -> M:
+    """The request's body as a message; the error names the first member at fault."""
+    document, _ = await body_document(depth)
+    return checked(kind, document)
+
+
+def checked(kind: type[M], document: dict[str, Any]) -> M:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:200]
+        raise InvalidRequest(f"{where}: {first['msg']}") from None
+
+
+def operator() -> str:
+    """Who acts, for the ledger. The socket lets in its owner alone; the name only tells people apart."""
+    name = unquote(quart.request.headers.get(_OPERATOR, ""), errors="replace")
+    if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME or not _is_text(name):
+        name = "local"
+    return f"operator:{name}"
+
+
+def text_query(name: str) -> str:
+    """A text of the query string; empty when it is not given."""
+    value = quart.request.args.get(name, "")
+    _check_text(name, value)
+    return value
+
+
+def number_query(name: str, default: int, *, low: int, high: int) -> int:
+    """A whole number of the query string between `low` and `high`; `InvalidRequest` for anything else."""
+    text = quart.request.args.get(name)
+    if text is None or text == "":
+        return default
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > 19 or not low <= int(text) <= high:
+        raise InvalidRequest(f"{name} must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def flag_query(name: str) -> bool:
+    return quart.request.args.get(name, "").lower() in {"1", "true", "yes"}
+
+
+def _check_text(what: str, value: str) -> None:
+    if not _is_text(value) or "\0" in value:
+        raise InvalidRequest(f"{what} is not valid text")
+
+
+def _is_text(value: str) -> bool:
+    """Half a surrogate pair can neither be stored nor sent."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

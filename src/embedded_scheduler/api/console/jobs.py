@@ -1,0 +1,311 @@
+"""`/jobs`: list, show, submit, decide, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from quart import Quart
+
+from embedded_scheduler.api.console import endpoint, views
+from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
+from embedded_scheduler.domain.environment import OutputAddress, output_addresses, source_dataset
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.lifecycle import JOB, JobState
+from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.engine import jobs as verbs
+from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
+from embedded_scheduler.store import attempts, components, datasets
+from embedded_scheduler.store import jobs as store
+from embedded_scheduler.store.database import Reader
+from embedded_scheduler.wire.console import (
+    DataUse,
+    Decision,
+    DecisionCard,
+    JobDetail,
+    JobPage,
+    JobRow,
+    ResultRow,
+    StopRequest,
+    SubmitReply,
+    SubmitRequest,
+)
+
+_LONGEST_PAGE = 500
+
+
+def install(app: Quart, console: Console) -> None:
+    jobs = Jobs(console)
+    endpoint.route(app, "GET", "/jobs", jobs.page)
+    endpoint.route(app, "POST", "/jobs", jobs.submit)
+    endpoint.route(app, "GET", "/jobs/<job_id>", jobs.show)
+    endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve)
+    endpoint.route(app, "POST", "/jobs/<job_id>/reject", jobs.reject)
+    endpoint.route(app, "POST", "/jobs/<job_id>/stop", jobs.stop)
+
+
+class Jobs:
+    """The handlers. `job_id` may be a beginning that fits one job only."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._engine = console.engine
+
+    async def page(self) -> JobPage:
+        before = endpoint.number_query("before", store.FIRST_PAGE, low=0, high=store.FIRST_PAGE)
+        limit = endpoint.number_query("limit", 50, low=1, high=_LONGEST_PAGE)
+        states = _states(endpoint.text_query("state"))
+        flow_id = endpoint.text_query("flow_id") or None
+        needs_decision = endpoint.flag_query("needs_decision")
+        matches = _matcher(endpoint.text_query("q"), states if flow_id or needs_decision else (), flow_id)
+
+        def look(reader: Reader) -> list[JobRow]:
+            heads = store.page(
+                reader,
+                self_node=self._engine.node_id,
+                before=before,
+                # One more than asked for tells whether there is a next page.
+                limit=limit + 1,
+                states=states,
+                flow_id=flow_id,
+                needs_decision=needs_decision,
+                matches=matches,
+            )
+            return [self._row(reader, head) for head in heads]
+
+        rows = await self._engine.db.read(look)
+        return JobPage(jobs=rows[:limit], next=rows[limit - 1].cursor if len(rows) > limit else None)
+
+    async def submit(self) -> SubmitReply:
+        document, body = await endpoint.body_document(self._console.depth)
+        endpoint.checked(SubmitRequest, document)
+        trace_id = self._engine.mint.nonce()
+        done = await verbs.submit(self._engine, document, actor=endpoint.operator(), trace_id=trace_id, as_sent=body)
+        return SubmitReply(job_id=done.job_id, state=done.state, nodes=dict(done.nodes))
+
+    async def show(self, job_id: str) -> JobDetail:
+        found = await self._find(job_id)
+        detail, snapshot, outputs = await self._engine.db.read(lambda reader: self._detail(reader, found))
+        if detail.job.needs_decision:
+            detail.card = await self._card(snapshot)
+        detail.results = await self._results(outputs)
+        return detail
+
+    async def approve(self, job_id: str) -> JobRow:
+        return await self._decide(job_id, approve=True)
+
+    async def reject(self, job_id: str) -> JobRow:
+        return await self._decide(job_id, approve=False)
+
+    async def _decide(self, job_id: str, *, approve: bool) -> JobRow:
+        decision = await endpoint.body_message(Decision, self._console.depth)
+        found = await self._find(job_id)
+        await verbs.decide(self._engine, found, approve=approve, reason=decision.reason, actor=endpoint.operator())
+        return await self._head(found)
+
+    async def stop(self, job_id: str) -> JobRow:
+        request = await endpoint.body_message(StopRequest, self._console.depth)
+        found = await self._find(job_id)
+        await verbs.stop_all(self._engine, found, request.task_name, actor=endpoint.operator(), reason=request.reason)
+        return await self._head(found)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def _find(self, job_id: str) -> str:
+        return await find_job(self._console, job_id)
+
+    async def _head(self, job_id: str) -> JobRow:
+        def look(reader: Reader) -> JobRow:
+            head = store.head(reader, job_id)
+            if head is None:
+                raise NotFound(f"this node knows no job {job_id}")
+            return self._row(reader, head)
+
+        return await self._engine.db.read(look)
+
+    def _row(self, reader: Reader, head: store.JobHead) -> JobRow:
+        return views.job_row(head, None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id))
+
+    def _snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
+        engine = self._engine
+        found = store.snapshot(reader, job_id, self_node=engine.node_id, traits=engine.directory.traits)
+        if found is None:
+            raise NotFound(f"this node knows no job {shorten(job_id)}")
+        return found
+
+    def _detail(self, reader: Reader, job_id: str) -> tuple[JobDetail, JobSnapshot, list[_Output]]:
+        s = self._snapshot(reader, job_id)
+        head = store.head(reader, job_id)
+        assert head is not None
+        runs = attempts.of_job(reader, job_id)
+        times = {
+            row["name"]: views.Times(row["started_ms"], row["ended_ms"])
+            for row in reader.all("jobs.tasks", job_id=job_id)
+        }
+        tasks = [
+            views.task_row(s, task, times[name], [run for run in runs if run.task_name == name])
+            for name, task in s.tasks.items()
+        ]
+        decided = [
+            views.Decided(row["node_id"], row["state"], row["reason"], row["decided_by"], row["since_ms"])
+            for row in reader.all("jobs.approvals", job_id=job_id)
+        ]
+        detail = JobDetail(
+            job=views.job_row(head, None if JOB.is_terminal(s.state) else s),
+            tasks=tasks,
+            approvals=[views.approval_row(row) for row in decided],
+            spec=s.spec.document,
+            warnings=list(s.spec.flow.warnings),
+        )
+        return detail, s, _outputs(reader, s, runs)
+
+    async def _results(self, outputs: list[_Output]) -> list[ResultRow]:
+        """What of the declared outputs is there."""
+        storage = self._engine.storage
+        rows = []
+        for task, party, output in outputs:
+            stored = await storage.stat(output.address.namespace, output.address.name)
+            if stored is None:
+                continue
+            rows.append(
+                ResultRow(
+                    task=task,
+                    party=party.key,
+                    output=output.port.key,
+                    type=output.port.type,
+                    namespace=stored.namespace,
+                    name=stored.name,
+                    size=stored.size,
+                    path=_local_path(storage.url, stored.namespace, stored.name),
+                )
+            )
+        return rows
+
+    async def _card(self, s: JobSnapshot) -> DecisionCard:
+        own = [party for party in s.spec.parties if party.node_id == s.self_node]
+        problems = await verbs.own_problems(self._engine, s.spec)
+
+        def look(reader: Reader) -> DecisionCard:
+            return DecisionCard(
+                asked_by=s.spec.initiator,
+                coordinator=s.coordinator,
+                our_roles=[party.key for party in own],
+                components=[_component_text(s.spec, name) for name in s.spec.flow.order],
+                data=_data_uses(reader, s.spec, own),
+                leaves=_disclosures(reader, s.spec, own),
+                problems=problems,
+            )
+
+        return await self._engine.db.read(look)
+
+
+_Output = tuple[str, Party, OutputAddress]
+
+
+async def find_job(console: Console, prefix: str) -> str:
+    """The id of the one job that is `prefix` or begins with it; `NotFound` or `InvalidRequest` otherwise."""
+
+    def look(reader: Reader) -> tuple[str | None, int]:
+        found = store.find(reader, prefix)
+        return found, len(reader.all("jobs.by_prefix", low=prefix, high=prefix + "\x7f"))
+
+    found, number = await console.engine.db.read(look)
+    if found is not None:
+        return found
+    if number > 1:
+        raise InvalidRequest(f"several jobs begin with {shorten(prefix)}: give more of the id")
+    raise NotFound(f"this node knows no job {shorten(prefix)}")
+
+
+def _states(text: str) -> tuple[JobState, ...]:
+    words = [word.strip().upper() for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in JobState.__members__]
+    if unknown:
+        raise InvalidRequest(f"state must be of {', '.join(JobState.__members__)} (got {shorten(unknown[0])})")
+    return tuple(dict.fromkeys(JobState(word) for word in words))
+
+
+def _matcher(query: str, states: tuple[JobState, ...], flow_id: str | None) -> Callable[[store.JobHead], bool] | None:
+    """What the list's own keys cannot tell; None = they can."""
+    wanted = query.strip().lower()
+    if not wanted and not states:
+        return None
+
+    def matches(head: store.JobHead) -> bool:
+        if states and head.state not in states:
+            return False
+        if flow_id is not None and head.flow_id != flow_id:
+            return False
+        texts = (head.job_id, head.flow_id, *head.components, *head.parties)
+        return not wanted or any(wanted in text.lower() for text in texts)
+
+    return matches
+
+
+def _outputs(reader: Reader, s: JobSnapshot, runs: list[attempts.Attempt]) -> list[_Output]:
+    """Declared outputs of the shares that ran here."""
+    found: list[_Output] = []
+    for name, task in s.tasks.items():
+        manifest = _manifest(reader, s.spec, name)
+        for share in task.shares:
+            if task.task_id and any(run.task_name == name and run.is_of(share.party) for run in runs):
+                addresses = output_addresses(s.spec, name, share.party, task.task_id, manifest)
+                found += [(name, share.party, address) for address in addresses]
+    return found
+
+
+def _manifest(reader: Reader, spec: JobSpec, task_name: str) -> ComponentManifest | None:
+    ref = spec.flow.node(task_name).component
+    found = components.resolve(reader, provider=ref.provider, name=ref.name, version=ref.version, code=ref.code)
+    if found is None:
+        return None
+    try:
+        return parse_manifest(found.manifest)
+    except NodeError:
+        return None
+
+
+def _component_text(spec: JobSpec, task_name: str) -> str:
+    ref = spec.flow.node(task_name).component
+    what = " ".join(part for part in (ref.provider, ref.name or ref.code, ref.version) if part)
+    return f"{task_name}: {what}"
+
+
+def _data_uses(reader: Reader, spec: JobSpec, own: list[Party]) -> list[DataUse]:
+    uses = []
+    for name in spec.flow.order:
+        for party in spec.parties_of(name):
+            address = source_dataset(spec, name, party) if party in own else None
+            if address is None:
+                continue
+            dataset = datasets.get(reader, address.namespace, address.name)
+            uses.append(
+                DataUse(
+                    task=name,
+                    dataset=address.dataset_id,
+                    columns=[column.name for column in dataset.columns] if dataset else [],
+                    rows=dataset.rows if dataset else None,
+                    found=dataset is not None,
+                    note=dataset.description if dataset else "not registered on this node",
+                )
+            )
+    return uses
+
+
+def _disclosures(reader: Reader, spec: JobSpec, own: list[Party]) -> list[str]:
+    """Per component we would run: what its author says leaves the node."""
+    lines = []
+    for name in spec.flow.order:
+        if not any(party in own for party in spec.parties_of(name)):
+            continue
+        manifest = _manifest(reader, spec, name)
+        said = "; ".join(disclosure.text for disclosure in manifest.disclosure) if manifest else ""
+        lines.append(f"{name}: {said or 'its author does not say'}")
+    return lines
+
+
+def _local_path(url: str, namespace: str, name: str) -> str:
+    return str(Path(url.removeprefix("file://")) / namespace / name) if url.startswith("file://") else ""

@@ -1,0 +1,119 @@
+"""`/jobs/<id>/tasks/<name>/logs`: ranges of a task's log, and its lines as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from quart import Quart, Response
+
+from embedded_scheduler.api.console import endpoint
+from embedded_scheduler.api.console.jobs import find_job
+from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.api.console.streams import END, HEARTBEAT, HEARTBEAT_SECONDS, frame, stream_response
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.lifecycle import JOB, TASK
+from embedded_scheduler.engine import jobs as job_verbs
+from embedded_scheduler.engine import logs as verbs
+from embedded_scheduler.errors import NodeError, NotFound
+from embedded_scheduler.wire.console import LogPage
+
+_LONGEST_PAGE = 10_000
+_FAR = 1 << 40
+_BATCH = 2_000
+"""Lines in one event of a stream."""
+_EAGER_SECONDS = 0.1
+_CALM_SECONDS = 1.0
+"""A log grows without any commit: it is looked at again after 0.1 s, and less often the longer it is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which log; `party` empty = the first share of the task that ran here."""
+
+    job_id: str
+    task: str
+    party: str
+    level: str
+
+
+def install(app: Quart, console: Console) -> None:
+    logs = Logs(console)
+    endpoint.route(app, "GET", "/jobs/<job_id>/tasks/<task>/logs", logs.page)
+    endpoint.route(app, "GET", "/jobs/<job_id>/tasks/<task>/logs/stream", logs.stream)
+
+
+class Logs:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._engine = console.engine
+
+    async def page(self, job_id: str, task: str) -> LogPage:
+        place = await self._place(job_id, task)
+        start = endpoint.number_query("start", 0, low=-_FAR, high=_FAR)
+        limit = endpoint.number_query("limit", 200, low=1, high=_LONGEST_PAGE)
+        return await self._read(place, start, limit)
+
+    async def stream(self, job_id: str, task: str) -> Response:
+        place = await self._place(job_id, task)
+        start = endpoint.number_query("start", 0, low=-_FAR, high=_FAR)
+        # Before the first byte goes out an error can still be a problem; afterwards the stream can only end.
+        first = await self._read(place, start, _BATCH)
+        return stream_response(self._follow(place, first))
+
+    async def _place(self, job_id: str, task: str) -> Place:
+        found = await find_job(self._console, job_id)
+        level = verbs.check_level(endpoint.text_query("level") or "debug")
+        snapshot = await job_verbs.view(self._engine, found)
+        if task not in snapshot.tasks:
+            raise NotFound(f"job {found} has no task {shorten(task)}: it has {', '.join(snapshot.tasks)}")
+        party = endpoint.text_query("party")
+        local = [share.party.key for share in snapshot.tasks[task].shares if snapshot.is_local(share)]
+        if party and party not in local:
+            where = ", ".join(local) or "none"
+            raise NotFound(f"{shorten(party)} is no share of {task} on this node; its shares here: {where}")
+        return Place(found, task, party, level)
+
+    async def _read(self, place: Place, start: int, limit: int) -> LogPage:
+        lines = await verbs.page(self._engine, place.job_id, place.task, place.party, place.level, start, limit)
+        return LogPage(
+            start=lines.start,
+            lines=[line.decode("utf-8", "backslashreplace") for line in lines.lines],
+            total=lines.counts[place.level],
+            complete=lines.complete,
+            counts=lines.counts,
+        )
+
+    async def _follow(self, place: Place, page: LogPage) -> AsyncIterator[bytes]:
+        """Batches of new lines until the log is complete, the node stops, or no line can come any more."""
+        pause = _EAGER_SECONDS
+        silent = 0.0
+        with self._console.streams.open() as subscription:
+            while not self._console.streams.closing:
+                reached = page.start + len(page.lines)
+                if page.lines:
+                    yield frame(page)
+                    pause, silent = _EAGER_SECONDS, 0.0
+                if reached >= page.total and (page.complete or await self._is_void(place, page)):
+                    yield END
+                    return
+                if reached >= page.total:
+                    await subscription.get(pause)
+                    silent += pause
+                    pause = min(pause * 1.5, _CALM_SECONDS)
+                if silent >= HEARTBEAT_SECONDS:
+                    yield HEARTBEAT
+                    silent = 0.0
+                try:
+                    page = await self._read(place, reached, _BATCH)
+                except NodeError:
+                    # The log was removed meanwhile, or the database is closing: nothing more will come.
+                    return
+
+    async def _is_void(self, place: Place, page: LogPage) -> bool:
+        """The task is over here and has no log: it was never started."""
+        if page.total:
+            return False
+        snapshot = await job_verbs.view(self._engine, place.job_id)
+        task = snapshot.tasks[place.task]
+        return JOB.is_terminal(snapshot.state) or task.cancelled or TASK.is_terminal(task.state)

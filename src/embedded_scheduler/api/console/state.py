@@ -1,0 +1,27 @@
+"""What the console's endpoints work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from embedded_scheduler.api.console.streams import Streams
+from embedded_scheduler.engine.contacts import Contacts
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.supervisor import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """`health` answers with the present facts about the background services; `started_ms` is epoch ms."""
+
+    engine: Engine
+    streams: Streams
+    contacts: Contacts
+    version: str
+    started_ms: int
+    health: Callable[[], Sequence[Health]]
+
+    @property
+    def depth(self) -> int:
+        return self.engine.settings.limits.json_depth

@@ -1,0 +1,225 @@
+"""From what the node knows to what the console shows. Pure: rows and snapshots in, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from embedded_scheduler.domain.component import ComponentManifest
+from embedded_scheduler.domain.lifecycle import (
+    APPROVAL,
+    JOB,
+    TASK,
+    ApprovalTrigger,
+    JobState,
+    TaskState,
+)
+from embedded_scheduler.domain.snapshot import JobSnapshot, Share, TaskView
+from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.store.attempts import Attempt
+from embedded_scheduler.store.components import Component
+from embedded_scheduler.store.datasets import Dataset
+from embedded_scheduler.store.jobs import JobHead
+from embedded_scheduler.store.ledger import EventRecord
+from embedded_scheduler.wire.console import (
+    ApprovalRow,
+    ColumnRow,
+    ComponentRow,
+    DatasetRow,
+    EventRow,
+    JobRow,
+    ShareRow,
+    TaskRow,
+    Waiting,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a task started and ended (epoch ms)."""
+
+    started_ms: int | None
+    ended_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One row of the approvals."""
+
+    node_id: str
+    state: str
+    reason: str
+    decided_by: str
+    since_ms: int
+
+
+def job_row(head: JobHead, snapshot: JobSnapshot | None) -> JobRow:
+    """`snapshot` None = the job is over: nothing waits and nothing can be done."""
+    wait = explain_job(snapshot) if snapshot is not None else None
+    return JobRow(
+        job_id=head.job_id,
+        flow_id=head.flow_id,
+        state=head.state.value,
+        outcome=head.outcome.value if head.outcome else None,
+        reason=head.reason,
+        initiator=head.initiator,
+        coordinator=head.coordinator,
+        parties=list(head.parties),
+        components=list(head.components),
+        tasks_done=head.tasks_done,
+        tasks_total=head.tasks_total,
+        created_ms=head.created_ms,
+        started_ms=head.started_ms,
+        ended_ms=head.ended_ms,
+        updated_seq=head.state_seq,
+        needs_decision=needs_decision(snapshot) if snapshot is not None else False,
+        waiting=waiting(wait),
+        actions=job_actions(snapshot) if snapshot is not None else [],
+        cursor=str(head.position),
+    )
+
+
+def needs_decision(s: JobSnapshot) -> bool:
+    """This node's operator has to decide."""
+    own = s.approvals.get(s.self_node)
+    return own is not None and not JOB.is_terminal(s.state) and APPROVAL.allows(own.state, ApprovalTrigger.APPROVE)
+
+
+def job_actions(s: JobSnapshot) -> list[str]:
+    """What the operator can do to the job now."""
+    actions = ["approve", "reject"] if needs_decision(s) else []
+    if not JOB.is_terminal(s.state) and not s.stop_reason:
+        actions.append("stop")
+    return actions
+
+
+def task_row(s: JobSnapshot, task: TaskView, times: Times, attempts: Sequence[Attempt]) -> TaskRow:
+    node = s.spec.flow.node(task.name)
+    return TaskRow(
+        name=task.name,
+        task_id=task.task_id,
+        component=node.component.name or node.component.code,
+        provider=node.component.provider,
+        version=node.component.version,
+        state=task.state.value,
+        cancelled=task.cancelled,
+        since_ms=task.since_ms,
+        started_ms=times.started_ms,
+        ended_ms=times.ended_ms,
+        upstream=list(node.upstream),
+        shares=[share_row(s, share, attempts) for share in task.shares],
+        waiting=waiting(explain_task(s, task)),
+        actions=task_actions(s, task, attempts),
+    )
+
+
+def task_actions(s: JobSnapshot, task: TaskView, attempts: Sequence[Attempt]) -> list[str]:
+    actions = ["logs"] if attempts else []
+    stoppable = s.state is JobState.RUNNING and not s.stop_reason and not task.cancelled
+    if stoppable and not TASK.is_terminal(task.state):
+        actions.append("stop")
+    return actions
+
+
+def share_row(s: JobSnapshot, share: Share, attempts: Sequence[Attempt]) -> ShareRow:
+    """`attempts` are those of the share's task; the newest of this party counts."""
+    own = [attempt for attempt in attempts if attempt.is_of(share.party)]
+    attempt = own[-1] if own and s.is_local(share) else None
+    return ShareRow(
+        role=share.party.role,
+        index=share.party.index,
+        node_id=share.party.node_id,
+        state=share.state.value,
+        outcome=share.outcome.value if share.outcome else None,
+        reason=share.reason,
+        since_ms=share.since_ms,
+        exit_code=attempt.exit_code if attempt else None,
+        attempt_id=attempt.attempt_id if attempt else "",
+        local=s.is_local(share),
+        started_ms=attempt.launched_ms if attempt else None,
+        ended_ms=_share_end(share, attempt),
+    )
+
+
+def _share_end(share: Share, attempt: Attempt | None) -> int | None:
+    if attempt is not None:
+        return attempt.ended_ms
+    return share.since_ms if share.state in (TaskState.SUCCESS, TaskState.FAILED) else None
+
+
+def approval_row(decided: Decided) -> ApprovalRow:
+    return ApprovalRow(
+        node_id=decided.node_id,
+        state=decided.state,
+        reason=decided.reason,
+        decided_by=decided.decided_by,
+        since_ms=decided.since_ms,
+    )
+
+
+def waiting(wait: Wait | None) -> Waiting | None:
+    if wait is None:
+        return None
+    return Waiting(
+        blocked_by=wait.blocked_by,
+        on=wait.on,
+        since_ms=wait.since_ms,
+        next=wait.next,
+        next_ms=wait.next_ms,
+        actions=list(wait.actions),
+        text=wait.text,
+    )
+
+
+def event_row(record: EventRecord) -> EventRow:
+    return EventRow(
+        seq=record.seq,
+        at_ms=record.at_ms,
+        subject=record.subject,
+        subject_id=record.subject_id,
+        job_id=record.job_id,
+        event=record.event,
+        source=record.source,
+        target=record.target,
+        actor=record.actor,
+        reason=record.reason,
+        trace_id=record.trace_id,
+        data=record.data,
+    )
+
+
+def dataset_row(dataset: Dataset) -> DatasetRow:
+    return DatasetRow(
+        namespace=dataset.namespace,
+        name=dataset.name,
+        dataset_id=dataset.dataset_id,
+        connector=dataset.connector,
+        options=dataset.options,
+        description=dataset.description,
+        columns=[ColumnRow(name=column.name, type=column.type) for column in dataset.columns],
+        rows=dataset.rows,
+        size_bytes=dataset.size_bytes,
+        fingerprint=dataset.fingerprint,
+        registered_ms=dataset.registered_ms,
+    )
+
+
+def component_row(
+    component: Component, manifest: ComponentManifest, why_not: str, raw: Mapping[str, object] | None = None
+) -> ComponentRow:
+    """`why_not` empty = it can run here; `raw` is the self-description to include."""
+    return ComponentRow(
+        provider=component.provider,
+        name=component.name,
+        version=component.version,
+        code=component.code,
+        title=manifest.title,
+        description=manifest.description,
+        image_url=component.image_url,
+        roles=list(manifest.roles),
+        warnings=list(manifest.warnings),
+        registered_ms=component.registered_ms,
+        runnable=not why_not,
+        why_not=why_not,
+        manifest=dict(raw or {}),
+    )

@@ -1,0 +1,1 @@
+"""Endpoints for partner nodes."""

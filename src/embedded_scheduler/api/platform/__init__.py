@@ -1,0 +1,1 @@
+"""Endpoints for the own platform and the node's own components."""

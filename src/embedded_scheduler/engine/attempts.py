@@ -1,0 +1,274 @@
+"""Runs shares on this node: prepares an attempt, launches it, and takes in how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from embedded_scheduler.config import MIB
+from embedded_scheduler.domain import reactions
+from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
+from embedded_scheduler.domain.effects import Decision
+from embedded_scheduler.domain.environment import AttemptFacts, NodeFacts, build_environment, source_dataset
+from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.engine import datasets, jobs
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.crashpoints import reached
+from embedded_scheduler.engine.transitions import Cause, advance
+from embedded_scheduler.errors import NodeError, Refused, StoreError
+from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner
+from embedded_scheduler.store import attempts, components, outbox
+from embedded_scheduler.store.attempts import Attempt
+from embedded_scheduler.store.database import Tx
+
+GIB = 1024 * MIB
+
+
+def handle_of(attempt: Attempt) -> RunHandle:
+    return RunHandle(runner=attempt.runner, attempt_id=attempt.attempt_id, data=attempt.handle)
+
+
+def token_of(engine: Engine, attempt: str) -> str:
+    """The secret a component presents to its node. Derived, so a launch repeated after a crash has the same one."""
+    return hmac.new(engine.attempt_secret, f"attempt\n{attempt}".encode(), hashlib.sha256).hexdigest()
+
+
+def log_file(engine: Engine, job_id: str, attempt: str) -> Path:
+    return engine.home.logs / job_id / f"{attempt}.log"
+
+
+async def launch(engine: Engine, row: outbox.OutboxRow) -> Attempt | None:
+    """Carry out a launch order. Returns the running attempt, or None when it cannot run here (recorded as failed)."""
+    snapshot = await jobs.view(engine, row.job_id)
+    task_name = str(row.body["task"])
+    party = Party(role=row.body["role"], index=row.body["index"], node_id=engine.node_id)
+    share = next(share for share in snapshot.tasks[task_name].shares if share.party == party)
+    try:
+        if share.terminating:
+            raise Refused("stopped before it started")
+        runner, spec, session = await _prepare(engine, snapshot, task_name, party, row.target)
+        handle = runner.handle(spec)
+        await engine.db.write(lambda tx: _store(tx, engine, row, party, task_name, handle, session, spec))
+        await engine.channel.open_session(session)
+        reached("launch.stored")
+        await runner.launch(spec)
+        reached("launch.started")
+    except StoreError:
+        raise
+    except (NodeError, OSError) as error:
+        await _could_not_start(engine, row, task_name, party, str(error))
+        return None
+
+    def started(tx: Tx) -> Attempt | None:
+        attempts.launched(tx, row.target)
+        outbox.acknowledge(tx, row.id)
+        return attempts.get(tx, row.target)
+
+    def work(tx: Tx) -> tuple[Attempt | None, JobSnapshot]:
+        attempt = started(tx)
+        here = jobs.scene(engine)
+        cause = Cause("node", row.trace_id)
+        return attempt, advance(tx, here, row.job_id, cause, lambda s: reactions.share_running(s, task_name, party))
+
+    attempt, after = await engine.db.write(work)
+    await jobs.settle(engine, after)
+    return attempt
+
+
+def _store(
+    tx: Tx,
+    engine: Engine,
+    row: outbox.OutboxRow,
+    party: Party,
+    task_name: str,
+    handle: RunHandle,
+    session: str,
+    spec: LaunchSpec,
+) -> None:
+    token = token_of(engine, row.target)
+    attempts.insert(
+        tx,
+        attempt_id=row.target,
+        job_id=row.job_id,
+        task_name=task_name,
+        party=party,
+        number=int(row.body["number"]),
+        runner=handle.runner,
+        handle=handle.data,
+        session_id=session,
+        token_hash=hashlib.sha256(token.encode()).hexdigest(),
+        log_path=str(spec.log_path),
+    )
+
+
+async def _prepare(
+    engine: Engine, s: JobSnapshot, task_name: str, party: Party, attempt: str
+) -> tuple[Runner, LaunchSpec, str]:
+    ref = s.spec.flow.node(task_name).component
+    found = await engine.db.read(
+        lambda r: components.resolve(r, provider=ref.provider, name=ref.name, version=ref.version, code=ref.code)
+    )
+    if found is None:
+        raise Refused(f"component {ref.provider} {ref.name} {ref.version} is not registered on {engine.node_id}")
+    runner = engine.runner_for(found.image_url)
+    if runner is None:
+        reasons = "; ".join(r.accepts(found.image_url) for r in engine.runners.values())
+        raise Refused(f"{found.image_url} cannot run here: {reasons}")
+    dataset = source_dataset(s.spec, task_name, party)
+    if dataset is not None:
+        await datasets.stage(engine, dataset.namespace, dataset.name)
+    task_id = s.tasks[task_name].task_id
+    session = engine.directory.session_id(s.coordinator, s.spec.job_id, task_id)
+    log_path = log_file(engine, s.spec.job_id, attempt)
+    manifest = parse_manifest(found.manifest)
+    environment = build_environment(
+        spec=s.spec,
+        task_name=task_name,
+        party=party,
+        manifest=manifest,
+        task_ids={task.name: task.task_id for task in s.tasks.values() if task.task_id},
+        attempt=AttemptFacts(session_id=session, token=token_of(engine, attempt), trace_id=s.spec.job_id),
+        node=NodeFacts(
+            storage_url=engine.storage.url,
+            callback_url=f"http://{engine.settings.platform.listen}/v1/platform/schedule/task/callback",
+            transport=engine.settings.platform.listen,
+            log_path=str(log_path.parent),
+        ),
+    )
+    spec = LaunchSpec(
+        attempt_id=attempt,
+        image_url=found.image_url,
+        environment=environment,
+        run_directory=engine.home.runs / attempt,
+        log_path=log_path,
+        limits=limits_of(s.spec.resources(party)),
+    )
+    await asyncio.to_thread(_begin_log, engine, spec, manifest, party)
+    return runner, spec, session
+
+
+def limits_of(resources: Mapping[str, object]) -> Limits:
+    """`{cpu, memory, disk}` of the specification (cores, GiB, GiB; -1 or nothing = no limit)."""
+
+    def amount(name: str) -> float | None:
+        value = resources.get(name)
+        try:
+            number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+        except ValueError:
+            return None
+        return number if number > 0 else None
+
+    memory, disk = amount("memory"), amount("disk")
+    return Limits(
+        cpu=amount("cpu"),
+        memory_bytes=int(memory * GIB) if memory else None,
+        disk_bytes=int(disk * GIB) if disk else None,
+    )
+
+
+def _begin_log(engine: Engine, spec: LaunchSpec, manifest: ComponentManifest, party: Party) -> None:
+    spec.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if spec.log_path.exists():
+        return
+    name = f"{manifest.provider} {manifest.name} {manifest.version}".strip()
+    engine.logs.append_line(spec.log_path, f"nodeconsole: {name} as {party.key} from {spec.image_url}")
+    limits = [
+        f"{what} {value}"
+        for what, value in (
+            ("cpu", spec.limits.cpu),
+            ("memory", spec.limits.memory_bytes),
+            ("disk", spec.limits.disk_bytes),
+        )
+        if value
+    ]
+    engine.logs.append_line(spec.log_path, f"nodeconsole: limits: {', '.join(limits) or 'none'}")
+
+
+async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str, party: Party, reason: str) -> None:
+    """The attempt never ran: say so in its log, close the log, and let the job know."""
+    path = log_file(engine, row.job_id, row.target)
+
+    def write_log() -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine.logs.append_line(path, f"nodeconsole: error: could not start: {reason}")
+        engine.logs.append_line(path, f"{END_OF_LOG}, not started")
+
+    await asyncio.to_thread(write_log)
+
+    def work(tx: Tx) -> JobSnapshot:
+        if attempts.get(tx, row.target) is None:
+            handle = RunHandle("", row.target)
+            session = ""
+            attempts.insert(
+                tx,
+                attempt_id=row.target,
+                job_id=row.job_id,
+                task_name=task_name,
+                party=party,
+                number=int(row.body["number"]),
+                runner=handle.runner,
+                handle=handle.data,
+                session_id=session,
+                token_hash="",
+                log_path=str(path),
+            )
+        attempts.ended(tx, row.target, code=None, signal=None, error=reason)
+        outbox.refuse(tx, row.id, reason)
+        return advance(
+            tx,
+            jobs.scene(engine),
+            row.job_id,
+            Cause("node", row.trace_id),
+            lambda s: reactions.share_ended(s, task_name, party, ok=False, reason=reason),
+        )
+
+    await jobs.settle(engine, await engine.db.write(work))
+
+
+async def terminate(engine: Engine, row: outbox.OutboxRow) -> None:
+    """Carry out an order to end an attempt; its end is taken in like any other."""
+    attempt = await engine.db.read(lambda reader: attempts.get(reader, row.target))
+    if attempt is not None and attempt.launched_ms is not None and attempt.ended_ms is None:
+        runner = engine.runners[attempt.runner]
+        await runner.terminate(handle_of(attempt), engine.settings.timing.stop_grace)
+        reached("terminate.done")
+    await engine.db.write(lambda tx: outbox.acknowledge(tx, row.id))
+
+
+async def ended(engine: Engine, attempt: Attempt, exit_: Exit) -> None:
+    """An attempt's process is gone: weigh its exit and what it said itself."""
+    reached("exit.seen")
+    party = Party(role=attempt.role, index=attempt.index, node_id=engine.node_id)
+
+    def work(tx: Tx) -> JobSnapshot:
+        current = attempts.get(tx, attempt.attempt_id) or attempt
+        attempts.ended(tx, attempt.attempt_id, code=exit_.code, signal=exit_.signal, error=exit_.error)
+        ok = exit_.ok and current.callback != "FAILED"
+        reason = "" if ok else fault(exit_, current.callback)
+
+        def reaction(s: JobSnapshot) -> list[Decision]:
+            return reactions.share_ended(s, attempt.task_name, party, ok=ok, reason=reason)
+
+        return advance(tx, jobs.scene(engine), attempt.job_id, Cause("node"), reaction)
+
+    await jobs.settle(engine, await engine.db.write(work))
+
+
+def fault(exit_: Exit, callback: str) -> str:
+    """Why an attempt counts as failed, for the operator and the other parties' operators: no data, no log text."""
+    if exit_.error:
+        return exit_.error
+    if exit_.signal is not None:
+        try:
+            name = signal.Signals(exit_.signal).name
+        except ValueError:
+            name = f"signal {exit_.signal}"
+        return f"ended by {name}"
+    if exit_.ok and callback == "FAILED":
+        return "the component reported FAILED"
+    return f"exit code {exit_.code}"

@@ -1,0 +1,634 @@
+"""The component channel: bytes between the components of one job, on this node and across nodes.
+
+Guarantees. A message is stored as a file before it is acknowledged, so a killed node loses none. Order is first in,
+first out per (session, sender node, topic). Delivery to components is at least once: a message is removed only after
+its reader has it whole. Between nodes a message with the same nonce is stored once. The sender's node keeps nothing:
+it streams a push to the partner's node and passes that node's answer on.
+
+Sessions. A session belongs to a job, whose parties alone may write to it. A partner's component may start, and push,
+before this node has begun its own part; such messages of a known partner are held in an *early* session, up to
+`EARLY_SESSION_BYTES` each and `EARLY_TOTAL_BYTES` together, for `EARLY_SECONDS`. The session becomes an ordinary one as
+soon as its job is known; what a stranger to the job had sent is dropped then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from embedded_scheduler.clock import Clock, Mint
+from embedded_scheduler.config import MIB, Limits
+from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.engine.spool import (
+    CLOSED,
+    RELEASED,
+    REOPENED,
+    Draft,
+    Entry,
+    Queue,
+    Reading,
+    Spool,
+    SpooledSession,
+    nonce_key,
+)
+from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable
+
+logger = logging.getLogger(__name__)
+
+EARLY_SESSION_BYTES = 64 * MIB
+EARLY_TOTAL_BYTES = 256 * MIB
+EARLY_SECONDS = 600.0
+TOKEN_SECONDS = 30.0
+"""How long an accepted token is trusted without asking the policy again."""
+SMALL = 64 * 1024
+"""Bodies up to this size are held in memory and forwarded again when a try fails."""
+PIECE = 1024 * 1024
+"""Bytes per disk access of a large message."""
+_FIRST_RETRY, _LONGEST_RETRY = 0.1, 1.0
+
+
+class SessionOver(Conflict):
+    """The session was closed with its job, or released; it never comes back under this id."""
+
+
+class BufferFull(Unavailable):
+    """No room for the message within its time-out; the same push may succeed later."""
+
+
+class NotNetworked(NotFound):
+    """The target is no partner of this node."""
+
+
+class ChannelPolicy(Protocol):
+    """Who may use which session. Answers come from the attempts, jobs and partners this node knows."""
+
+    async def authorise(self, session_id: str, token: str) -> bool:
+        """Whether `token` is the token of an attempt that uses this session."""
+        ...
+
+    async def session_members(self, session_id: str) -> frozenset[str] | None:
+        """Nodes of the session's job, this one included; None = no such session is known (yet)."""
+        ...
+
+    def knows_partner(self, node_id: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What travels with a pushed body to the partner's node. `topic` is empty when the body carries it.
+
+    `source` is this node and is set by `Channel.push`; an empty `nonce` is replaced there by a fresh one.
+    """
+
+    session_id: str
+    target: str
+    source: str = ""
+    nonce: str = ""
+    topic: str = ""
+    content_type: str = ""
+    trace_id: str = ""
+    provider_code: str = ""
+    source_inst: str = ""
+    target_inst: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the partner's node answered: a result code of the transport layer and its words, passed on unchanged."""
+
+    code: str
+    message: str
+
+
+class ChannelForwarder(Protocol):
+    """Carries one pushed body to a partner's node."""
+
+    async def invoke(self, envelope: Envelope, body: bytes | AsyncIterator[bytes], *, wait: float) -> Verdict:
+        """Raises `NotNetworked` (no address), `Unavailable` (not reached, or no readable answer) or `TimedOut`.
+
+        `wait` is how long, in seconds, the partner may wait for room. An exception raised by `body` comes through.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that wants to be stored: from which node, and how long (seconds) it may wait for room.
+
+    `size` is what the transport announces of the body in bytes, 0 when it does not say. A `nonce` that the sender
+    used before in this session means the same message again: it is acknowledged and not stored twice.
+    """
+
+    session_id: str
+    sender: str
+    wait: float
+    size: int = 0
+    nonce: str = ""
+
+
+class Parcel(Protocol):
+    """A message on its way in: iterate once for the payload; topic and metadata are valid after the last chunk."""
+
+    topic: str
+    metadata: dict[str, str]
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsage:
+    """Unread bytes and messages of one session. `early` = held for a job that is not known here yet."""
+
+    session_id: str
+    unread_bytes: int
+    messages: int
+    early: bool
+
+
+@dataclass(slots=True)
+class _Session:
+    files: SpooledSession
+    first_ms: int
+    members: frozenset[str] | None = None
+    over: bool = False
+    reserved: int = 0
+    tokens: dict[bytes, float] = field(default_factory=dict)
+    readers: dict[str, set[asyncio.Future[None]]] = field(default_factory=dict)
+    entrance: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the writer that waits for room, so that a large message is not overtaken for ever by small ones."""
+    room: set[asyncio.Future[None]] = field(default_factory=set)
+
+    @property
+    def held(self) -> int:
+        return self.files.unread + self.reserved
+
+    def wake_readers(self, topic: str) -> None:
+        _resolve(self.readers.get(topic, set()))
+
+    def wake_all(self) -> None:
+        for waiting in self.readers.values():
+            _resolve(waiting)
+        _resolve(self.room)
+
+
+def _resolve(waiting: set[asyncio.Future[None]]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)
+
+
+class Lease:
+    """A message handed to a reader. Exactly one of `done` (it has it) and `put_back` (it does not) must follow."""
+
+    def __init__(self, session: _Session, queue: Queue, entry: Entry, reading: Reading) -> None:
+        self._session = session
+        self._queue = queue
+        self._entry = entry
+        self._reading = reading
+
+    @property
+    def sender(self) -> str:
+        return self._queue.sender
+
+    @property
+    def size(self) -> int:
+        return self._reading.size
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self._reading.metadata
+
+    def chunks(self, piece: int = PIECE) -> AsyncIterator[bytes]:
+        """The payload, once, in pieces of at most `piece` bytes (all but the last of that size)."""
+        return _pieces(self._reading, piece)
+
+    def done(self) -> None:
+        """Remove the message."""
+        self._reading.close()
+        self._session.files.remove(self._entry)
+        _resolve(self._session.room)
+
+    def put_back(self) -> None:
+        """The message becomes the oldest of its queue again."""
+        self._reading.close()
+        files = self._session.files
+        if self._session.over or files.queues.get((self._queue.sender, self._queue.topic)) is not self._queue:
+            self.done()
+            return
+        self._queue.entries.appendleft(self._entry)
+        self._session.wake_readers(self._queue.topic)
+
+
+class Glance:
+    """A message looked at and left where it is. Close it."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self.size = reading.size
+        self.metadata = reading.metadata
+
+    def chunks(self, piece: int = PIECE) -> AsyncIterator[bytes]:
+        return _pieces(self._reading, piece)
+
+    def close(self) -> None:
+        self._reading.close()
+
+
+async def _pieces(reading: Reading, piece: int) -> AsyncIterator[bytes]:
+    if reading.size <= SMALL:
+        data = reading.read(reading.size)
+        for start in range(0, len(data), piece):
+            yield data[start : start + piece]
+        return
+    left = reading.size
+    while left > 0:
+        data = await asyncio.to_thread(reading.read, piece)
+        if not data:
+            raise Unavailable("a stored message became shorter while it was read: check the disk of this node")
+        left -= len(data)
+        yield data
+
+
+class Channel:
+    """Push, store, pop, peek and release, for one event loop. `open` first."""
+
+    def __init__(  # noqa: PLR0913 - everything it needs from the composition root, by name
+        self,
+        *,
+        root: Path,
+        limits: Limits,
+        clock: Clock,
+        mint: Mint,
+        node_id: str,
+        policy: ChannelPolicy,
+        forwarder: ChannelForwarder,
+        inst_id: str = "",
+    ) -> None:
+        self.node_id = node_id
+        self.limits = limits
+        self._inst_id = inst_id
+        self._spool = Spool(root)
+        self._clock = clock
+        self._mint = mint
+        self._policy = policy
+        self._forwarder = forwarder
+        self._sessions: dict[str, _Session] = {}
+        self._closing = False
+
+    def open(self) -> None:
+        """Find what is unread. Call once before serving; blocks on the disk."""
+        for files in self._spool.load():
+            self._sessions[files.session_id] = _Session(files, first_ms=self._clock.now_ms())
+
+    def shut_down(self) -> None:
+        """Let every waiting call return: pops as if timed out, pushes with `BufferFull`."""
+        self._closing = True
+        for session in self._sessions.values():
+            session.wake_all()
+
+    # --- sessions -----------------------------------------------------------------------------------------------------
+
+    async def open_session(self, session_id: str) -> None:
+        """An attempt that uses this session is about to start: what is held early becomes readable, and a release by
+        an earlier task of the same job is lifted. A closed session stays closed."""
+        check_id("session id", session_id)
+        if self._spool.mark(session_id) == RELEASED:
+            self._spool.set_mark(session_id, REOPENED, self._clock.now_ms())
+        session = self._sessions.get(session_id)
+        if session is not None:
+            await self._confirm(session)
+
+    async def close_session(self, session_id: str) -> None:
+        """The session's job is over: drop what is unread and answer `SessionOver` from now on, also after a restart."""
+        check_id("session id", session_id)
+        if self._spool.mark(session_id) != CLOSED:
+            await self._end(session_id, CLOSED)
+
+    async def _end(self, session_id: str, mark: str) -> None:
+        self._spool.set_mark(session_id, mark, self._clock.now_ms())
+        await self._drop(session_id)
+
+    async def _drop(self, session_id: str) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.over = True
+            session.wake_all()
+            detached = self._spool.detach(session_id)
+            if detached is not None:
+                await asyncio.to_thread(self._spool.erase, detached)
+
+    async def release(self, session_id: str, topic: str) -> None:
+        """Drop what is unread under one topic, or (topic empty) the whole session, which then answers `SessionOver`."""
+        session = self._live(session_id)
+        if not topic:
+            await self._end(session_id, RELEASED)
+            return
+        for queue in list(session.files.candidates(topic, None)):
+            session.files.drop_queue(queue)
+        _resolve(session.room)
+
+    def usage(self) -> list[SessionUsage]:
+        """Sessions with unread messages on this node."""
+        return [
+            SessionUsage(
+                session_id=session_id,
+                unread_bytes=session.files.unread,
+                messages=sum(len(queue.entries) for queue in session.files.queues.values()),
+                early=session.members is None,
+            )
+            for session_id, session in self._sessions.items()
+            if session.files.unread
+        ]
+
+    async def sweep(self) -> None:
+        """Drop early sessions whose job did not become known in time. For a slow periodic service."""
+        oldest = self._clock.now_ms() - int(EARLY_SECONDS * 1000)
+        for session_id, session in list(self._sessions.items()):
+            if session.members is not None or session.first_ms > oldest:
+                continue
+            await self._confirm(session)
+            if session.members is None and not session.reserved:
+                if session.files.unread:
+                    logger.warning("channel session %s: no job came for what was sent early; dropped", session_id)
+                await self._drop(session_id)
+
+    def forget_closed(self, before_ms: int) -> None:
+        """Retention: forget which sessions ended before that time (Unix epoch milliseconds)."""
+        self._spool.forget_marks(before_ms)
+
+    def _live(self, session_id: str) -> _Session:
+        check_id("session id", session_id)
+        self._check_not_over(session_id)
+        session = self._sessions.get(session_id)
+        if session is None:
+            session = _Session(SpooledSession(self._spool.root, session_id), first_ms=self._clock.now_ms())
+            self._sessions[session_id] = session
+        return session
+
+    def _check_not_over(self, session_id: str) -> None:
+        mark = self._spool.mark(session_id)
+        if mark is not None:
+            raise SessionOver(f"session {session_id} is {mark}: its messages are gone")
+
+    async def _confirm(self, session: _Session) -> None:
+        """Ask for the session's job unless it is known, and drop what strangers to it had sent."""
+        if session.members is not None:
+            return
+        members = await self._policy.session_members(session.files.session_id)
+        if members is None:
+            return
+        session.members = members
+        for (sender, _), queue in list(session.files.queues.items()):
+            if sender not in members:
+                logger.warning("channel session %s: %s is not a party; dropped", session.files.session_id, sender)
+                session.files.drop_queue(queue)
+        _resolve(session.room)
+
+    # --- admission ----------------------------------------------------------------------------------------------------
+
+    async def admit_component(self, session_id: str, token: str) -> None:
+        """Let an own component in by its attempt's token, or raise `SessionOver` or `Forbidden`."""
+        check_id("session id", session_id)
+        self._check_not_over(session_id)
+        digest = hashlib.sha256(token.encode()).digest()
+        now = self._clock.monotonic()
+        known = self._sessions.get(session_id)
+        if known is None or known.tokens.get(digest, now) <= now:
+            if not token or not await self._policy.authorise(session_id, token):
+                raise Forbidden("x-ptp-token is not the token of a task that uses this session")
+            known = self._live(session_id)
+            known.tokens[digest] = now + TOKEN_SECONDS
+        await self._confirm(known)
+
+    async def _admit_sender(self, session: _Session, sender: str) -> None:
+        await self._confirm(session)
+        if session.members is None:
+            if sender != self.node_id and not self._policy.knows_partner(sender):
+                self._discard_if_idle(session)
+                raise Forbidden(f"{shorten(sender)} is not a partner of this node")
+        elif sender not in session.members:
+            raise Forbidden(f"{shorten(sender)} is not a party of the job of session {session.files.session_id}")
+
+    def _discard_if_idle(self, session: _Session) -> None:
+        if not session.held and not session.readers:
+            self._sessions.pop(session.files.session_id, None)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def push(self, envelope: Envelope, body: bytes | AsyncIterator[bytes], *, wait: float) -> Verdict:
+        """Carry a component's push to another node. Tries again while nothing of a streamed body was used (a small
+        body: always) until `wait` seconds have passed, then raises the last `Unavailable` or `TimedOut`."""
+        check_id("x-ptp-target-node-id", envelope.target)
+        session = self._live(envelope.session_id)
+        await self._confirm(session)
+        envelope = replace(
+            envelope,
+            source=self.node_id,
+            source_inst=self._inst_id or envelope.source_inst,
+            nonce=envelope.nonce or self._mint.nonce(),
+        )
+        if session.members is not None and envelope.target not in session.members:
+            raise Forbidden(f"{shorten(envelope.target)} is not a party of the job of session {envelope.session_id}")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        pause = _FIRST_RETRY
+        outgoing = body if isinstance(body, bytes) else _Once(body)
+        while True:
+            remaining = max(1.0, deadline - loop.time())
+            try:
+                return await self._forwarder.invoke(envelope, _as_body(outgoing), wait=remaining)
+            except Unavailable:
+                used = isinstance(outgoing, _Once) and outgoing.started
+                if used or self._closing or session.over or loop.time() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_RETRY, pause * 2)
+
+    async def store(self, arrival: Arrival, parcel: Parcel) -> None:
+        """Keep a message for this node's components; it is on disk when this returns.
+
+        Raises `BufferFull` after `arrival.wait` seconds without room, `TooLarge`, `InvalidRequest` (empty),
+        `Forbidden`, `SessionOver`, and whatever iterating the parcel raises.
+        """
+        session = self._live(arrival.session_id)
+        await self._admit_sender(session, arrival.sender)
+        key = nonce_key(arrival.sender, arrival.nonce)
+        if session.files.knows(key):
+            return
+        room = _Room(self, session, asyncio.get_running_loop().time() + arrival.wait)
+        draft = session.files.draft()
+        try:
+            # Before the first byte is read: a sender without room is held in its own socket.
+            await room.ask(min(arrival.size, self._message_limit))
+            await self._receive(parcel, draft, room)
+            await self._commit(session, draft, arrival.sender, parcel, key)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise BufferFull("the disk of this node is full: free some space") from None
+            raise
+        finally:
+            draft.discard()
+            room.give_back()
+        session.wake_readers(parcel.topic)
+
+    async def _receive(self, parcel: Parcel, draft: Draft, room: _Room) -> None:
+        async for chunk in parcel:
+            if draft.size + len(chunk) > self._message_limit:
+                raise TooLarge(f"a message has at most {self._message_limit} bytes (limits.channel_message_bytes)")
+            await room.ask(draft.size + len(chunk))
+            draft.add(chunk)
+            if draft.pending >= PIECE:
+                await asyncio.to_thread(draft.flush)
+        if draft.size == 0:
+            raise InvalidRequest("the message is empty")
+
+    async def _commit(self, session: _Session, draft: Draft, sender: str, parcel: Parcel, key: str) -> None:
+        if draft.on_disk:
+            await asyncio.to_thread(draft.flush)
+        # From here on nothing is awaited: the message is stored and indexed, or neither.
+        if session.over:
+            raise SessionOver(f"session {session.files.session_id} ended while the message arrived")
+        if not session.files.knows(key):
+            session.files.commit(draft, sender, parcel.topic, key, parcel.metadata)
+
+    @property
+    def _message_limit(self) -> int:
+        return min(self.limits.channel_message_bytes, self.limits.channel_session_bytes)
+
+    def room_for(self, session: _Session, more: int) -> bool:
+        """Whether `more` bytes may be held for the session now."""
+        if session.members is not None:
+            return session.held + more <= self.limits.channel_session_bytes
+        early = sum(other.held for other in self._sessions.values() if other.members is None)
+        return session.held + more <= EARLY_SESSION_BYTES and early + more <= EARLY_TOTAL_BYTES
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def pop(
+        self, session_id: str, topic: str, sender: str | None, *, wait: float, until: asyncio.Future[Any] | None = None
+    ) -> Lease | None:
+        """The oldest unread message, once there is one; None after `wait` seconds, or as soon as `until` is done.
+
+        `sender` None = of any sender. The message is hidden from other readers until its lease is settled.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        while True:
+            session = self._live(session_id)
+            lease = self._lease(session, topic, sender)
+            remaining = deadline - loop.time()
+            if lease is not None or remaining <= 0 or self._closing:
+                return lease
+            await self._until_arrival(session, topic, remaining, until)
+            if until is not None and until.done():
+                return None
+
+    async def _until_arrival(
+        self, session: _Session, topic: str, seconds: float, until: asyncio.Future[Any] | None
+    ) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        session.readers.setdefault(topic, set()).add(waiter)
+        futures: set[asyncio.Future[Any]] = {waiter} if until is None else {waiter, until}
+        try:
+            await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting = session.readers[topic]
+            waiting.discard(waiter)
+            if not waiting:
+                del session.readers[topic]
+
+    def _lease(self, session: _Session, topic: str, sender: str | None) -> Lease | None:
+        for queue in session.files.candidates(topic, sender):
+            while queue.entries:
+                entry = queue.entries.popleft()
+                reading = session.files.open(entry)
+                if reading is not None:
+                    return Lease(session, queue, entry, reading)
+                session.files.remove(entry)
+        return None
+
+    def peek(self, session_id: str, topic: str, sender: str | None) -> Glance | None:
+        """The oldest unread message without removing it; None when there is none now."""
+        session = self._live(session_id)
+        for queue in session.files.candidates(topic, sender):
+            reading = session.files.open(queue.entries[0])
+            if reading is not None:
+                return Glance(reading)
+        return None
+
+
+class _Room:
+    """A writer's share of its session's bytes, grown as the message arrives and given back when it is settled."""
+
+    def __init__(self, channel: Channel, session: _Session, deadline: float) -> None:
+        self._channel = channel
+        self._session = session
+        self._deadline = deadline
+        self._mine = 0
+
+    async def ask(self, total: int) -> None:
+        """Have at least `total` bytes reserved, waiting for readers to make room; `BufferFull` after the deadline."""
+        if total <= self._mine:
+            return
+        if not self._session.entrance.locked() and self._take(total):
+            return
+        try:
+            async with asyncio.timeout_at(self._deadline), self._session.entrance:
+                while not self._take(total):
+                    await self._next_change()
+        except TimeoutError:
+            raise BufferFull(
+                f"session {self._session.files.session_id} holds {self._session.files.unread} unread bytes and has"
+                " no room: its readers are behind (limits.channel_session_bytes)"
+            ) from None
+
+    def _take(self, total: int) -> bool:
+        if self._session.over:
+            raise SessionOver(f"session {self._session.files.session_id} ended while the message arrived")
+        if not self._channel.room_for(self._session, total - self._mine):
+            if self._channel.closing:
+                raise BufferFull("the node is shutting down: push again later")
+            return False
+        self._session.reserved += total - self._mine
+        self._mine = total
+        return True
+
+    async def _next_change(self) -> None:
+        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._session.room.add(change)
+        try:
+            await change
+        finally:
+            self._session.room.discard(change)
+
+    def give_back(self) -> None:
+        self._session.reserved -= self._mine
+        self._mine = 0
+        _resolve(self._session.room)
+
+
+class _Once:
+    """A stream that can be used once, and whether its use has begun."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.started = False
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        self.started = True
+        async for chunk in self._chunks:
+            yield chunk
+
+
+def _as_body(outgoing: bytes | _Once) -> bytes | AsyncIterator[bytes]:
+    return outgoing if isinstance(outgoing, bytes) else outgoing.stream()

@@ -1,0 +1,183 @@
+"""Registered components: taking them in, and why this node can or cannot run its part of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
+from embedded_scheduler.domain.environment import source_dataset
+from embedded_scheduler.domain.flow import ComponentRef
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.party import Party
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
+from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.store import components, datasets, ledger
+from embedded_scheduler.store.components import Component
+from embedded_scheduler.store.database import Reader, Tx
+
+BUILTIN = "builtin:"
+BUILTIN_ACTOR = "node"
+_LONGEST_ADDRESS = 1024
+_OWN_SCHEMES = (BUILTIN, "exec:")
+
+
+async def register(engine: Engine, image_url: str, manifest: Mapping[str, Any], *, actor: str) -> Component:
+    """Take in a component under its identity (provider, name, version); a registration of the same one is replaced.
+
+    What is registered already, with the same content, stays as it is and leaves no new event. `InvalidRequest` for a
+    self-description without identity; `Refused` for a `builtin:` or `exec:` address that no runner of this node starts.
+    An image reference is taken in even if no runner can run it: the job's approval says so.
+    """
+    parsed = parse_manifest(manifest)
+    _check_address(engine, image_url)
+    return await engine.db.write(lambda tx: _put(tx, parsed, image_url, manifest, actor))
+
+
+async def remove(engine: Engine, provider: str, name: str, version: str, *, actor: str) -> None:
+    """Forget a component; `NotFound` if it is not registered. Attempts that run are not touched."""
+
+    def work(tx: Tx) -> None:
+        found = components.get(tx, provider, name, version)
+        if found is None:
+            raise NotFound(f"component {_named(provider, name, version)} is not registered on this node")
+        components.delete(tx, provider, name, version)
+        _record(tx, found, "component.removed", actor)
+
+    await engine.db.write(work)
+
+
+async def ensure_builtin(engine: Engine) -> None:
+    """Register the components that come with the program; called once at the node's start."""
+    for manifest in engine.builtin_manifests:
+        address = f"{BUILTIN}{parse_manifest(manifest).name}"
+        await register(engine, address, manifest, actor=BUILTIN_ACTOR)
+
+
+def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mapping[str, Runner]) -> list[str]:
+    """Sentences why this node cannot run its part of a job (`own`: its parties); empty = it can."""
+    found: list[str] = []
+    for task_name, parties in _own_tasks(spec, own):
+        ref = spec.flow.node(task_name).component
+        component = _resolve(reader, ref)
+        if component is None:
+            found.append(
+                f"{task_name}: component {_named(ref.provider, ref.name or ref.code, ref.version)} is not registered on "
+                "this node: register it with `nodeconsole component register`"
+            )
+            continue
+        reason = why_not(component.image_url, runners)
+        if reason:
+            found.append(f"{task_name}: {reason}")
+        manifest = parse_manifest(component.manifest)
+        for party in parties:
+            found += [f"{task_name}: {fault}" for fault in _faults(reader, spec, task_name, party, manifest)]
+    return list(dict.fromkeys(found))
+
+
+def why_not(image_url: str, runners: Mapping[str, Runner]) -> str:
+    """Empty if a runner of this node runs the address, else why none does."""
+    refusals = [runner.accepts(image_url) for runner in runners.values()]
+    if "" in refusals:
+        return ""
+    return "; ".join(refusals) or "this node has no runner"
+
+
+def roles_of(reader: Reader, ref: ComponentRef) -> frozenset[str]:
+    """The roles (lower case) in which a component runs; empty = it is not registered, or any."""
+    component = _resolve(reader, ref)
+    return frozenset() if component is None else frozenset(parse_manifest(component.manifest).roles)
+
+
+def disclosures(reader: Reader, spec: JobSpec, own: Sequence[Party]) -> list[str]:
+    """Per component this node would run, in its author's words: what leaves the node, and who learns what."""
+    found: list[str] = []
+    for task_name, _ in _own_tasks(spec, own):
+        component = _resolve(reader, spec.flow.node(task_name).component)
+        if component is None:
+            continue
+        manifest = parse_manifest(component.manifest)
+        if manifest.disclosure:
+            found += [f"{manifest.title}: {item.text}" for item in manifest.disclosure]
+        else:
+            found.append(f"{manifest.title}: its author does not say what leaves the node")
+        if manifest.adversary:
+            found.append(f"{manifest.title}: protects against: {manifest.adversary}")
+    return list(dict.fromkeys(found))
+
+
+def _check_address(engine: Engine, image_url: str) -> None:
+    if not isinstance(image_url, str) or not image_url.strip() or len(image_url) > _LONGEST_ADDRESS:
+        raise InvalidRequest(f"imageUrl must be 1 to {_LONGEST_ADDRESS} characters (got {shorten(image_url)})")
+    if not image_url.isprintable() or " " in image_url:
+        raise InvalidRequest(f"imageUrl must be printable and without spaces (got {shorten(image_url)})")
+    if image_url.startswith(_OWN_SCHEMES):
+        reason = why_not(image_url, engine.runners)
+        if reason:
+            raise Refused(reason)
+
+
+def _put(tx: Tx, parsed: ComponentManifest, image_url: str, manifest: Mapping[str, Any], actor: str) -> Component:
+    existing = components.get(tx, parsed.provider, parsed.name, parsed.version)
+    if existing is not None and (existing.image_url, existing.manifest) == (image_url, dict(manifest)):
+        return existing
+    stored = components.put(
+        tx,
+        provider=parsed.provider,
+        name=parsed.name,
+        version=parsed.version,
+        code=parsed.code,
+        image_url=image_url,
+        manifest=manifest,
+        registered_by=actor,
+    )
+    _record(tx, stored, "component.registered", actor)
+    return stored
+
+
+def _record(tx: Tx, component: Component, event: str, actor: str) -> None:
+    ledger.append(
+        tx,
+        subject="component",
+        subject_id=f"{component.provider}/{component.name}/{component.version}",
+        event=event,
+        actor=actor,
+        data={"image_url": component.image_url, "code": component.code},
+    )
+
+
+def _resolve(reader: Reader, ref: ComponentRef) -> Component | None:
+    return components.resolve(reader, provider=ref.provider, name=ref.name, version=ref.version, code=ref.code)
+
+
+def _named(provider: str, name: str, version: str) -> str:
+    return str(PurePosixPath(provider or "?", name)) + (f" {version}" if version else "")
+
+
+def _own_tasks(spec: JobSpec, own: Sequence[Party]) -> Iterator[tuple[str, list[Party]]]:
+    """Tasks in which this node has a part, with its parties, in the flow's order."""
+    for task_name in spec.flow.order:
+        parties = [party for party in spec.parties_of(task_name) if party in own]
+        if parties:
+            yield task_name, parties
+
+
+def _faults(reader: Reader, spec: JobSpec, task_name: str, party: Party, manifest: ComponentManifest) -> Iterator[str]:
+    if not manifest.runs_as(party.role):
+        yield f"{manifest.name} does not run as {party.role} (it runs as {', '.join(manifest.roles)})"
+    given = spec.parameters(task_name, party)
+    for param in manifest.params:
+        if param.required and given.get(param.name) in (None, ""):
+            yield f"parameter {param.name} ({param.title}) of {party.key} is missing"
+    dataset = source_dataset(spec, task_name, party)
+    if dataset is not None:
+        if datasets.get(reader, dataset.namespace, dataset.name) is None:
+            yield (
+                f"dataset {shorten(dataset.dataset_id)} is not registered on this node: "
+                "add it with `nodeconsole dataset add`"
+            )
+    elif not spec.flow.node(task_name).inputs and any(port.required for port in manifest.inputs):
+        yield f"{party.key} names no data for it: give dataset_id, or namespace and name, in its task_params"

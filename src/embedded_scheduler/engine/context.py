@@ -1,0 +1,57 @@
+"""What every use case works with. `node.py` builds one per node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from embedded_scheduler.clock import Clock, Mint
+from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.engine.bus import Bus
+from embedded_scheduler.engine.channel import Channel
+from embedded_scheduler.engine.ports import PartnerDirectory, PartnerGateway
+from embedded_scheduler.engine.watchlist import Watchlist
+from embedded_scheduler.spi.connector import Connector
+from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.spi.storage import Storage
+from embedded_scheduler.store.database import Database
+from embedded_scheduler.store.logs import LogStore
+
+
+@dataclass(slots=True)
+class Engine:
+    """The node's parts. Verbs (`engine/jobs.py` …) are functions over it."""
+
+    home: Home
+    settings: Settings
+    clock: Clock
+    mint: Mint
+    db: Database
+    bus: Bus
+    gateway: PartnerGateway
+    directory: PartnerDirectory
+    runners: Mapping[str, Runner]
+    storage: Storage
+    connectors: Mapping[str, Connector]
+    logs: LogStore
+    channel: Channel
+    attempt_secret: bytes
+    """Key from which the attempts' tokens are derived, so that a launch repeated after a crash has the same token."""
+    check_profile: Callable[[str, Mapping[str, Any]], None]
+    """Raises `InvalidRequest` when a partner's profile name or its options are not valid."""
+    builtin_manifests: Sequence[Mapping[str, Any]] = ()
+    watchlist: Watchlist = field(default_factory=Watchlist)
+
+    @property
+    def node_id(self) -> str:
+        return self.settings.node_id
+
+    def wake(self) -> None:
+        """Something was committed that background services may have to act on."""
+        self.bus.wakeup("delivery").set()
+        self.bus.wakeup("watching").set()
+
+    def runner_for(self, image_url: str) -> Runner | None:
+        """The first runner that accepts the address."""
+        return next((runner for runner in self.runners.values() if not runner.accepts(image_url)), None)

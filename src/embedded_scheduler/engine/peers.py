@@ -1,0 +1,108 @@
+"""Use cases around partners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.domain.lifecycle import JobState
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
+from embedded_scheduler.store import jobs, ledger, outbox, peers
+from embedded_scheduler.store.database import Tx
+from embedded_scheduler.store.peers import Peer
+
+APPROVALS = ("auto", "manual")
+_LONGEST_URL = 2000
+
+
+async def add(
+    engine: Engine,
+    node_id: str,
+    url: str,
+    profile: str,
+    approval: str,
+    options: Mapping[str, Any],
+    *,
+    actor: str,
+) -> Peer:
+    """Register a partner, or change what is known of it. The same again changes and records nothing.
+
+    What could not be delivered to it is tried again at once. `InvalidRequest` names the fault.
+    """
+    check_id("node id", node_id)
+    if node_id == engine.node_id:
+        raise InvalidRequest(f"{node_id} is this node itself")
+    base = check_url(url)
+    if approval not in APPROVALS:
+        raise InvalidRequest(f"approval must be one of {', '.join(APPROVALS)} (got {shorten(approval)})")
+    engine.check_profile(profile, options)
+
+    def work(tx: Tx) -> Peer:
+        before = peers.get(tx, node_id)
+        wanted = (base, profile, approval, dict(options))
+        if before is not None and (before.url, before.profile, before.approval, before.options) == wanted:
+            return before
+        after = peers.put(tx, node_id=node_id, url=base, profile=profile, approval=approval, options=options)
+        ledger.append(
+            tx,
+            subject="peer",
+            subject_id=node_id,
+            event="peer.added" if before is None else "peer.changed",
+            actor=actor,
+            data={"url": base, "profile": profile, "approval": approval, "options": dict(options)},
+        )
+        outbox.revive(tx, node_id)
+        return after
+
+    peer = await engine.db.write(work)
+    await engine.directory.refresh(engine.db)
+    engine.wake()
+    return peer
+
+
+async def remove(engine: Engine, node_id: str, *, actor: str) -> None:
+    """Forget a partner. `NotFound` when there is none; `Conflict` while a job with it is open."""
+
+    def work(tx: Tx) -> None:
+        if peers.get(tx, node_id) is None:
+            raise NotFound(f"{shorten(node_id)} is no partner of this node")
+        held = _open_job_with(tx, engine.node_id, node_id)
+        if held is not None:
+            raise Conflict(f"{node_id} takes part in {held}, which is not over: stop that job first")
+        peers.delete(tx, node_id)
+        ledger.append(tx, subject="peer", subject_id=node_id, event="peer.removed", actor=actor)
+
+    await engine.db.write(work)
+    await engine.directory.refresh(engine.db)
+
+
+def check_url(url: str) -> str:
+    """The base address of a partner's node, without a slash at its end; `InvalidRequest` says what is wrong."""
+    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidRequest(f"the address must be a plain http:// or https:// URL (got {shorten(url)})")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidRequest(f"the address has no valid port (got {shorten(url)})") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise InvalidRequest(f"the address must look like https://node.example:9380 (got {shorten(url)})")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidRequest("the address must not hold a user name or password")
+    if parts.query or parts.fragment:
+        raise InvalidRequest(f"the address must end with the host or a path (got {shorten(url)})")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _open_job_with(tx: Tx, self_node: str, node_id: str) -> str | None:
+    open_states = (JobState.PENDING, JobState.READY, JobState.RUNNING)
+
+    def involves(head: jobs.JobHead) -> bool:
+        nodes = {party.split(":", 1)[1] for party in head.parties}
+        return node_id in nodes or node_id in (head.coordinator, head.initiator)
+
+    found = jobs.page(tx, self_node=self_node, limit=1, states=open_states, matches=involves)
+    return found[0].job_id if found else None

@@ -1,0 +1,77 @@
+"""What the engine needs from the edges, as protocols; `node.py` plugs the real ones in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from embedded_scheduler.domain.snapshot import PeerTraits
+from embedded_scheduler.store.database import Database
+
+
+class Delivery(StrEnum):
+    """What became of one call to a partner."""
+
+    OK = "ok"
+    """The partner did it (or had done it before)."""
+    REFUSED = "refused"
+    """A readable answer that says no; trying again will not help."""
+    FAILED = "failed"
+    """No answer, or nothing readable; try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A partner's answer as the engine sees it: `data` is the envelope's data object (`{}` when absent)."""
+
+    delivery: Delivery
+    data: Mapping[str, Any]
+    error: str = ""
+    """Why not, as a sentence that names the partner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One call. `nonce` and `trace_id` are stored with the outbox row, so every retry carries the same ones."""
+
+    node_id: str
+    operation: str
+    """`job/create_all`, `job/create`, `job/start`, `task/start`, `job/stop_all`, `job/stop`, `job/status_all`,
+    `task/poll`, `task/callback`, `job/audit_confirm`."""
+    body: Mapping[str, Any]
+    nonce: str
+    trace_id: str
+
+
+class PartnerGateway(Protocol):
+    """Speaks to partners. Never raises for what a partner does; unknown partner = REFUSED."""
+
+    async def call(self, message: Outgoing) -> Reply: ...
+
+    async def close(self) -> None: ...
+
+
+class PartnerDirectory(Protocol):
+    """What is known of partners, from the `peers` table and their profiles. Answers from memory."""
+
+    def knows(self, node_id: str) -> bool: ...
+
+    def traits(self, node_id: str) -> PeerTraits: ...
+
+    def decides_at_create(self, node_id: str) -> bool:
+        """Jobs created by this partner cannot wait for a decision: its profile has no approval channel."""
+        ...
+
+    def approval(self, node_id: str) -> str:
+        """`auto` or `manual`: policy for jobs whose coordinator is this partner."""
+        ...
+
+    async def refresh(self, database: Database, /) -> None:
+        """Read the `peers` table again: it changed."""
+        ...
+
+    def session_id(self, coordinator: str, job_id: str, task_id: str) -> str:
+        """`config.session_id` in the style both ends of this job use (profile trait `session_style`)."""
+        ...

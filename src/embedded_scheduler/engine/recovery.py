@@ -1,0 +1,44 @@
+"""Start-up: what ran when the node went away is taken up again."""
+
+from __future__ import annotations
+
+import logging
+
+from embedded_scheduler.domain.lifecycle import JOB
+from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.engine import jobs
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.transitions import Cause, advance
+from embedded_scheduler.engine.watching import Watching
+from embedded_scheduler.store import attempts
+from embedded_scheduler.store import jobs as job_store
+from embedded_scheduler.store.database import Tx
+
+_LOG = logging.getLogger(__name__)
+
+BATCH = 50
+"""Jobs looked at in one transaction."""
+
+
+async def recover(engine: Engine, watching: Watching) -> None:
+    """Re-adopt running attempts, let the planner look at every open job, rebuild what is asked of partners.
+
+    Effects that were not carried out need nothing: they are still in the outbox.
+    """
+    for attempt in await engine.db.read(attempts.running):
+        watching.adopt(attempt)
+    open_ids = await engine.db.read(job_store.open_jobs)
+    here = jobs.scene(engine)
+    for begin in range(0, len(open_ids), BATCH):
+        batch = open_ids[begin : begin + BATCH]
+
+        def work(tx: Tx, ids: list[str] = batch) -> list[JobSnapshot]:
+            return [advance(tx, here, job_id, Cause("node")) for job_id in ids]
+
+        for snapshot in await engine.db.write(work):
+            engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.retry_first)
+            if JOB.is_terminal(snapshot.state):
+                await jobs.settle(engine, snapshot)
+    if open_ids:
+        _LOG.info("took up %d open jobs", len(open_ids))
+    engine.wake()

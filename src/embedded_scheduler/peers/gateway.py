@@ -1,0 +1,395 @@
+"""Calls to partners' schedulers over HTTP: one operation of the control layer in, one `Reply` out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from embedded_scheduler.clock import Clock
+from embedded_scheduler.config import MIB, Settings, Timing
+from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
+from embedded_scheduler.peers.directory import Directory, Partner
+from embedded_scheduler.peers.profiles import Profile, StatusAllStyle
+from embedded_scheduler.wire.bfia.envelope import NO_DATA, Answer, Unreadable, read_answer
+from embedded_scheduler.wire.bfia.headers import PartnerHeaders, render_headers
+from embedded_scheduler.wire.bfia.job import read_progress, render_job
+from embedded_scheduler.wire.bfia.signature import NoSignature, SignedRequest, Signer
+from embedded_scheduler.wire.bfia.task import shown_word, task_word
+
+_log = logging.getLogger(__name__)
+
+PREFIX = "/v1/interconn/schedule/"
+ANSWER_BYTES = 16 * MIB
+CALLS_PER_PARTNER = 16
+"""Calls under way to one partner; further ones wait within their own time limit: a hanging partner holds up itself."""
+IDLE_SECONDS = 4.0
+"""How long a connection is kept for reuse: less than Hypercorn's 5 s, so that it is rarely closed under a request."""
+ANSWER_MARGIN = 5.0
+"""What a coordinator needs beyond its own `timing.submit_wait` to answer create_all."""
+
+CREATES = frozenset({"job/create", "job/create_all"})
+STOPS = frozenset({"job/stop", "job/stop_all", "task/stop"})
+COORDINATION = frozenset({"job/create_all", "job/stop_all"})
+OPERATIONS = (
+    CREATES
+    | STOPS
+    | {
+        "job/start",
+        "job/status_all",
+        "job/audit_confirm",
+        "task/start",
+        "task/poll",
+        "task/callback",
+    }
+)
+
+_NOT_NOW = frozenset({408, 425, 429})
+"""Codes below 500 that are no decision either."""
+_FORM_REFUSED = frozenset({405, 422, 5001})
+"""Codes of an answer that mean status_all was asked the wrong way (5001: FATE-Flow on a query)."""
+_WRONG_ROUTE = frozenset({404, 405, 415, 422, 501})
+"""HTTP statuses of the same meaning."""
+_K8S_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+_STATUS_ALL_STYLES: tuple[StatusAllStyle, ...] = ("get_query", "post", "get_body")
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: str
+    path: str
+    query: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """An answer as it came: HTTP status and whole body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class _NoAnswerError(Exception):
+    """The call brought no usable answer; the text says why, as a predicate of the partner."""
+
+
+class HttpGateway:
+    """`engine.ports.PartnerGateway` on one shared client. Calls are independent of one another and limited per partner.
+
+    Every operation may be sent again: partners recognise repeats by nonce or by content.
+    """
+
+    def __init__(
+        self, node_id: str, directory: Directory, clock: Clock, settings: Settings, signer: Signer | None = None
+    ) -> None:
+        self._node_id = node_id
+        self._directory = directory
+        self._clock = clock
+        self._timing: Timing = settings.timing
+        self._signer = signer or NoSignature()
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._status_all: dict[str, StatusAllStyle] = {}
+        self._client = httpx.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            # `call` limits the whole of a call, the wait for a slot included; a limit per read would never add to it.
+            timeout=None,  # noqa: S113
+            # The number of connections is bounded by the slots per partner.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=128, keepalive_expiry=IDLE_SECONDS),
+        )
+
+    async def call(self, message: Outgoing) -> Reply:
+        if message.operation not in OPERATIONS:
+            raise ValueError(f"{message.operation} is no operation of the control layer")
+        partner = self._directory.partner(message.node_id)
+        if partner is None:
+            return _refused(f"{message.node_id} is no partner of this node: add it with `nodeconsole peer add`")
+        early = _without_asking(partner, message)
+        if early is not None:
+            return early
+        seconds = self._seconds(message.operation)
+        slot = self._slots.setdefault(partner.node_id, asyncio.Semaphore(CALLS_PER_PARTNER))
+        try:
+            async with asyncio.timeout(seconds), slot:
+                if message.operation == "job/status_all":
+                    return await self._ask_status_all(partner, message)
+                return _reply(partner, message, await self._send(partner, message, _post(partner, message)))
+        except TimeoutError:
+            return _failed(f"{partner.node_id} did not answer {message.operation} within {seconds:g} s")
+        except _NoAnswerError as error:
+            return _failed(f"{partner.node_id} {error} ({message.operation})")
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _seconds(self, operation: str) -> float:
+        if operation == "job/create_all":
+            return max(self._timing.call_timeout, self._timing.submit_wait + ANSWER_MARGIN)
+        return self._timing.call_timeout
+
+    async def _ask_status_all(self, partner: Partner, message: Outgoing) -> Reply:
+        """In the way that worked last time, else in the profile's way, else in the others'."""
+        first = self._status_all.get(partner.node_id, partner.profile.status_all_style)
+        raw = _Raw(0, b"")
+        for style in (first, *(other for other in _STATUS_ALL_STYLES if other != first)):
+            raw = await self._send(partner, message, _status_all(partner, message, style))
+            if not _form_was_refused(raw):
+                if raw.is_success:
+                    self._status_all[partner.node_id] = style
+                break
+        return _reply(partner, message, raw)
+
+    async def _send(self, partner: Partner, message: Outgoing, request: _Request) -> _Raw:
+        try:
+            return await self._exchange(partner, message, request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # A kept connection that the partner was just closing looks like this; every call may be sent twice.
+            pass
+        except httpx.TransportError as error:
+            raise _NoAnswerError(_unreachable(partner, error)) from None
+        try:
+            return await self._exchange(partner, message, request)
+        except httpx.TransportError as error:
+            raise _NoAnswerError(_unreachable(partner, error)) from None
+
+    async def _exchange(self, partner: Partner, message: Outgoing, request: _Request) -> _Raw:
+        headers = self._headers(partner, message, request)
+        try:
+            built = self._client.build_request(request.method, request.url, headers=headers, content=request.body)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise _NoAnswerError(f"cannot be called at {partner.url}: {error}") from None
+        response = await self._client.send(built, stream=True)
+        try:
+            return _Raw(response.status_code, await _body(response))
+        finally:
+            await response.aclose()
+
+    def _headers(self, partner: Partner, message: Outgoing, request: _Request) -> dict[str, str]:
+        said = PartnerHeaders(
+            source=self._node_id,
+            target=partner.node_id,
+            nonce=message.nonce,
+            trace_id=message.trace_id,
+            timestamp_ms=self._clock.now_ms(),
+        )
+        signature = self._signer.sign(
+            SignedRequest(request.method, request.path, request.query, headers=said, body=request.body)
+        )
+        headers = render_headers(
+            said, signature=signature, writes=request.method == "POST", timestamp_unit=partner.profile.timestamp_unit
+        )
+        headers["content-type"] = "application/json"
+        headers["accept"] = "application/json"
+        headers["accept-encoding"] = "identity"
+        if partner.profile.host_header:
+            headers["host"] = partner.profile.host_header.replace("{node_id}", partner.node_id)
+        return headers
+
+
+async def _body(response: httpx.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise _NoAnswerError("compressed its answer although it was asked not to")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > ANSWER_BYTES:
+            raise _NoAnswerError(f"answered more than {ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _unreachable(partner: Partner, error: httpx.TransportError) -> str:
+    detail = str(error) or type(error).__name__
+    return f"cannot be reached at {partner.url}: {detail}"
+
+
+# -- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def _post(partner: Partner, message: Outgoing) -> _Request:
+    path = PREFIX + message.operation
+    return _Request("POST", partner.url + path, path, "", _encode(_render(message, partner.profile)))
+
+
+def _status_all(partner: Partner, message: Outgoing, style: StatusAllStyle) -> _Request:
+    path = PREFIX + message.operation
+    body = _encode({"job_id": message.body["job_id"]})
+    if style == "get_body":
+        return _Request("GET", partner.url + path, path, "", body)
+    query = str(httpx.QueryParams(job_id=message.body["job_id"]))
+    url = f"{partner.url}{path}?{query}"
+    return _Request("GET", url, path, query, b"") if style == "get_query" else _Request("POST", url, path, query, body)
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _render(message: Outgoing, profile: Profile) -> Mapping[str, Any]:
+    """The members the specification lists for the operation, in the partner's spelling."""
+    return _RENDERERS[message.operation](message.body, profile)
+
+
+def _members(*names: str) -> Callable[[Mapping[str, Any], Profile], Mapping[str, Any]]:
+    def render(body: Mapping[str, Any], profile: Profile) -> Mapping[str, Any]:
+        return dict(_rendered_members(names, body, profile))
+
+    return render
+
+
+def _rendered_members(names: tuple[str, ...], body: Mapping[str, Any], profile: Profile) -> Iterator[tuple[str, Any]]:
+    for name in names:
+        value = body.get(name)
+        if name == "task_name" and not value:
+            continue
+        if name == "role":
+            value = str(value or "")
+            value = value if profile.role_style == "indexed" else value.split(".", 1)[0]
+        elif name == "status":
+            value = shown_word(str(value), ready_as_pending=False)
+        yield name, value
+
+
+def _callback(body: Mapping[str, Any], profile: Profile) -> Mapping[str, Any]:
+    rendered = dict(_rendered_members(("task_id", "status", "role"), body, profile))
+    rendered["status"] = shown_word(str(body.get("status")), ready_as_pending=profile.ready_as_pending)
+    return rendered
+
+
+def _create(body: Mapping[str, Any], profile: Profile) -> Mapping[str, Any]:
+    return render_job(body["job_id"], body, profile.job_style)
+
+
+_RENDERERS: Mapping[str, Callable[[Mapping[str, Any], Profile], Mapping[str, Any]]] = {
+    "job/create_all": _create,
+    "job/create": _create,
+    "job/start": _members("job_id"),
+    "task/start": _members("task_id", "job_id", "task_name"),
+    "job/stop_all": _members("job_id", "task_name"),
+    "job/stop": _members("job_id", "task_name"),
+    "job/status_all": _members("job_id"),
+    "task/poll": _members("task_id", "role"),
+    "task/callback": _callback,
+    "job/audit_confirm": _members("job_id", "status"),
+    "task/stop": _members("task_id"),
+}
+
+
+def _without_asking(partner: Partner, message: Outgoing) -> Reply | None:
+    """The reply to a call that the partner's kind cannot take, or None if it is to be sent."""
+    profile, operation = partner.profile, message.operation
+    if (operation == "job/audit_confirm" and not profile.approval_channel) or (
+        operation == "task/callback" and not profile.callback
+    ):
+        return Reply(Delivery.OK, NO_DATA, _no_channel(partner, operation))
+    if operation in COORDINATION and not profile.coordinates:
+        return _refused(f"{partner.node_id} cannot coordinate a job: profile {profile.name} has no {operation}")
+    if operation in CREATES or operation == "task/start":
+        for name in ("job_id", "task_id"):
+            value = message.body.get(name)
+            if profile.id_style == "k8s" and value is not None and not _K8S_NAME.fullmatch(str(value)):
+                return _refused(
+                    f"{name} {value} is not legal at {partner.node_id} (profile {profile.name}): it takes at most 63"
+                    " characters of a-z 0-9 . -"
+                )
+    return None
+
+
+def _no_channel(partner: Partner, operation: str) -> str:
+    return f"{partner.node_id} has no {operation}"
+
+
+# -- what is answered -------------------------------------------------------------------------------------------------
+
+
+def _reply(partner: Partner, message: Outgoing, raw: _Raw) -> Reply:
+    """What an answer means for an operation."""
+    if raw.status in (404, 405) and message.operation in ("job/audit_confirm", "task/callback"):
+        _log.info("%s: taken as delivered", _no_channel(partner, message.operation))
+        return Reply(Delivery.OK, NO_DATA, _no_channel(partner, message.operation))
+    try:
+        answer = read_answer(raw.body)
+    except Unreadable as error:
+        if not raw.is_success:
+            return _failed(f"{partner.node_id} answered {message.operation} with HTTP {raw.status}")
+        return _failed(f"{partner.node_id} answered {message.operation}, but {error.message}")
+    if raw.status >= 500 or raw.status in _NOT_NOW or 300 <= raw.status < 400:
+        return _failed(_said(partner, message, answer, f"HTTP {raw.status}"))
+    if raw.is_success and answer.ok:
+        return _accepted(partner, message, answer)
+    return _denied(partner, message, answer)
+
+
+def _accepted(partner: Partner, message: Outgoing, answer: Answer) -> Reply:
+    data = answer.data
+    match message.operation:
+        case "task/poll":
+            status = data.get("status") if data is not None else None
+            if not isinstance(status, str):
+                return _failed(f"{partner.node_id} answered task/poll without a status")
+            return Reply(Delivery.OK, {**(data or {}), "status": task_word(status, told_by=partner.node_id)})
+        case "job/status_all":
+            if data is None or not isinstance(data.get("status") or {}, Mapping):
+                return _failed(f"{partner.node_id} answered job/status_all without a map of statuses")
+            if not data:
+                # FATE-Flow says so that it knows no such job.
+                return _refused(f"{partner.node_id} says nothing of job {message.body['job_id']}: it does not know it")
+            return Reply(Delivery.OK, read_progress(data, told_by=partner.node_id))
+        case _:
+            # An odd `data` where nothing is expected in it changes nothing about the success.
+            return Reply(Delivery.OK, data if data is not None else NO_DATA)
+
+
+def _denied(partner: Partner, message: Outgoing, answer: Answer) -> Reply:
+    profile, operation = partner.profile, message.operation
+    said = _said(partner, message, answer, f"code {answer.code}")
+    if operation in STOPS and (answer.code == 404 or _matches(profile.unknown_job, answer.text)):
+        return Reply(Delivery.OK, NO_DATA, f"{said}: nothing to stop there")
+    if operation == "job/create" and answer.code != 409 and _matches(profile.created_before, answer.text):
+        return Reply(Delivery.OK, NO_DATA, f"{said}: an earlier try had arrived")
+    if operation == "task/start" and answer.text.lower() == "success":
+        # FATE-Flow answers a repeated task/start so.
+        return Reply(Delivery.OK, NO_DATA, f"{said}: an earlier try had arrived")
+    if 500 <= answer.code < 600 or answer.code in _NOT_NOW:
+        return _failed(said)
+    return _refused(said)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return bool(pattern) and re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def _form_was_refused(raw: _Raw) -> bool:
+    if raw.status in _WRONG_ROUTE:
+        return True
+    if not raw.is_success:
+        return False
+    try:
+        return read_answer(raw.body).code in _FORM_REFUSED
+    except Unreadable:
+        return False
+
+
+def _said(partner: Partner, message: Outgoing, answer: Answer, label: str) -> str:
+    return f"{partner.node_id} answered {message.operation} with {label}" + (f": {answer.text}" if answer.text else "")
+
+
+def _refused(error: str) -> Reply:
+    return Reply(Delivery.REFUSED, NO_DATA, error)
+
+
+def _failed(error: str) -> Reply:
+    return Reply(Delivery.FAILED, NO_DATA, error)

@@ -1,0 +1,201 @@
+"""Creates a node's home directory: settings, secrets, places for data. Can be repeated at any time."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded_scheduler.addresses import Address, parse_address, parse_loopback
+from embedded_scheduler.clock import Mint, RandomMint
+from embedded_scheduler.config import Home, PartnerListener, PlatformListener, Settings
+from embedded_scheduler.domain.identifiers import check_id
+from embedded_scheduler.errors import Conflict, InvalidRequest, Unavailable
+from embedded_scheduler.security.secrets import create_secret, read_secret
+
+TEMPLATE = """\
+# Settings of one nodeconsole node. What is commented out shows the default: remove the # of a line to change it.
+# Changes take effect when the node starts again.
+
+# Name of this node for its partners; changing it makes it another node.
+node_id = "{node_id}"
+
+# The institution, as partners' components see it.
+inst_id = "{node_id}"
+# inst_name = ""
+
+# Where partners reach this node; 0.0.0.0:PORT is every interface.
+partner.listen = "{listen}"
+
+# Where the own platform and the components of this node reach it; loopback only.
+platform.listen = "{platform}"
+# Serve programs of this machine without the token of platform.token.
+# platform.trust_loopback = false
+
+# Node that drives the jobs submitted here; empty = this node.
+# coordinator = ""
+
+# Of node.log: debug, info, warning, error.
+# log_level = "info"
+
+# What happens here to jobs that this node submits itself: auto, manual.
+# approval.own_jobs = "auto"
+
+# Absolute paths, or "module:<name>", that exec: components may start.
+# components.allow_exec = []
+
+# Sizes in bytes. A session is what the components of one job exchange; beyond its limit a sender waits.
+# limits.body_bytes = 16777216
+# limits.json_depth = 64
+# limits.channel_message_bytes = 1073741824
+# limits.channel_session_bytes = 2147483648
+# limits.open_jobs = 10000
+# limits.concurrent_attempts = 32
+
+# Times in seconds.
+# timing.call_timeout = 10.0
+# How long a submission waits for every participant's answer.
+# timing.submit_wait = 20.0
+# timing.poll_first = 3.0
+# timing.poll_longest = 15.0
+# A task fails when its partner has given no usable answer for this long.
+# timing.partner_lost = 900.0
+# Between asking a component to end and forcing it.
+# timing.stop_grace = 5.0
+# timing.retry_first = 0.2
+# timing.retry_longest = 30.0
+
+# Days; what is older is removed. The ledger never is.
+# retention.runs_days = 30
+# retention.messages_days = 7
+"""
+
+_ENTRIES = ("logs", "runs", "storage", "channel", "backups")
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """`created` names what this call added, in order; empty = everything was there."""
+
+    settings: Settings
+    created: tuple[str, ...]
+
+
+def provision(
+    home: Home,
+    *,
+    node_id: str | None = None,
+    listen: str | None = None,
+    platform: str | None = None,
+    mint: Mint | None = None,
+) -> Provisioned:
+    """Create the node, or complete one whose creation was interrupted.
+
+    `node.toml` appears whole and last, so a home without it is not a node yet and the call can be repeated. A home that
+    is a node keeps its settings: `Conflict` when other ones are asked for. `InvalidRequest` for values that cannot be,
+    `Unavailable` when the directory cannot be written.
+    """
+    try:
+        if home.settings_file.exists():
+            settings = _keep(home, node_id, listen, platform)
+            return Provisioned(settings, tuple(_complete(home, mint or RandomMint())))
+        text = _settings_text(node_id or default_node_id(), listen, platform)
+        _check_place(home.path)
+        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.path.chmod(0o700)
+        created = _complete(home, mint or RandomMint())
+        _write_once(home.settings_file, text)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot create the node in {home.path}: {error.strerror}"
+            f"{f' ({error.filename})' if error.filename else ''}; check the owner, the permissions and the free space"
+        ) from None
+    return Provisioned(home.load(), (*created, home.settings_file.name))
+
+
+def default_node_id() -> str:
+    """The host name, as far as an identifier allows."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", socket.gethostname()).strip("-.")[:64]
+    return name or "node"
+
+
+def _settings_text(node_id: str, listen: str | None, platform: str | None) -> str:
+    check_id("node id", node_id)
+    partner = parse_address(listen or PartnerListener().listen, "--listen")
+    own = parse_loopback(platform or PlatformListener().listen, "--platform")
+    if partner == own and partner.port:
+        raise InvalidRequest(f"--listen and --platform are both {partner}: give them different ports")
+    return TEMPLATE.format(node_id=node_id, listen=partner, platform=own)
+
+
+def _keep(home: Home, node_id: str | None, listen: str | None, platform: str | None) -> Settings:
+    settings = home.load()
+    if node_id is not None and node_id != settings.node_id:
+        raise Conflict(f"{home.path} is node {settings.node_id} already: choose another --home for {node_id[:128]!a}")
+    for option, asked, present in (
+        ("--listen", listen, settings.partner.listen),
+        ("--platform", platform, settings.platform.listen),
+    ):
+        if asked is not None and _address(asked, option) != _address(present, option):
+            raise Conflict(f"{home.path} is set to {option} {present}: edit {home.settings_file} to change it")
+    return settings
+
+
+def _address(text: str, option: str) -> Address:
+    return parse_address(text, option)
+
+
+def _check_place(path: Path) -> None:
+    """A mistyped home must not become one: only an empty directory, or one that an earlier call began."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise Conflict(f"{path} is not a directory")
+    known = {*_ENTRIES, "platform.token", "node.lock", "node.log", "serve.out"}
+    strange = sorted(entry.name for entry in path.iterdir() if entry.name not in known and entry.suffix != ".new")
+    if strange:
+        raise Conflict(f"{path} holds other files ({strange[0][:60]!a} …): choose an empty or new directory")
+
+
+def _complete(home: Home, mint: Mint) -> list[str]:
+    created: list[str] = []
+    for name in _ENTRIES:
+        directory = home.path / name
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700)
+            created.append(f"{name}/")
+    if home.platform_token.exists():
+        read_secret(home.platform_token)
+    else:
+        create_secret(home.platform_token, mint.token())
+        created.append(home.platform_token.name)
+    return created
+
+
+def _write_once(path: Path, text: str) -> None:
+    """The file appears whole (0600) or not at all, and never replaces one that is there."""
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(partial)
+        except FileExistsError:
+            raise Conflict(f"{path} was created meanwhile; run the command again") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

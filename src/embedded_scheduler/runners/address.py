@@ -1,0 +1,117 @@
+"""Which addresses the process runner can run, and why not the others."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Literal
+
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.errors import Refused
+
+BUILTIN = "builtin:"
+EXEC = "exec:"
+MODULE = "module:"
+_BUILTIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MODULE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What an address stands for. `target` is a built-in's name, an absolute path or a module's name."""
+
+    kind: Literal["builtin", "exec", "module"]
+    target: str
+
+
+class Catalog:
+    """The programs this node is willing to start.
+
+    `package` holds the built-in components (`<package>/<name>/component.py` with `main()`); `allow_exec` is the
+    operator's list of absolute paths and `module:<name>` entries.
+    """
+
+    def __init__(self, package: str, allow_exec: Collection[str], *, has_interpreter: bool) -> None:
+        self._package = package
+        self._allowed = frozenset(allow_exec)
+        self._has_interpreter = has_interpreter
+        self._known: set[str] = set()
+
+    def find(self, image_url: str) -> Program:
+        """The program; `Refused` says why there is none."""
+        if image_url.startswith(BUILTIN):
+            return self._builtin(image_url.removeprefix(BUILTIN))
+        if not image_url.startswith(EXEC):
+            raise Refused(
+                f"{shorten(image_url)}: container images are run by a later release; "
+                "register an exec: or builtin: address"
+            )
+        address = image_url.removeprefix(EXEC)
+        if address.startswith(MODULE):
+            return self._module(address.removeprefix(MODULE))
+        return self._executable(address)
+
+    def _builtin(self, name: str) -> Program:
+        if name not in self._known:
+            if not _BUILTIN_NAME.fullmatch(name) or not _exists((self._package, name, "component")):
+                raise Refused(f"this node has no built-in component {shorten(name)}")
+            self._known.add(name)
+        return Program("builtin", name)
+
+    def _module(self, name: str) -> Program:
+        if not _MODULE_NAME.fullmatch(name):
+            raise Refused(f"{shorten(name)} is not the name of a Python module")
+        self._require_allowed(f"{MODULE}{name}")
+        if not self._has_interpreter:
+            raise Refused(f"module {name}: this node is a standalone executable; register the program's path instead")
+        if not _exists((name.partition(".")[0],)):
+            raise Refused(f"module {name} is not installed beside this node")
+        return Program("module", name)
+
+    def _executable(self, path: str) -> Program:
+        # Compared as written: a second spelling of an allowed path (.., links) could come to mean another program.
+        if not path.startswith("/") or os.path.normpath(path) != path or "\0" in path:
+            raise Refused(f"exec: needs an absolute path without . or .. parts (got {shorten(path)})")
+        self._require_allowed(path)
+        try:
+            found = Path(path).stat()
+        except OSError as error:
+            raise Refused(f"{path} cannot be run: {error.strerror}") from None
+        if not stat.S_ISREG(found.st_mode) or not os.access(path, os.X_OK):
+            raise Refused(f"{path} is not an executable file")
+        if found.st_mode & stat.S_IWOTH:
+            raise Refused(f"{path} can be changed by every user of this machine: run `chmod o-w {path}`")
+        return Program("exec", path)
+
+    def _require_allowed(self, entry: str) -> None:
+        if entry not in self._allowed:
+            raise Refused(
+                f"{shorten(entry, 200)} may not be started here: add it to components.allow_exec in node.toml"
+            )
+
+
+def _exists(names: Sequence[str]) -> bool:
+    """Whether a dotted module exists, found without importing any part of it."""
+    path: Sequence[str] | None = None
+    for depth in range(1, len(names) + 1):
+        spec = _find(".".join(names[:depth]), path)
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations
+        if path is None and depth < len(names):
+            return False
+    return True
+
+
+def _find(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        spec = finder.find_spec(name, path)
+        if spec is not None:
+            return spec
+    return None

@@ -1,0 +1,381 @@
+"""The attempt shim: a small process beside each component that outlives the node and keeps how the component ended.
+
+It is started once per attempt as the leader of its own session, with the attempt's log as stdout and stderr and the
+attempt's lock as descriptor 3. It forks; the child becomes the component; the parent waits, ends what the component
+left behind, closes the log and writes the exit file. It holds the lock from its first to its last instruction, so
+"the lock is held" is the same as "somebody will still write the exit file".
+
+A control plane starts one of these per task, so every import counts: beyond what the interpreter has loaded anyway,
+only C modules are imported, and nothing of this package. (`signal`, `json`, `typing`, `pathlib` and `dataclasses`
+cost 4 to 10 ms each, as much as the start of the interpreter.) For the same reason the files are written by hand.
+"""
+
+# ruff: noqa: PTH104, PTH108, PTH123, PTH208
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`: the other half wraps its numbers in enums
+import atexit
+import errno
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import NoReturn
+
+LOCK_DESCRIPTOR = 3
+ORDER_FILE = "order"
+IDENTITY_FILE = "pid"
+EXIT_FILE = "exit.json"
+WORK = "work"
+SCRATCH = "tmp"
+
+TERMINATE: int = _signal.SIGTERM
+KILL: int = _signal.SIGKILL
+# Blocked for the shim's whole life: a signal to the group must not take away the process that records the ending.
+_DEFERRED = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
+_DEAD = (b"Z", b"X")
+_PATIENCE_FOR_DISK_S = 600
+_PATIENCE_FOR_LEFTOVERS_S = 60
+
+
+class Order:
+    """What to run, as the node wrote it. `kind` is builtin, exec or module; sizes in bytes, 0 = no limit."""
+
+    __slots__ = (
+        "cpu",
+        "disk_bytes",
+        "end_of_log",
+        "environment",
+        "kind",
+        "log",
+        "memory_bytes",
+        "package",
+        "path",
+        "python",
+        "target",
+    )
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        target: str,
+        log: str,
+        end_of_log: str,
+        python: str,
+        package: str,
+        path: "Iterable[str]",
+        environment: "Mapping[str, str]",
+        memory_bytes: int = 0,
+        disk_bytes: int = 0,
+        cpu: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.target = target
+        self.log = log
+        self.end_of_log = end_of_log
+        self.python = python
+        self.package = package
+        self.path = list(path)
+        self.environment = dict(environment)
+        self.memory_bytes = memory_bytes
+        self.disk_bytes = disk_bytes
+        self.cpu = cpu
+
+    def encode(self) -> bytes:
+        """NUL-terminated fields, the last ones `name=value` of the environment; no text may hold NUL."""
+        fields = [
+            self.kind,
+            self.target,
+            self.log,
+            self.end_of_log,
+            self.python,
+            self.package,
+            str(self.memory_bytes),
+            str(self.disk_bytes),
+            str(self.cpu),
+            str(len(self.path)),
+            *self.path,
+            *(f"{name}={value}" for name, value in self.environment.items()),
+        ]
+        return b"".join(os.fsencode(field) + b"\0" for field in fields)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> "Order":
+        fields = [os.fsdecode(field) for field in raw.split(b"\0")[:-1]]
+        kind, target, log, end_of_log, python, package, memory, disk, cpu, paths = fields[:10]
+        first_variable = 10 + int(paths)
+        return cls(
+            kind=kind,
+            target=target,
+            log=log,
+            end_of_log=end_of_log,
+            python=python,
+            package=package,
+            path=fields[10:first_variable],
+            environment={name: value for name, _, value in (pair.partition("=") for pair in fields[first_variable:])},
+            memory_bytes=int(memory),
+            disk_bytes=int(disk),
+            cpu=int(cpu),
+        )
+
+
+class Ending:
+    """How the component ended: one of the three is set. `fault` is the errno of a program that could not be started."""
+
+    __slots__ = ("code", "fault", "signal")
+
+    def __init__(self, code: int | None = None, signal: int | None = None, fault: int | None = None) -> None:
+        self.code = code
+        self.signal = signal
+        self.fault = fault
+
+    def __str__(self) -> str:
+        if self.code is not None:
+            return f"exit {self.code}"
+        return f"signal {self.signal}" if self.signal is not None else "not started"
+
+    def encode(self) -> bytes:
+        members = (("code", self.code), ("signal", self.signal), ("fault", self.fault))
+        return ("{" + ", ".join(f'"{k}": {"null" if v is None else v}' for k, v in members) + "}\n").encode()
+
+
+def main(run_directory: str) -> "NoReturn":
+    """Run the attempt prepared in `run_directory`; called once, first thing, in a process of its own."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _DEFERRED)
+    os.umask(0o077)
+    os.chdir(run_directory)
+    order = Order.decode(_read(ORDER_FILE))
+    replace_file(IDENTITY_FILE, identity_of_this_process(order.log))
+    # The environment holds the attempt's token, which is needed only here.
+    os.unlink(ORDER_FILE)
+    ending = _run(order)
+    _end_leftovers(os.getsid(0))
+    _when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"))
+    _when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True))
+    os._exit(0)
+
+
+def identity_of_this_process(log: str) -> bytes:
+    """Lines: boot id, pid and its start time in ticks since boot, session and its leader's, and the log's path."""
+    session = os.getsid(0)
+    facts = (boot_id(), os.getpid(), start_ticks(os.getpid()), session, start_ticks(session), log)
+    return os.fsencode("\n".join(str(fact) for fact in facts))
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a live process started, in clock ticks since boot; None if there is none (a zombie is not alive)."""
+    fields = _status_fields(pid)
+    return None if fields is None or fields[0] in _DEAD else int(fields[19])
+
+
+def boot_id() -> str:
+    """Tells one boot of this machine from another."""
+    return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+
+
+def session_members(session: int) -> list[int]:
+    """Every live process of a session; a zombie is not alive, even where nobody collects it."""
+    members = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            belongs = os.getsid(int(name)) == session
+        except ProcessLookupError:
+            continue
+        if belongs:
+            fields = _status_fields(int(name))
+            if fields is not None and fields[0] not in _DEAD:
+                members.append(int(name))
+    return members
+
+
+def replace_file(path: str, content: bytes, *, durable: bool = False) -> None:
+    """Write a private file so that a reader finds the old content or the new one, never a part."""
+    draft = f"{path}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write_all(descriptor, content)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(draft, path)
+
+
+def close_log(descriptor: int, line: str) -> None:
+    """Append `line` as a line of its own; the bytes before it stay as they are. `descriptor` is open for append."""
+    start = b"\n" if _ends_inside_a_line(descriptor) else b""
+    _write_all(descriptor, start + line.encode() + b"\n")
+
+
+def _run(order: Order) -> Ending:
+    if TERMINATE in _signal.sigpending():
+        return Ending(signal=TERMINATE)
+    failures, failure = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become_component(order, failure)
+    os.close(failure)
+    if TERMINATE in _signal.sigpending():
+        # It may have come after the check above and before there was a child to receive it.
+        os.kill(child, TERMINATE)
+    fault = os.read(failures, 16) if order.kind != "builtin" else b""
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if fault:
+        return Ending(fault=int(fault))
+    return Ending(code=status) if status >= 0 else Ending(signal=-status)
+
+
+def _become_component(order: Order, failure: int) -> "NoReturn":
+    os.close(LOCK_DESCRIPTOR)
+    os.chdir(WORK)
+    for number in _DEFERRED:
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _DEFERRED)
+    _limit(order)
+    if order.kind == "builtin":
+        os.close(failure)
+        _leave(_run_builtin(order))
+    program = [order.target] if order.kind == "exec" else [order.python, "-m", order.target]
+    # Python ignores these two for itself, and what is ignored stays ignored across execve.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    try:
+        os.execve(program[0], program, order.environment)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        _write_all(1, f"nodeconsole: {program[0]} could not be started: {os.strerror(error.errno or 0)}\n".encode())
+        os.write(failure, str(error.errno or 0).encode())
+    os._exit(127)
+
+
+def _limit(order: Order) -> None:
+    import resource  # noqa: PLC0415 - the parent half does without
+
+    limits = (
+        # A core file would hold the party's data and the attempt's token.
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, order.memory_bytes),
+        (resource.RLIMIT_FSIZE, order.disk_bytes),
+    )
+    for kind, wanted in limits:
+        if kind != resource.RLIMIT_CORE and not wanted:
+            continue
+        highest = resource.getrlimit(kind)[1]
+        value = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+        resource.setrlimit(kind, (value, value))
+    cores = sorted(os.sched_getaffinity(0))
+    if 0 < order.cpu < len(cores):
+        # Spread attempts over the cores instead of stacking all of them on the first.
+        first = os.getpid() % len(cores)
+        os.sched_setaffinity(0, {cores[(first + i) % len(cores)] for i in range(order.cpu)})
+
+
+def _run_builtin(order: Order) -> int:
+    os.environ.clear()
+    os.environ.update(order.environment)
+    sys.path[:] = order.path
+    sys.argv[:] = [order.target]
+    # Whoever follows the log sees a line when it is printed, as on a terminal.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        component = __import__(f"{order.package}.{order.target}.component", fromlist=["main"])
+        return _exit_code(component.main())
+    except SystemExit as leaving:
+        return _exit_code(leaving.code)
+    except Exception as error:  # noqa: BLE001 - the component's fault, whatever it is, belongs into its log
+        own_frame = error.__traceback__
+        sys.excepthook(type(error), error, own_frame.tb_next if own_frame else None)
+        return 1
+
+
+def _exit_code(result: object) -> int:
+    """As the interpreter understands `sys.exit(result)`."""
+    if result is None:
+        return 0
+    if isinstance(result, int):
+        return result & 0xFF
+    sys.stderr.write(f"{result}\n")
+    return 1
+
+
+def _leave(code: int) -> "NoReturn":
+    """Wind down like the interpreter, but leave the memory to the kernel.
+
+    Threads are joined, exit handlers run, output is flushed; files that a component left open are not. Freeing what
+    was shared by the fork copies it page by page: 4 ms, a quarter of a short attempt.
+    """
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Output was lost (disk full) or the component closed its output; 120 is what the interpreter says then.
+        code = code or 120
+    os._exit(code)
+
+
+def _end_leftovers(session: int) -> None:
+    """The attempt is over with its main process: end what else still runs in the session."""
+    beyond_reach = {os.getpid()}
+    deadline = time.monotonic() + _PATIENCE_FOR_LEFTOVERS_S
+    while True:
+        remaining = [pid for pid in session_members(session) if pid not in beyond_reach]
+        if not remaining or time.monotonic() > deadline:
+            return
+        for pid in remaining:
+            try:
+                os.kill(pid, KILL)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                # A set-user-id program under another user: nothing this user can do.
+                beyond_reach.add(pid)
+        time.sleep(0.002)
+
+
+def _when_there_is_room(write: "Callable[[], None]") -> None:
+    """A full disk must not cost the exit status: try again until there is room, within reason."""
+    for _ in range(_PATIENCE_FOR_DISK_S):
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            time.sleep(1)
+        else:
+            return
+
+
+def _ends_inside_a_line(descriptor: int) -> bool:
+    # Opened anew: the log's descriptor is for appending only.
+    reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY)
+    try:
+        size = os.fstat(reading).st_size
+        return size > 0 and os.pread(reading, 1, size - 1) != b"\n"
+    finally:
+        os.close(reading)
+
+
+def _status_fields(pid: int) -> list[bytes] | None:
+    """Fields of /proc/<pid>/stat from the third (the state) on; the second may hold blanks and parentheses."""
+    try:
+        raw = _read(f"/proc/{pid}/stat")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return raw[raw.rindex(b")") + 2 :].split()
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]

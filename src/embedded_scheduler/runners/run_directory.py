@@ -1,0 +1,161 @@
+"""The files of one attempt, `runs/<attempt id>/`: the whole truth about it, for the node that launched it and the next.
+
+lock       held (as a lock of the open file, so it is inherited and freed by the kernel) while the shim lives
+order      what to run, with the attempt's token; removed by the shim as soon as it has read it
+pid        which process the shim is
+exit.json  how the attempt ended; written once, last
+work, tmp  the component's directories
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded_scheduler.errors import Refused
+from embedded_scheduler.runners.attempt import (
+    EXIT_FILE,
+    IDENTITY_FILE,
+    ORDER_FILE,
+    SCRATCH,
+    WORK,
+    boot_id,
+    close_log,
+    replace_file,
+    session_members,
+    start_ticks,
+)
+from embedded_scheduler.spi.runner import END_OF_LOG, Exit
+
+# struct flock: type, whence, start, length, pid
+_FLOCK = struct.Struct("@hhqqi4x")
+_WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process the shim is (or was), immune to a pid that is used again. `log` is the attempt's log."""
+
+    boot: str
+    pid: int
+    start_ticks: int
+    session: int
+    leader_ticks: int | None
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        """The process runs and is the one that was recorded."""
+        return self.boot == boot_id() and start_ticks(self.pid) == self.start_ticks
+
+    def members(self) -> list[int]:
+        """The live processes of the attempt's session, the shim among them.
+
+        The kernel gives no new process the number of a session that still has members. So once the number is another
+        process's, the attempt's session is empty and the number means somebody else.
+        """
+        if self.boot != boot_id() or start_ticks(self.session) not in (None, self.leader_ticks):
+            return []
+        return session_members(self.session)
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    path: Path
+
+    def create(self) -> None:
+        """Make the directories, private to this user; refuses one that somebody else put there."""
+        for directory in (self.path, self.path / WORK, self.path / SCRATCH):
+            try:
+                directory.mkdir(mode=0o700)
+            except FileExistsError:
+                found = directory.lstat()
+                if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                    raise Refused(f"{directory} is not a directory of this node: remove it") from None
+
+    def acquire(self) -> int | None:
+        """The attempt's lock as an open descriptor, or None if it is held. Freed when its last copy is closed."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
+        except (BlockingIOError, PermissionError):
+            os.close(descriptor)
+            return None
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def held(self) -> bool:
+        """Whether a shim is alive (or being started). Looking never disturbs who takes the lock meanwhile."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _WHOLE_FILE)
+        finally:
+            os.close(descriptor)
+        kind: int = _FLOCK.unpack(answer)[0]
+        return kind != fcntl.F_UNLCK
+
+    def write_order(self, content: bytes) -> None:
+        replace_file(str(self.path / ORDER_FILE), content)
+
+    def identity(self) -> Identity | None:
+        try:
+            raw = (self.path / IDENTITY_FILE).read_bytes()
+        except FileNotFoundError:
+            return None
+        boot, pid, ticks, session, leader, log = os.fsdecode(raw).split("\n", 5)
+        leader_ticks = None if leader == "None" else int(leader)
+        return Identity(boot, int(pid), int(ticks), int(session), leader_ticks, Path(log))
+
+    def exit(self) -> Exit | None:
+        """How the attempt ended, if that was recorded."""
+        try:
+            raw = (self.path / EXIT_FILE).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            found = json.loads(raw)
+            fault = found.get("fault")
+            error = found.get("error", "")
+            if fault is not None:
+                error = f"the component's program could not be started: {os.strerror(fault)}"
+            return Exit(code=found["code"], signal=found["signal"], error=error)
+        except (ValueError, KeyError, TypeError, AttributeError) as damage:
+            return Exit(
+                code=None, error=f"{self.path / EXIT_FILE} cannot be read ({damage}): how it ended is not known"
+            )
+
+    def record(self, ending: Exit) -> None:
+        """Write the exit file in the shim's place."""
+        members = {"code": ending.code, "signal": ending.signal, "error": ending.error}
+        replace_file(str(self.path / EXIT_FILE), json.dumps(members).encode(), durable=True)
+
+    def close_log(self, log: Path, why: str) -> None:
+        """Append the end line in the shim's place, unless it is there or the log is gone."""
+        try:
+            descriptor = os.open(log, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            size = os.fstat(descriptor).st_size
+            tail = os.pread(descriptor, 256, max(0, size - 256))
+            if not tail.rstrip(b"\n").rpartition(b"\n")[2].startswith(END_OF_LOG.encode()):
+                close_log(descriptor, f"{END_OF_LOG}, {why}")
+        finally:
+            os.close(descriptor)
+
+    def remove(self) -> None:
+        try:
+            shutil.rmtree(self.path)
+        except FileNotFoundError:
+            return

@@ -1,0 +1,60 @@
+"""Secrets in files: written once (0600), read only when nobody else can read them, compared in constant time."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+from pathlib import Path
+
+from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+
+_LONGEST = 4096
+
+
+def create_secret(path: Path, secret: str) -> None:
+    """Write a new secret file (0600) whole or not at all; `Conflict` when the file is there already."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise Conflict(f"{path} exists already; remove it first if the secret is to be replaced") from None
+    except OSError as error:
+        raise Unavailable(f"cannot create {path}: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            # The umask may have taken bits away, never more than these may stay.
+            os.fchmod(file.fileno(), 0o600)
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise Unavailable(f"cannot write {path}: {error.strerror}") from None
+
+
+def read_secret(path: Path) -> str:
+    """The secret of a file; refuses one that others may read (`Forbidden`) and says how to repair it."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(_LONGEST)
+    except FileNotFoundError:
+        raise NotFound(f"{path} is missing: run `nodeconsole init --home {path.parent}` to create it again") from None
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error.strerror}") from None
+    if mode & 0o077:
+        raise Forbidden(f"{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")
+    try:
+        secret = content.decode("ascii").strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise InvalidRequest(f"{path} holds no secret: remove it and run `nodeconsole init --home {path.parent}`")
+    return secret
+
+
+def same_secret(given: str | None, expected: str) -> bool:
+    """Whether both are the same non-empty secret, in a time that says nothing about where they differ."""
+    if not given or not expected:
+        return False
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,349 @@
+"""Hosts a node: the lock of its home, its listeners, its log file, signals, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from hypercorn.asyncio.run import worker_serve
+from hypercorn.config import Config, Sockets
+from hypercorn.utils import wrap_app
+from quart import Quart
+
+from embedded_scheduler.addresses import Address, parse_address, parse_loopback
+from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.errors import Conflict, NodeError, Unavailable
+from embedded_scheduler.node import Node
+
+_LOG = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_KEEP_ALIVE_SECONDS = 75.0
+"""Longer than any partner's connection pool keeps an idle connection, so that the pool never uses a closing one."""
+_DRAIN_SECONDS = 2.0
+_LONGEST_ADDRESS = 107
+"""Bytes of a path that fit into a unix socket address (108 with the final NUL)."""
+_LOG_BYTES = 5 * 1024 * 1024
+_LOG_FILES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a node says once it accepts requests; addresses are the real ones where port 0 was asked for."""
+
+    node_id: str
+    listen: str
+    platform: str
+    socket: Path
+
+    @property
+    def line(self) -> str:
+        return (
+            f"node {self.node_id} is ready: partners at {self.listen}, platform at {self.platform}, "
+            f"console at {self.socket}"
+        )
+
+
+Ready = Callable[[Running], None]
+
+
+def serve(home: Home, output: TextIO | None = None) -> None:
+    """Run the node until SIGTERM or SIGINT; prints one line when it accepts requests.
+
+    Raises `NodeError` when it cannot start. Components that run go on after the end.
+    """
+    out = output or sys.stdout
+
+    def announce(running: Running) -> None:
+        out.write(running.line + "\n")
+        out.flush()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await host(home, ready=announce, stop=stop)
+
+    asyncio.run(main())
+
+
+async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
+    """Run the node of `home` until `stop` is set. Raises `NodeError` when it cannot start."""
+    settings = home.load()
+    with _locked(home), _logging(home, settings), contextlib.ExitStack() as open_sockets:
+        partner = _listen(parse_address(settings.partner.listen, "partner.listen"), "partner.listen")
+        open_sockets.enter_context(partner)
+        platform = _listen(parse_loopback(settings.platform.listen, "platform.listen"), "platform.listen")
+        open_sockets.enter_context(platform)
+        settings = _with_real_ports(settings, partner, platform)
+        node = Node(home, settings)
+        await node.start()
+        try:
+            console = open_sockets.enter_context(_listen_unix(home.socket))
+            running = Running(settings.node_id, settings.partner.listen, settings.platform.listen, home.socket)
+            _LOG.info("%s", running.line)
+            await _serve_until(
+                stop,
+                [(node.partner_app, partner), (node.platform_app, platform), (node.console_app, console)],
+                started=lambda: ready(running),
+                stopping=node.refuse_streams,
+            )
+        finally:
+            home.socket.unlink(missing_ok=True)
+            await node.stop()
+            _LOG.info("node %s has stopped", settings.node_id)
+
+
+async def _serve_until(
+    stop: asyncio.Event,
+    apps: list[tuple[Quart, socket.socket]],
+    *,
+    started: Callable[[], None],
+    stopping: Callable[[], None],
+) -> None:
+    """Serve every application on its socket until `stop`; open requests then have `_DRAIN_SECONDS` to end."""
+    drain = asyncio.Event()
+    up = [asyncio.Event() for _ in apps]
+    async with asyncio.TaskGroup() as group:
+        for (app, listener), event in zip(apps, up, strict=True):
+            group.create_task(_serve_one(app, listener, event, drain))
+        for event in up:
+            await event.wait()
+        started()
+        await stop.wait()
+        stopping()
+        drain.set()
+
+
+async def _serve_one(app: Quart, listener: socket.socket, up: asyncio.Event, drain: asyncio.Event) -> None:
+    async def drained() -> None:
+        # Hypercorn waits for this only once its server listens.
+        up.set()
+        await drain.wait()
+
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.keep_alive_timeout = int(_KEEP_ALIVE_SECONDS)
+    config.keep_alive_max_requests = 1_000_000
+    config.graceful_timeout = _DRAIN_SECONDS
+    config.backlog = _BACKLOG
+    sockets = Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
+    await worker_serve(
+        wrap_app(app, config.wsgi_max_body_size, "asgi"), config, sockets=sockets, shutdown_trigger=drained
+    )
+
+
+# -- sockets ----------------------------------------------------------------------------------------------------------
+
+
+def _listen(address: Address, setting: str) -> socket.socket:
+    """A bound socket that no child process inherits; `Unavailable` names the setting to change."""
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        raise Unavailable(f"{setting}: this machine has no address {address.host}") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind(target)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"{setting} = {address}: {error.strerror}; free that port or change {setting} in node.toml"
+        ) from None
+    listener.settimeout(0)
+    return listener
+
+
+def _with_real_ports(settings: Settings, partner: socket.socket, platform: socket.socket) -> Settings:
+    """Settings in which port 0 is replaced by what the system chose."""
+
+    def real(text: str, listener: socket.socket) -> str:
+        return str(Address(parse_address(text, "listen").host, listener.getsockname()[1]))
+
+    return settings.model_copy(
+        update={
+            "partner": settings.partner.model_copy(update={"listen": real(settings.partner.listen, partner)}),
+            "platform": settings.platform.model_copy(update={"listen": real(settings.platform.listen, platform)}),
+        }
+    )
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    """The console's socket, mode 0600 from its first moment. The home's lock is held: one that is there is stale."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.exists() and not stat.S_ISSOCK(path.lstat().st_mode):
+            raise Conflict(f"{path} is not a socket; remove it")
+        path.unlink(missing_ok=True)
+        with _bindable(path) as address:
+            # The umask is the process's own, and so are the files that threads create now: never wider than 0600.
+            before = os.umask(0o177)
+            try:
+                listener.bind(address)
+            finally:
+                os.umask(before)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"{path}: {error.strerror}; check the permissions of {path.parent}") from None
+    except NodeError:
+        listener.close()
+        raise
+    listener.settimeout(0)
+    return listener
+
+
+@contextlib.contextmanager
+def _bindable(path: Path) -> Iterator[str]:
+    """`path`, or the same place by a name that is short enough for a socket address."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
+
+
+# -- one node per home ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    """Hold the home; `Conflict` names the process that does already. The kernel lets go when this process ends."""
+    try:
+        descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"{home.path} cannot be written ({error.strerror}): the node needs its home to be writable by "
+            f"{os.geteuid()} (the user it runs as)"
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise Conflict(
+                f"a node runs on {home.path} already (process {holder}): "
+                f"use `nodeconsole attach --home {home.path}`, or stop it first"
+            ) from None
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise Unavailable(f"{home.lock} cannot be written: {error.strerror}; free space on that disk") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# -- the node's own log -----------------------------------------------------------------------------------------------
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A log that only the owner reads and that never disturbs the node: a full disk loses lines, nothing else."""
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=_private)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name logging calls
+        """Nowhere to complain to."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+@contextlib.contextmanager
+def _logging(home: Home, settings: Settings) -> Iterator[None]:
+    try:
+        handler = _LogFile(home.node_log, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES)
+    except OSError as error:
+        raise Unavailable(f"{home.node_log} cannot be written: {error.strerror}") from None
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(settings.log_level.upper())
+    # They log every request, with addresses, at info.
+    for chatty in ("httpx", "httpcore", "aiosqlite"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        handler.close()
+
+
+# -- a node beside the console, in one process ------------------------------------------------------------------------
+
+
+class BackgroundNode:
+    """A node in a thread with its own event loop, so that a slow repaint of the console cannot delay it."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._settled = threading.Event()
+        self._running: Running | None = None
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._main, name="node", daemon=True)
+
+    def start(self) -> Running:
+        """Start it and wait until it accepts requests; raises what kept it from starting."""
+        self._thread.start()
+        self._settled.wait()
+        if self._running is None:
+            self._thread.join()
+            raise self._failure or RuntimeError("the node ended at once")
+        return self._running
+
+    def stop(self) -> None:
+        """End it in order and wait; raises what it failed with while it ran, if it did."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop may close between the check and the call
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that started this one
+            self._failure = error
+        finally:
+            self._settled.set()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        await host(self._home, ready=self._ready, stop=self._stop)
+
+    def _ready(self, running: Running) -> None:
+        self._running = running
+        self._settled.set()

@@ -1,0 +1,103 @@
+"""Contract of a runner: it runs one attempt of a component somewhere and never touches job state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Resource limits of one attempt; None = no limit. `cpu` in cores, sizes in bytes."""
+
+    cpu: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """One attempt to run.
+
+    `attempt_id` is deterministic and unique on this node: launching the same id twice runs it once. `image_url` is the
+    component's registered address (`builtin:<name>`, `exec:<absolute path or module>`, or an image reference).
+    `environment` is complete: nothing of the node's own environment reaches the component, except what the runner needs
+    to start it (PATH, LANG, HOME, TMPDIR). `log_path` exists already when the node wrote lines before the start; the
+    runner appends the component's output byte for byte, and at the end one line that starts with `END_OF_LOG`.
+    """
+
+    attempt_id: str
+    image_url: str
+    environment: Mapping[str, str]
+    run_directory: Path
+    log_path: Path
+    limits: Limits = field(default_factory=Limits)
+
+
+END_OF_LOG = "nodeconsole: end of log"
+"""Prefix of the last line of every complete log."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHandle:
+    """Where an attempt runs; JSON data that is stored before the launch and is enough to find it after a restart."""
+
+    runner: str
+    attempt_id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an attempt ended. `code` is the exit code, or None when it was killed by `signal` or never started.
+
+    `error` is a sentence for the operator when there is more to say (spawn refused, node lost track of it).
+    """
+
+    code: int | None
+    signal: int | None = None
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """Launch, observe, terminate. Every method may be called again for the same attempt, also after a restart."""
+
+    @property
+    def name(self) -> str:
+        """Stable key stored in handles."""
+        ...
+
+    def accepts(self, image_url: str) -> str:
+        """Empty if this runner can run the address, else a sentence that says why not."""
+        ...
+
+    def handle(self, spec: LaunchSpec) -> RunHandle:
+        """The handle this attempt will have. Pure: nothing is started."""
+        ...
+
+    async def launch(self, spec: LaunchSpec) -> None:
+        """Start the attempt unless it was started before. Raises `Refused` when it can never start here."""
+        ...
+
+    async def wait(self, handle: RunHandle) -> Exit:
+        """Return when the attempt has ended, however it was started; cancellation leaves it running."""
+        ...
+
+    async def observe(self, handle: RunHandle) -> Exit | None:
+        """How it ended, or None while it runs (or has not been started and may still be)."""
+        ...
+
+    async def terminate(self, handle: RunHandle, grace_seconds: float) -> None:
+        """Ask the whole process group to end, then force it. Returns when the last process is gone."""
+        ...
+
+    async def forget(self, handle: RunHandle) -> None:
+        """Remove what an ended attempt left on the runner's side (not its log, not its results)."""
+        ...

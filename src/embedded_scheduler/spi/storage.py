@@ -1,0 +1,56 @@
+"""Contract of a storage: tables and blobs by (namespace, name)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One stored object. `size` in bytes; `modified_ms` Unix epoch milliseconds."""
+
+    namespace: str
+    name: str
+    size: int
+    modified_ms: int
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Addresses are (namespace, name), each a single path component; anything else is refused as `InvalidRequest`."""
+
+    @property
+    def url(self) -> str:
+        """What a component receives as `system.storage`."""
+        ...
+
+    async def write(self, namespace: str, name: str, chunks: AsyncIterator[bytes]) -> Stored:
+        """Store the object whole or not at all; replaces an earlier one."""
+        ...
+
+    def read(self, namespace: str, name: str) -> AsyncIterator[bytes]:
+        """The object's bytes; raises `NotFound` at the first step when there is none."""
+        ...
+
+    async def stat(self, namespace: str, name: str) -> Stored | None: ...
+
+    async def list(self, namespace: str) -> list[Stored]: ...
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Remove the object if it is there."""
+        ...
+
+
+@runtime_checkable
+class LinkingStorage(Protocol):
+    """What a storage on this machine's disk may offer besides: an object without copying its bytes."""
+
+    async def link(self, namespace: str, name: str, source: Path) -> Stored | None:
+        """Make the file `source` readable as an object; replaces an earlier one.
+
+        None if this storage cannot do so for that file (another file system, missing rights): write a copy then.
+        """
+        ...

@@ -1,0 +1,231 @@
+"""Tables and blobs as plain files `<root>/<namespace>/<name>` on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.errors import InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.spi.storage import Stored
+
+_CHUNK = 1024 * 1024
+_LONGEST = 255
+_PENDING = ".pending-"
+
+T = TypeVar("T")
+
+
+def check_component(what: str, value: str) -> str:
+    """`value` as one path component, or `InvalidRequest` naming `what`.
+
+    Refused: empty, a leading dot (kept for the storage's own files), a slash, control characters, what is not text,
+    and more than 255 bytes.
+    """
+    if not value:
+        raise InvalidRequest(f"{what} must not be empty")
+    try:
+        length = len(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{what} is not text (got {shorten(value)})") from None
+    if length > _LONGEST:
+        raise InvalidRequest(f"{what} must be at most {_LONGEST} bytes (got {length})")
+    if value.startswith(".") or "/" in value or not value.isprintable():
+        raise InvalidRequest(f"{what} must be printable, without '/' and without a leading dot (got {shorten(value)})")
+    return value
+
+
+class LocalStorage:
+    """Objects of one node. Directories are 0700, files 0600; symbolic links are never followed below the root.
+
+    Operations go through directory descriptors, so that a component that replaces a directory by a link cannot make
+    the node read or write elsewhere.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self._root = Path(root).absolute()
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        with self._translated():
+            self._discard_pending()
+
+    @property
+    def url(self) -> str:
+        return f"file://{self._root}"
+
+    def path(self, namespace: str, name: str) -> Path:
+        """Where the object is or would be; the names are checked."""
+        return self._root / check_component("namespace", namespace) / check_component("name", name)
+
+    async def write(self, namespace: str, name: str, chunks: AsyncIterator[bytes]) -> Stored:
+        self.path(namespace, name)
+        with self._pending(namespace) as (directory, pending):
+            with self._translated():
+                descriptor = os.open(pending, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=directory)
+            try:
+                # Errors of the source itself (a connection, say) pass as they are.
+                async for chunk in chunks:
+                    with self._translated():
+                        await _in_thread(_write_all, descriptor, chunk)
+                with self._translated():
+                    await _in_thread(os.fsync, descriptor)
+            finally:
+                os.close(descriptor)
+            with self._translated():
+                os.replace(pending, name, src_dir_fd=directory, dst_dir_fd=directory)
+                await _in_thread(os.fsync, directory)
+            return self._stored(namespace, name, directory)
+
+    async def read(self, namespace: str, name: str) -> AsyncIterator[bytes]:
+        self.path(namespace, name)
+        descriptor = self._open(namespace, name)
+        try:
+            while True:
+                with self._translated():
+                    chunk = await _in_thread(os.read, descriptor, _CHUNK)
+                if not chunk:
+                    return
+                yield chunk
+        finally:
+            os.close(descriptor)
+
+    async def stat(self, namespace: str, name: str) -> Stored | None:
+        self.path(namespace, name)
+        try:
+            with self._directory(namespace, create=False) as directory:
+                return self._stored(namespace, name, directory)
+        except NotFound:
+            return None
+
+    async def list(self, namespace: str) -> list[Stored]:
+        check_component("namespace", namespace)
+        try:
+            return [*await asyncio.to_thread(self._objects, namespace)]
+        except NotFound:
+            return []
+
+    async def delete(self, namespace: str, name: str) -> None:
+        self.path(namespace, name)
+        with self._lock, self._translated(), contextlib.suppress(NotFound, FileNotFoundError):
+            with self._directory(namespace, create=False) as directory:
+                os.unlink(name, dir_fd=directory)
+                os.fsync(directory)
+            # The last object of a job takes its directory along; any other object keeps it.
+            with contextlib.suppress(OSError):
+                self._root.joinpath(namespace).rmdir()
+
+    async def link(self, namespace: str, name: str, source: Path) -> Stored | None:
+        """A hard link to a regular file, or None where the system does not allow one."""
+        self.path(namespace, name)
+        with self._pending(namespace) as (directory, pending), self._translated():
+            os.unlink(pending, dir_fd=directory)
+            try:
+                os.link(source, pending, dst_dir_fd=directory, follow_symlinks=True)
+            except OSError as error:
+                if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.EOPNOTSUPP):
+                    return None
+                raise
+            if not stat.S_ISREG(os.stat(pending, dir_fd=directory, follow_symlinks=False).st_mode):
+                return None
+            # If both names are links of one file already, this leaves the pending one, which is then removed.
+            os.replace(pending, name, src_dir_fd=directory, dst_dir_fd=directory)
+            return self._stored(namespace, name, directory)
+
+    @contextlib.contextmanager
+    def _pending(self, namespace: str) -> Iterator[tuple[int, str]]:
+        """An empty file under a name of our own in the namespace's directory; removed if it is still there."""
+        pending = f"{_PENDING}{secrets.token_hex(8)}"
+        with contextlib.ExitStack() as stack:
+            # As long as the file is there, nobody removes the directory.
+            with self._lock, self._translated():
+                directory = stack.enter_context(self._directory(namespace, create=True))
+                os.close(os.open(pending, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory))
+            try:
+                yield directory, pending
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(pending, dir_fd=directory)
+
+    def _open(self, namespace: str, name: str) -> int:
+        with self._translated(), self._directory(namespace, create=False) as directory:
+            self._stored(namespace, name, directory)
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+
+    def _objects(self, namespace: str) -> Sequence[Stored]:
+        with self._translated(), self._directory(namespace, create=False) as directory:
+            found = []
+            for name in sorted(os.listdir(directory)):  # noqa: PTH208 - pathlib cannot list a descriptor
+                if not name.startswith("."):
+                    with contextlib.suppress(NotFound):
+                        found.append(self._stored(namespace, name, directory))
+            return found
+
+    def _stored(self, namespace: str, name: str, directory: int) -> Stored:
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            raise NotFound(f"nothing is stored as {namespace}/{name}") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise NotFound(f"{namespace}/{name} is not a plain file, so it is not served")
+        return Stored(namespace, name, status.st_size, status.st_mtime_ns // 1_000_000)
+
+    @contextlib.contextmanager
+    def _directory(self, namespace: str, *, create: bool) -> Iterator[int]:
+        with self._translated():
+            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if create:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(namespace, 0o700, dir_fd=root)
+                directory = os.open(namespace, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+            except OSError as error:
+                # A link or a file in the place of a namespace is not one of ours.
+                if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and not create:
+                    raise NotFound(f"there is no namespace {namespace}") from None
+                raise
+            finally:
+                os.close(root)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
+
+    def _discard_pending(self) -> None:
+        """What a crash left half-written. The node holds its home's lock, so nobody else is writing."""
+        for leftover in self._root.glob(f"*/{_PENDING}*"):
+            leftover.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise Unavailable(f"the disk of {self._root} is full: free some space and try again") from error
+            raise Unavailable(f"the storage {self._root} cannot be used: {error.strerror or error}") from error
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+async def _in_thread(work: Callable[..., T], *arguments: object) -> T:
+    """Run blocking work; when cancelled, first let it end: it must not use a descriptor that was closed since."""
+    future = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([future])
+        raise

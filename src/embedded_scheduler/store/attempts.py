@@ -1,0 +1,132 @@
+"""Attempts: one run of a share on this node. The handle is stored before the launch."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from embedded_scheduler.domain.party import Party
+from embedded_scheduler.store.database import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`token_hash` is the SHA-256 (hex) of the component's secret; `ended_ms` None = runs, or will be launched."""
+
+    attempt_id: str
+    job_id: str
+    task_name: str
+    role: str
+    index: int
+    number: int
+    runner: str
+    handle: Mapping[str, Any]
+    session_id: str
+    token_hash: str
+    log_path: str
+    callback: str
+    created_ms: int
+    launched_ms: int | None
+    ended_ms: int | None
+    exit_code: int | None
+    exit_signal: int | None
+    exit_error: str
+
+    def is_of(self, party: Party) -> bool:
+        return (self.role, self.index) == (party.role, party.index)
+
+
+def insert(
+    tx: Tx,
+    *,
+    attempt_id: str,
+    job_id: str,
+    task_name: str,
+    party: Party,
+    number: int,
+    runner: str,
+    handle: Mapping[str, Any],
+    session_id: str,
+    token_hash: str,
+    log_path: str,
+) -> None:
+    """Store an attempt before its launch; again with new facts as long as it was not launched."""
+    tx.run(
+        "attempts.insert",
+        attempt_id=attempt_id,
+        job_id=job_id,
+        task_name=task_name,
+        role=party.role,
+        idx=party.index,
+        number=number,
+        runner=runner,
+        handle=json.dumps(dict(handle)),
+        session_id=session_id,
+        token_hash=token_hash,
+        log_path=log_path,
+        now_ms=tx.now_ms,
+    )
+
+
+def get(reader: Reader, attempt_id: str) -> Attempt | None:
+    row = reader.one("attempts.get", attempt_id=attempt_id)
+    return None if row is None else _attempt(row)
+
+
+def launched(tx: Tx, attempt_id: str) -> None:
+    tx.run("attempts.launched", attempt_id=attempt_id, now_ms=tx.now_ms)
+
+
+def ended(tx: Tx, attempt_id: str, *, code: int | None, signal: int | None, error: str) -> bool:
+    """Record how it ended; False if that was known already."""
+    cursor = tx.run("attempts.ended", attempt_id=attempt_id, now_ms=tx.now_ms, code=code, signal=signal, error=error)
+    return cursor.rowcount == 1
+
+
+def called_back(tx: Tx, attempt_id: str, status: str) -> None:
+    """Remember the status the component reported itself."""
+    tx.run("attempts.callback", attempt_id=attempt_id, status=status)
+
+
+def of_job(reader: Reader, job_id: str) -> list[Attempt]:
+    return [_attempt(row) for row in reader.all("attempts.of_job", job_id=job_id)]
+
+
+def of_task(reader: Reader, job_id: str, task_name: str) -> list[Attempt]:
+    """In party order, earlier attempts first."""
+    return [_attempt(row) for row in reader.all("attempts.of_task", job_id=job_id, task_name=task_name)]
+
+
+def running(reader: Reader) -> list[Attempt]:
+    """Launched, and no end recorded."""
+    return [_attempt(row) for row in reader.all("attempts.running")]
+
+
+def of_session(reader: Reader, session_id: str) -> list[Attempt]:
+    return [_attempt(row) for row in reader.all("attempts.of_session", session_id=session_id)]
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    return Attempt(
+        attempt_id=row["attempt_id"],
+        job_id=row["job_id"],
+        task_name=row["task_name"],
+        role=row["role"],
+        index=row["idx"],
+        number=row["number"],
+        runner=row["runner"],
+        handle=json.loads(row["handle"]),
+        session_id=row["session_id"],
+        token_hash=row["token_hash"],
+        log_path=row["log_path"],
+        callback=row["callback"],
+        created_ms=row["created_ms"],
+        launched_ms=row["launched_ms"],
+        ended_ms=row["ended_ms"],
+        exit_code=row["exit_code"],
+        exit_signal=row["exit_signal"],
+        exit_error=row["exit_error"],
+    )

@@ -1,0 +1,104 @@
+"""Components registered at this node, with their self-descriptions."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from embedded_scheduler.store.database import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One registration. `code` is the legacy dialect's package key (may be empty); `manifest` as it was sent."""
+
+    provider: str
+    name: str
+    version: str
+    code: str
+    image_url: str
+    manifest: dict[str, Any]
+    registered_ms: int
+    registered_by: str
+
+
+def put(
+    tx: Tx,
+    *,
+    provider: str,
+    name: str,
+    version: str,
+    code: str,
+    image_url: str,
+    manifest: Mapping[str, Any],
+    registered_by: str,
+) -> Component:
+    """Register at the transaction's time; replaces a registration of the same provider, name and version."""
+    component = Component(provider, name, version, code, image_url, dict(manifest), tx.now_ms, registered_by)
+    tx.run(
+        "components.put",
+        provider=provider,
+        name=name,
+        version=version,
+        code=code,
+        image_url=image_url,
+        manifest=json.dumps(component.manifest),
+        registered_ms=tx.now_ms,
+        registered_by=registered_by,
+    )
+    return component
+
+
+def get(reader: Reader, provider: str, name: str, version: str) -> Component | None:
+    """The registration of exactly this triple."""
+    return _component(reader.one("components.get", provider=provider, name=name, version=version))
+
+
+def all(reader: Reader) -> list[Component]:  # noqa: A001 - read as `components.all`
+    """Every registration, by provider, name and version."""
+    return [_parse(row) for row in reader.all("components.all")]
+
+
+def delete(tx: Tx, provider: str, name: str, version: str) -> bool:
+    """False if there was none."""
+    return tx.run("components.delete", provider=provider, name=name, version=version).rowcount == 1
+
+
+def resolve(reader: Reader, *, provider: str, name: str, version: str, code: str) -> Component | None:
+    """The registration a flow means; any part may be empty.
+
+    First match of: the exact triple; provider and name in any version, when no version is asked for; `code` in the
+    version asked for; `code` in any version, when none is asked for; `code` registered without a version. Of several,
+    the newest registration.
+    """
+    exact = get(reader, provider, name, version)
+    if exact is not None:
+        return exact
+    if provider and name and not version:
+        found = _component(reader.one("components.newest_by_name", provider=provider, name=name))
+        if found is not None:
+            return found
+    return _by_code(reader, code, version) if code else None
+
+
+def _by_code(reader: Reader, code: str, version: str) -> Component | None:
+    if not version:
+        return _component(reader.one("components.newest_by_code", code=code))
+    for candidate in (version, ""):
+        found = _component(reader.one("components.newest_by_code_and_version", code=code, version=candidate))
+        if found is not None:
+            return found
+    return None
+
+
+def _component(row: sqlite3.Row | None) -> Component | None:
+    return None if row is None else _parse(row)
+
+
+def _parse(row: sqlite3.Row) -> Component:
+    columns = dict(row)
+    columns["manifest"] = json.loads(columns["manifest"])
+    return Component(**columns)

@@ -1,0 +1,175 @@
+"""The event ledger: an append-only chain in which every event carries the hash of the one before.
+
+The hash is the SHA-256 (hex) of the canonical JSON (sorted keys, no spaces, ASCII) of all other columns, `data` as its
+stored text, `prev_hash` included. Changed, removed, inserted and reordered events are found by `verify`. Whoever can
+rewrite the whole file can also recompute the whole chain: only a hash noted elsewhere (`last`) proves against that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from embedded_scheduler.store.database import Reader, Tx
+
+GENESIS = "0" * 64
+"""`prev_hash` of the first event."""
+
+_PAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event with all its columns; `data` is parsed."""
+
+    seq: int
+    at_ms: int
+    subject: str
+    subject_id: str
+    job_id: str
+    event: str
+    source: str | None
+    target: str | None
+    actor: str
+    reason: str
+    trace_id: str
+    data: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """`events` were found good, up to `last_seq` with `last_hash`; `fault` says what is wrong after them."""
+
+    ok: bool
+    events: int
+    last_seq: int
+    last_hash: str
+    fault: str = ""
+
+
+def append(
+    tx: Tx,
+    *,
+    subject: str,
+    subject_id: str,
+    event: str,
+    actor: str,
+    job_id: str = "",
+    source: str | None = None,
+    target: str | None = None,
+    reason: str = "",
+    trace_id: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> int:
+    """Add one event at the transaction's time and publish it with the commit; its sequence number.
+
+    `data` must be JSON (finite numbers); `TypeError` or `ValueError` otherwise.
+    """
+    seq, prev_hash = tx.chain.value or last(tx)
+    columns: dict[str, Any] = {
+        "seq": seq + 1,
+        "at_ms": tx.now_ms,
+        "subject": subject,
+        "subject_id": subject_id,
+        "job_id": job_id,
+        "event": event,
+        "source": source,
+        "target": target,
+        "actor": actor,
+        "reason": reason,
+        "trace_id": trace_id,
+        "data": _canonical(data or {}),
+        "prev_hash": prev_hash,
+    }
+    digest = _hash(columns)
+    tx.run("ledger.append", **columns, hash=digest)
+    tx.chain.value = (seq + 1, digest)
+    tx.published.append(seq + 1)
+    return seq + 1
+
+
+def last(reader: Reader) -> tuple[int, str]:
+    """Sequence number and hash of the newest event; (0, `GENESIS`) when there is none."""
+    row = reader.one("ledger.last")
+    return (0, GENESIS) if row is None else (row["seq"], row["hash"])
+
+
+def page(reader: Reader, *, after: int = 0, limit: int, job_id: str = "") -> list[EventRecord]:
+    """Events with seq > `after` in order, at most `limit`; of one job if it is named."""
+    if job_id:
+        rows = reader.all("ledger.page_of_job", job_id=job_id, after=after, limit=limit)
+    else:
+        rows = reader.all("ledger.page", after=after, limit=limit)
+    return [_record(row) for row in rows]
+
+
+def by_seqs(reader: Reader, seqs: Iterable[int]) -> list[EventRecord]:
+    """The events with these numbers, in order; numbers that do not exist are left out."""
+    return [_record(row) for row in reader.all("ledger.by_seqs", seqs=json.dumps(list(seqs)))]
+
+
+def verify(reader: Reader) -> VerifyReport:
+    """Recompute the whole chain in bounded memory and stop at the first fault."""
+    seq, digest = 0, GENESIS
+    for row in _stream(reader):
+        fault = _fault(row, seq, digest)
+        if fault:
+            return VerifyReport(ok=False, events=seq, last_seq=seq, last_hash=digest, fault=fault)
+        seq, digest = row["seq"], row["hash"]
+    claim = reader.one("ledger.newest_claim")
+    if claim is not None and claim["seq"] > seq:
+        fault = (
+            f"events after {seq} were removed: {claim['subject']} {claim['subject_id']} refers to event {claim['seq']}"
+        )
+        return VerifyReport(ok=False, events=seq, last_seq=seq, last_hash=digest, fault=fault)
+    return VerifyReport(ok=True, events=seq, last_seq=seq, last_hash=digest)
+
+
+def export(reader: Reader) -> Iterator[str]:
+    """One JSON object per event in order, `data` as an object, each line ending in a newline.
+
+    To check a line independently: replace `data` by its canonical JSON text, drop `hash`, and hash the canonical JSON.
+    Must be consumed within the reader's closure.
+    """
+    for row in _stream(reader):
+        yield _canonical(asdict(_record(row))) + "\n"
+
+
+def _fault(row: sqlite3.Row, seq: int, digest: str) -> str:
+    """What is wrong with `row`, which should follow event `seq` with hash `digest`; empty = nothing."""
+    number = row["seq"]
+    if number != seq + 1:
+        return f"event {seq + 1} is missing: event {number} comes after event {seq}"
+    columns = {key: row[key] for key in row.keys() if key != "hash"}  # noqa: SIM118 - iterating a Row gives values
+    if _hash(columns) != row["hash"]:
+        return f"event {number} was altered: its content does not match its hash"
+    if row["prev_hash"] != digest:
+        return f"event {number} does not follow event {seq}: one of them was replaced"
+    return ""
+
+
+def _stream(reader: Reader) -> Iterator[sqlite3.Row]:
+    after = -(2**63)
+    while rows := reader.all("ledger.page", after=after, limit=_PAGE):
+        yield from rows
+        after = rows[-1]["seq"]
+
+
+def _record(row: sqlite3.Row) -> EventRecord:
+    columns = dict(row)
+    columns["data"] = json.loads(columns["data"])
+    return EventRecord(**columns)
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _hash(columns: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical(columns).encode("ascii")).hexdigest()

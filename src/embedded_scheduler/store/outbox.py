@@ -1,0 +1,126 @@
+"""Effects to carry out: written in the transaction that decided them, delivered afterwards in lanes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from embedded_scheduler.store.database import Reader, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One effect. Rows of one `lane` are delivered one at a time in the order of `id`.
+
+    `kind` is call, launch or terminate; `target` a node id or an attempt id; `state` waiting, acknowledged, refused or
+    abandoned; `attempts` how often it was tried; `next_ms` when it may be tried next. Times are epoch milliseconds.
+    """
+
+    id: int
+    job_id: str
+    lane: str
+    kind: str
+    target: str
+    operation: str
+    key: str
+    body: dict[str, Any]
+    nonce: str
+    trace_id: str
+    state: str
+    attempts: int
+    last_error: str
+    created_ms: int
+    next_ms: int
+
+
+def add(
+    tx: Tx,
+    *,
+    job_id: str,
+    lane: str,
+    kind: str,
+    target: str,
+    operation: str,
+    key: str,
+    body: Mapping[str, Any],
+    nonce: str,
+    trace_id: str,
+    next_ms: int,
+) -> bool:
+    """Put an effect at the end of its lane; False (and nothing done) if the job ever had one with this `key`."""
+    cursor = tx.run(
+        "outbox.add",
+        job_id=job_id,
+        lane=lane,
+        kind=kind,
+        target=target,
+        operation=operation,
+        key=key,
+        body=json.dumps(body, separators=(",", ":"), allow_nan=False),
+        nonce=nonce,
+        trace_id=trace_id,
+        created_ms=tx.now_ms,
+        next_ms=next_ms,
+    )
+    return cursor.rowcount == 1
+
+
+def heads(reader: Reader, *, now_ms: int, limit: int, busy_lanes: Collection[str]) -> list[OutboxRow]:
+    """The first waiting row of each lane if it is due, the longest due first; none of `busy_lanes`."""
+    rows = reader.all("outbox.heads", now_ms=now_ms, limit=limit, busy_lanes=json.dumps(list(busy_lanes)))
+    return [_row(row) for row in rows]
+
+
+def next_due(reader: Reader, *, busy_lanes: Collection[str] = ()) -> int | None:
+    """When the first lane head is due (may be past), leaving out `busy_lanes`; None when nothing waits."""
+    row = reader.one("outbox.next_due", busy_lanes=json.dumps(list(busy_lanes)))
+    return None if row is None else int(row["next_ms"])
+
+
+def acknowledge(tx: Tx, row_id: int) -> bool:
+    """The effect took place. False if the row was not waiting any more; so for the next two."""
+    return _finish(tx, row_id, "acknowledged", "")
+
+
+def refuse(tx: Tx, row_id: int, error: str) -> bool:
+    """The effect will never take place; `error` says why."""
+    return _finish(tx, row_id, "refused", error)
+
+
+def retry(tx: Tx, row_id: int, error: str, next_ms: int) -> bool:
+    """It failed this time; the row keeps its place in the lane and is due again at `next_ms`."""
+    return tx.run("outbox.retry", id=row_id, error=error, next_ms=next_ms).rowcount == 1
+
+
+def abandon(tx: Tx, job_id: str, key: str) -> bool:
+    """Give up a waiting effect that has become pointless; False if there is none."""
+    return tx.run("outbox.abandon", job_id=job_id, key=key, now_ms=tx.now_ms).rowcount == 1
+
+
+def revive(tx: Tx, target: str) -> int:
+    """A target came back: what failed there is due now. How many rows that concerned."""
+    return tx.run("outbox.revive", target=target, now_ms=tx.now_ms).rowcount
+
+
+def for_job(reader: Reader, job_id: str) -> list[OutboxRow]:
+    """All rows of a job, finished ones too, in order."""
+    return [_row(row) for row in reader.all("outbox.for_job", job_id=job_id)]
+
+
+def undelivered_by_target(reader: Reader) -> dict[str, int]:
+    """How many effects wait for each target."""
+    return {row["target"]: row["rows"] for row in reader.all("outbox.undelivered")}
+
+
+def _finish(tx: Tx, row_id: int, state: str, error: str) -> bool:
+    return tx.run("outbox.finish", id=row_id, state=state, error=error, now_ms=tx.now_ms).rowcount == 1
+
+
+def _row(row: sqlite3.Row) -> OutboxRow:
+    columns = dict(row)
+    del columns["done_ms"]
+    columns["body"] = json.loads(columns["body"])
+    return OutboxRow(**columns)

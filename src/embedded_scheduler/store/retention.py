@@ -1,0 +1,46 @@
+"""Removal of what is no longer needed. The ledger is never touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from embedded_scheduler.store.database import Tx
+
+DAY_MS = 24 * 60 * 60 * 1000
+BATCH = 1_000
+"""Rows of one table per transaction, so that other writers wait milliseconds, not seconds."""
+
+
+class Ages(Protocol):
+    """The part of the settings that concerns the database."""
+
+    @property
+    def messages_days(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PruneCounts:
+    """Rows removed by one call."""
+
+    inbox: int
+    tombstones: int
+    outbox: int
+
+    @property
+    def more(self) -> bool:
+        """Something may be left: call again."""
+        return BATCH in (self.inbox, self.tombstones, self.outbox)
+
+
+def prune(tx: Tx, *, now_ms: int, settings: Ages) -> PruneCounts:
+    """Remove stored answers, tombstones and finished outbox rows of ended jobs older than `messages_days`.
+
+    At most `BATCH` rows of each; repeat in further transactions while `more`.
+    """
+    before = now_ms - settings.messages_days * DAY_MS
+    return PruneCounts(
+        inbox=tx.run("retention.inbox", before=before, limit=BATCH).rowcount,
+        tombstones=tx.run("retention.tombstones", before=before, limit=BATCH).rowcount,
+        outbox=tx.run("retention.outbox", before=before, limit=BATCH).rowcount,
+    )

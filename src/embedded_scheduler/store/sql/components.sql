@@ -1,0 +1,24 @@
+-- name: components.put
+INSERT INTO components (provider, name, version, code, image_url, manifest, registered_ms, registered_by)
+VALUES (:provider, :name, :version, :code, :image_url, :manifest, :registered_ms, :registered_by)
+ON CONFLICT (provider, name, version) DO UPDATE SET code = excluded.code, image_url = excluded.image_url,
+    manifest = excluded.manifest, registered_ms = excluded.registered_ms, registered_by = excluded.registered_by;
+
+-- name: components.get
+SELECT * FROM components WHERE provider = :provider AND name = :name AND version = :version;
+
+-- name: components.all
+SELECT * FROM components ORDER BY provider, name, version;
+
+-- name: components.newest_by_name
+SELECT * FROM components WHERE provider = :provider AND name = :name ORDER BY registered_ms DESC, version DESC LIMIT 1;
+
+-- name: components.newest_by_code_and_version
+SELECT * FROM components WHERE code = :code AND version = :version
+ORDER BY registered_ms DESC, provider, name LIMIT 1;
+
+-- name: components.newest_by_code
+SELECT * FROM components WHERE code = :code ORDER BY registered_ms DESC, version DESC, provider, name LIMIT 1;
+
+-- name: components.delete
+DELETE FROM components WHERE provider = :provider AND name = :name AND version = :version;

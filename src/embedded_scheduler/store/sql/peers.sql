@@ -1,0 +1,14 @@
+-- name: peers.put
+INSERT INTO peers (node_id, url, profile, approval, options, registered_ms)
+VALUES (:node_id, :url, :profile, :approval, :options, :registered_ms)
+ON CONFLICT (node_id) DO UPDATE SET url = excluded.url, profile = excluded.profile, approval = excluded.approval,
+    options = excluded.options, registered_ms = excluded.registered_ms;
+
+-- name: peers.get
+SELECT * FROM peers WHERE node_id = :node_id;
+
+-- name: peers.all
+SELECT * FROM peers ORDER BY node_id;
+
+-- name: peers.delete
+DELETE FROM peers WHERE node_id = :node_id;

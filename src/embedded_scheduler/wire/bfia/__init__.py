@@ -1,0 +1,1 @@
+"""The BFIA control layer as messages: shapes, headers, envelope, dialects."""

@@ -1,0 +1,331 @@
+"""Messages of the console family (`/v1/console/…`, unix socket only). The terminal app and the CLI read these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Message(BaseModel):
+    """Base: unknown members are ignored on reading, so an older console can read a newer node."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Waiting(Message):
+    """Why something is not over yet: by whom, on what, since when, what comes next by itself, what one can do."""
+
+    blocked_by: str
+    on: str
+    since_ms: int
+    next: str = ""
+    next_ms: int | None = None
+    actions: list[str] = Field(default_factory=list)
+    """Names of actions of the same object that would help, e.g. `approve`, `stop`."""
+    text: str = ""
+    """The whole line in English."""
+
+
+class Problem(Message):
+    """RFC 9457 problem details; `code` is our stable error code."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = ""
+    code: str = ""
+
+
+class NodeStatus(Message):
+    node_id: str
+    version: str
+    pid: int
+    started_ms: int
+    now_ms: int
+    home: str
+    listen: str
+    platform: str
+    jobs: dict[str, int] = Field(default_factory=dict)
+    """Count per job state, plus `waiting` = jobs that wait for this node's decision."""
+    peers: int = 0
+    last_seq: int = 0
+    read_only: bool = False
+
+
+class ShareRow(Message):
+    """One party's share of a task, as this node knows it."""
+
+    role: str
+    index: int
+    node_id: str
+    state: str
+    outcome: str | None = None
+    reason: str = ""
+    since_ms: int = 0
+    exit_code: int | None = None
+    attempt_id: str = ""
+    local: bool = False
+    started_ms: int | None = None
+    ended_ms: int | None = None
+
+
+class TaskRow(Message):
+    name: str
+    task_id: str = ""
+    component: str
+    provider: str = ""
+    version: str = ""
+    state: str
+    cancelled: bool = False
+    since_ms: int = 0
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    upstream: list[str] = Field(default_factory=list)
+    shares: list[ShareRow] = Field(default_factory=list)
+    waiting: Waiting | None = None
+    actions: list[str] = Field(default_factory=list)
+
+
+class JobRow(Message):
+    """One line of the job list. `cursor` continues the list after this row."""
+
+    job_id: str
+    flow_id: str = ""
+    state: str
+    outcome: str | None = None
+    reason: str = ""
+    initiator: str
+    coordinator: str
+    parties: list[str] = Field(default_factory=list)
+    """`guest:alice` …"""
+    components: list[str] = Field(default_factory=list)
+    tasks_done: int = 0
+    tasks_total: int = 0
+    created_ms: int
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    updated_seq: int = 0
+    needs_decision: bool = False
+    waiting: Waiting | None = None
+    actions: list[str] = Field(default_factory=list)
+    cursor: str = ""
+
+
+class JobPage(Message):
+    jobs: list[JobRow]
+    next: str | None = None
+
+
+class ApprovalRow(Message):
+    node_id: str
+    state: str
+    reason: str = ""
+    decided_by: str = ""
+    since_ms: int = 0
+
+
+class DataUse(Message):
+    """One of our datasets as the job would use it."""
+
+    task: str
+    dataset: str
+    columns: list[str] = Field(default_factory=list)
+    rows: int | None = None
+    found: bool = True
+    note: str = ""
+
+
+class DecisionCard(Message):
+    """What an operator needs to decide: who asks, what runs, which of our data, what leaves the node."""
+
+    asked_by: str
+    coordinator: str
+    our_roles: list[str]
+    components: list[str]
+    data: list[DataUse] = Field(default_factory=list)
+    leaves: list[str] = Field(default_factory=list)
+    """Per component: what leaves this node, in the component author's words."""
+    problems: list[str] = Field(default_factory=list)
+    """Why it cannot be approved as things stand (missing component, unknown dataset); empty = it can."""
+
+
+class JobDetail(Message):
+    job: JobRow
+    tasks: list[TaskRow]
+    approvals: list[ApprovalRow] = Field(default_factory=list)
+    card: DecisionCard | None = None
+    spec: dict[str, Any] = Field(default_factory=dict)
+    results: list[ResultRow] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+
+
+class ResultRow(Message):
+    """Something a task of ours stored. `path` is its file when the storage is local."""
+
+    task: str
+    party: str
+    output: str
+    type: str
+    namespace: str
+    name: str
+    size: int
+    path: str = ""
+
+
+class Decision(Message):
+    """Body of approve and reject."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class StopRequest(Message):
+    task_name: str = Field(default="", max_length=128)
+    reason: str = Field(default="", max_length=2000)
+
+
+class SubmitRequest(Message):
+    """A job file: the specification's `{flow_id, dag, config}`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    dag: dict[str, Any]
+    config: dict[str, Any]
+    flow_id: str | None = None
+
+
+class SubmitReply(Message):
+    job_id: str
+    state: str
+    nodes: dict[str, str] = Field(default_factory=dict)
+
+
+class LogPage(Message):
+    """Lines `start` … of one log. Bytes that are not UTF-8 are shown as \\xNN; `get_log` serves the exact bytes."""
+
+    start: int
+    lines: list[str]
+    total: int
+    complete: bool = False
+    """The end marker has been written: no line will follow."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Lines per level filter: debug (all), info, error."""
+
+
+class DatasetRequest(Message):
+    name: str
+    namespace: str = ""
+    connector: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    description: str = ""
+
+
+class ColumnRow(Message):
+    name: str
+    type: str
+
+
+class DatasetRow(Message):
+    namespace: str
+    name: str
+    dataset_id: str
+    """`<namespace>#<name>`"""
+    connector: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    description: str = ""
+    columns: list[ColumnRow] = Field(default_factory=list)
+    rows: int = 0
+    size_bytes: int = 0
+    fingerprint: str = ""
+    registered_ms: int = 0
+
+
+class ComponentRequest(Message):
+    """As the platform's component/register: address and self-description, stored as sent."""
+
+    imageUrl: str
+    component_info: dict[str, Any]
+
+
+class ComponentRow(Message):
+    provider: str
+    name: str
+    version: str
+    code: str
+    title: str = ""
+    description: str = ""
+    image_url: str
+    roles: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    registered_ms: int = 0
+    runnable: bool = True
+    why_not: str = ""
+    manifest: dict[str, Any] = Field(default_factory=dict)
+
+
+class PeerRequest(Message):
+    node_id: str
+    url: str
+    profile: str = "seed"
+    approval: str = "manual"
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Traits of the profile overridden for this partner."""
+
+
+class PeerRow(Message):
+    node_id: str
+    url: str
+    profile: str
+    approval: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    registered_ms: int = 0
+    last_ok_ms: int | None = None
+    last_error: str = ""
+    last_error_ms: int | None = None
+    undelivered: int = 0
+
+
+class EventRow(Message):
+    """One event of the ledger: audit record and stream item alike."""
+
+    seq: int
+    at_ms: int
+    subject: str
+    subject_id: str
+    job_id: str = ""
+    event: str
+    source: str | None = None
+    target: str | None = None
+    actor: str
+    reason: str = ""
+    trace_id: str = ""
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class EventPage(Message):
+    events: list[EventRow]
+    next: int | None = None
+
+
+class LedgerReport(Message):
+    ok: bool
+    events: int
+    last_seq: int
+    last_hash: str
+    fault: str = ""
+
+
+class Finding(Message):
+    """One line of `doctor`: level is ok, warning or error."""
+
+    check: str
+    level: str
+    text: str
+    fix: str = ""
+
+
+class DoctorReport(Message):
+    findings: list[Finding]
+
+
+JobDetail.model_rebuild()

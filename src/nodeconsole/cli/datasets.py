@@ -1,0 +1,101 @@
+"""`nodeconsole dataset …`"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from embedded_scheduler.wire.console import DatasetRequest, DatasetRow
+from nodeconsole.cli.exits import CommandError, Exit
+from nodeconsole.cli.invocation import Command, Invocation
+from nodeconsole.cli.output import plain
+from nodeconsole.cli.text import moment, size
+
+_BY_ENDING = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
+
+
+async def add(call: Invocation) -> Exit:
+    args = call.args
+    path = _source(args.path)
+    connector = args.connector or _BY_ENDING.get(path.suffix.lower())
+    if connector is None:
+        raise CommandError(f"{args.path}: say --connector csv or --connector sqlite", Exit.USAGE)
+    options = {"path": str(path)} | dict(args.option) | ({"table": args.table} if args.table else {})
+    request = DatasetRequest(
+        name=args.name,
+        namespace=args.namespace,
+        connector=connector,
+        options=options,
+        description=args.description,
+    )
+    async with call.client() as client:
+        row = await call.out.busy(f"reading {args.path}", client.add_dataset(request))
+    return _show(call, row)
+
+
+def _source(given: str) -> Path:
+    """The file as an absolute path, symbolic links kept as the operator knows them."""
+    path = Path(os.path.abspath(given))  # noqa: PTH100 - resolve() would replace the links
+    if not path.is_file():
+        raise CommandError(f"{given}: there is no such file", Exit.USAGE)
+    return path
+
+
+async def listing(call: Invocation) -> Exit:
+    async with call.client() as client:
+        rows = await client.datasets()
+    if call.out.as_json:
+        call.out.document({"datasets": plain(rows)})
+        return Exit.OK
+    cells = (
+        (row.dataset_id, row.connector, str(row.rows), str(len(row.columns)), size(row.size_bytes), row.description)
+        for row in rows
+    )
+    columns = ("DATASET", "CONNECTOR", "ROWS", "COLUMNS", "SIZE", "DESCRIPTION")
+    call.out.table(columns, cells, empty="no datasets yet: `nodeconsole dataset add NAME PATH`")
+    return Exit.OK
+
+
+async def show(call: Invocation) -> Exit:
+    async with call.client() as client:
+        return _show(call, await client.dataset(*_address(call)))
+
+
+async def remove(call: Invocation) -> Exit:
+    namespace, name = _address(call)
+    async with call.client() as client:
+        await client.remove_dataset(namespace, name)
+    if call.out.as_json:
+        call.out.document({"removed": f"{namespace}#{name}"})
+    else:
+        call.out.line(f"removed {namespace}#{name}; its file was left alone")
+    return Exit.OK
+
+
+def _address(call: Invocation) -> tuple[str, str]:
+    before, separator, after = call.args.name.partition("#")
+    return (before, after) if separator else (call.args.namespace, before)
+
+
+def _show(call: Invocation, row: DatasetRow) -> Exit:
+    if call.out.as_json:
+        call.out.document(row.model_dump(mode="json"))
+        return Exit.OK
+    call.out.facts(
+        {
+            "dataset": row.dataset_id,
+            "description": row.description,
+            "connector": row.connector,
+            "options": "  ".join(f"{key}={value}" for key, value in row.options.items()),
+            "rows": str(row.rows),
+            "size": size(row.size_bytes),
+            "fingerprint": row.fingerprint,
+            "registered": moment(row.registered_ms),
+        }
+    )
+    call.out.line()
+    call.out.table(("COLUMN", "TYPE"), ((column.name, column.type) for column in row.columns), empty="no columns")
+    return Exit.OK
+
+
+COMMANDS: dict[str, Command] = {"add": add, "list": listing, "show": show, "remove": remove}

@@ -1,0 +1,331 @@
+"""`nodeconsole job …`"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+
+from embedded_scheduler.wire.console import JobDetail, JobRow, LogPage, TaskRow, Waiting
+from nodeconsole.cli.exits import CommandError, Exit
+from nodeconsole.cli.invocation import Command, Invocation, read_document
+from nodeconsole.cli.output import bar, plain
+from nodeconsole.cli.text import moment, size, span
+from nodeconsole.client import NodeClient, NodeUnreachable
+
+_RETRY_SECONDS = 1.0
+_PATIENCE_SECONDS = 60.0
+"""`--wait` and `--follow` outlive a restart of the node that is shorter than this."""
+_LOG_PAGE = 2000
+
+
+async def submit(call: Invocation) -> Exit:
+    document = read_document(call.args.file)
+    async with call.client() as client:
+        reply = await call.out.busy("asking the parties", client.submit(document))
+        if not call.args.wait:
+            if call.out.as_json:
+                call.out.document(reply.model_dump(mode="json"))
+            else:
+                call.out.line(reply.job_id)
+                call.out.note(f"{reply.state}  {_pairs(reply.nodes)}")
+            return Exit.OK
+        call.out.note(f"submitted {reply.job_id}; Ctrl+C leaves it running")
+        job = await _wait(call, client, reply.job_id)
+    if call.out.as_json:
+        call.out.document(job.model_dump(mode="json"))
+    else:
+        call.out.line(job.job_id)
+    call.out.note(f"{_state(job)}{f': {job.reason}' if job.reason else ''}")
+    return Exit.OK if job.outcome == "succeeded" else Exit.UNSUCCESSFUL
+
+
+async def _wait(call: Invocation, client: NodeClient, job_id: str) -> JobRow:
+    """Follow the job until it is over; says what changes and why it waits."""
+    try:
+        async with asyncio.timeout(call.args.timeout):
+            shown: list[str] = []
+            async for detail in _changes(call, client, job_id):
+                _report(call, detail, shown)
+                if _is_over(detail.job):
+                    return detail.job
+    except TimeoutError:
+        raise CommandError(
+            f"{job_id} is not over after {call.args.timeout:g} s; it goes on: `nodeconsole job show {job_id}`"
+        ) from None
+    raise CommandError(f"lost sight of {job_id}")
+
+
+async def _changes(call: Invocation, client: NodeClient, job_id: str) -> AsyncIterator[JobDetail]:
+    """The job now, and again whenever one of its events is committed."""
+    loop = asyncio.get_running_loop()
+    lost_at: float | None = None
+    while True:
+        try:
+            after = (await client.status()).last_seq
+            yield await client.job(job_id)
+            lost_at = None
+            async for page in client.events(after):
+                if any(event.job_id == job_id for event in page.events):
+                    yield await client.job(job_id)
+        except NodeUnreachable as error:
+            now = loop.time()
+            if lost_at is None:
+                lost_at = now
+                call.out.note(f"{error.message}; trying again")
+            elif now - lost_at > _PATIENCE_SECONDS:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _report(call: Invocation, detail: JobDetail, shown: list[str]) -> None:
+    job = detail.job
+    lines = [f"{_state(job)}  {job.tasks_done}/{job.tasks_total} tasks", *_why(detail)]
+    call.out.progress(f"[{bar(job.tasks_done, job.tasks_total)}] {'  '.join(lines)}")
+    for line in lines if not call.out.interactive else lines[1:]:
+        if line not in shown:
+            call.out.note(line)
+    shown[:] = lines
+
+
+def _why(detail: JobDetail) -> list[str]:
+    found = [detail.job.waiting.text] if detail.job.waiting else []
+    return found + [f"{task.name}: {task.waiting.text}" for task in detail.tasks if task.waiting and task.waiting.text]
+
+
+def _is_over(job: JobRow) -> bool:
+    """`outcome` is set with FINISHED; a rejected job never runs."""
+    return job.outcome is not None or job.state in {"FINISHED", "REJECTED"}
+
+
+async def listing(call: Invocation) -> Exit:
+    args = call.args
+    async with call.client() as client:
+        page = await client.jobs(
+            before=args.before,
+            limit=args.limit,
+            state=args.state,
+            flow_id=args.flow,
+            q=args.query,
+            needs_decision=args.needs_decision,
+        )
+    if call.out.as_json:
+        call.out.document({"jobs": plain(page.jobs), "next": page.next})
+        return Exit.OK
+    columns = ("JOB", "FLOW", "STATE", "TASKS", "PARTIES", "CREATED", "TOOK", "WAITS FOR")
+    call.out.table(columns, (_row(job) for job in page.jobs), empty="no job fits")
+    if page.next:
+        call.out.note(f"there are more: add --before {page.next}")
+    return Exit.OK
+
+
+def _row(job: JobRow) -> tuple[str, ...]:
+    took = span(job.ended_ms - job.started_ms) if job.ended_ms and job.started_ms else ""
+    waits = "your decision" if job.needs_decision else job.waiting.text if job.waiting else ""
+    tasks = f"{job.tasks_done}/{job.tasks_total}"
+    return (
+        job.job_id,
+        job.flow_id,
+        _state(job),
+        tasks,
+        " ".join(job.parties),
+        moment(job.created_ms),
+        took,
+        waits,
+    )
+
+
+def _state(job: JobRow) -> str:
+    return f"{job.state} {job.outcome}" if job.outcome else job.state
+
+
+async def show(call: Invocation) -> Exit:
+    async with call.client() as client:
+        detail = await client.job(call.args.job)
+    if call.out.as_json:
+        call.out.document(detail.model_dump(mode="json"))
+        return Exit.OK
+    job = detail.job
+    call.out.facts(
+        {
+            "job": job.job_id,
+            "flow": job.flow_id,
+            "state": _state(job),
+            "reason": job.reason,
+            "initiator": job.initiator,
+            "coordinator": job.coordinator,
+            "parties": "  ".join(job.parties),
+            "created": moment(job.created_ms),
+            "started": moment(job.started_ms),
+            "ended": moment(job.ended_ms),
+            "decisions": "  ".join(f"{row.node_id} {row.state}" for row in detail.approvals),
+            "waits": _waiting(job.waiting),
+            "you can": ", ".join(job.actions),
+        }
+    )
+    call.out.line()
+    rows = [row for task in detail.tasks for row in _task_rows(task)]
+    call.out.table(("TASK", "COMPONENT", "PARTY", "NODE", "STATE", "TOOK", "NOTE"), rows, empty="no tasks")
+    _show_card(call, detail)
+    _show_results(call, detail)
+    for warning in detail.warnings:
+        call.out.line(f"warning: {warning}")
+    return Exit.OK
+
+
+def _task_rows(task: TaskRow) -> list[tuple[str, ...]]:
+    state = f"{task.state} (cancelled)" if task.cancelled else task.state
+    took = span(task.ended_ms - task.started_ms) if task.ended_ms and task.started_ms else ""
+    rows: list[tuple[str, ...]] = [(task.name, task.component, "", "", state, took, _waiting(task.waiting))]
+    for share in task.shares:
+        took = span(share.ended_ms - share.started_ms) if share.ended_ms and share.started_ms else ""
+        where = f"{share.node_id} (here)" if share.local else share.node_id
+        rows.append(("", "", f"{share.role}.{share.index}", where, share.state, took, share.reason))
+    return rows
+
+
+def _show_card(call: Invocation, detail: JobDetail) -> None:
+    card = detail.card
+    if card is None:
+        return
+    call.out.line()
+    call.out.line(f"{card.asked_by} asks this node to take part as {', '.join(card.our_roles)}")
+    call.out.line(f"  runs         {', '.join(card.components)}")
+    for use in card.data:
+        columns = f"  columns {' '.join(use.columns)}" if use.columns else ""
+        rows = f"  {use.rows} rows" if use.rows is not None else ""
+        missing = "" if use.found else "  NOT FOUND"
+        note = f"  {use.note}" if use.note else ""
+        call.out.line(f"  our data     {use.task}: {use.dataset}{rows}{columns}{missing}{note}")
+    for leaves in card.leaves:
+        call.out.line(f"  leaves here  {leaves}")
+    for problem in card.problems:
+        call.out.line(f"  problem      {problem}")
+
+
+def _show_results(call: Invocation, detail: JobDetail) -> None:
+    if not detail.results:
+        return
+    call.out.line()
+    rows = [
+        (row.task, row.party, row.output, row.type, size(row.size), row.path or f"{row.namespace}#{row.name}")
+        for row in detail.results
+    ]
+    call.out.table(("RESULT OF", "PARTY", "OUTPUT", "TYPE", "SIZE", "WHERE"), rows, empty="")
+
+
+def _waiting(waiting: Waiting | None) -> str:
+    return waiting.text if waiting else ""
+
+
+async def approve(call: Invocation) -> Exit:
+    async with call.client() as client:
+        job = await client.approve(call.args.job, call.args.reason)
+    return _decided(call, job, "approved")
+
+
+async def reject(call: Invocation) -> Exit:
+    async with call.client() as client:
+        job = await client.reject(call.args.job, call.args.reason)
+    return _decided(call, job, "rejected")
+
+
+async def stop(call: Invocation) -> Exit:
+    async with call.client() as client:
+        job = await client.stop(call.args.job, call.args.task, call.args.reason)
+    return _decided(call, job, "asked to stop")
+
+
+def _decided(call: Invocation, job: JobRow, what: str) -> Exit:
+    if call.out.as_json:
+        call.out.document(job.model_dump(mode="json"))
+    else:
+        call.out.line(f"{what} {job.job_id}: {_state(job)}")
+    return Exit.OK
+
+
+async def logs(call: Invocation) -> Exit:
+    async with call.client() as client:
+        task = call.args.task or await _only_task(client, call.args.job)
+        if call.args.follow:
+            return await _follow(call, client, task)
+        async for page in _pages(call, client, task):
+            _print_page(call, page)
+    return Exit.OK
+
+
+async def _only_task(client: NodeClient, job_id: str) -> str:
+    names = [task.name for task in (await client.job(job_id)).tasks]
+    if len(names) != 1:
+        raise CommandError(f"which task? this job has {', '.join(names)}", Exit.USAGE)
+    return names[0]
+
+
+async def _pages(call: Invocation, client: NodeClient, task: str) -> AsyncIterator[LogPage]:
+    """The asked range in pages; without a limit, up to the end of the log as it was when a page came back short."""
+    args = call.args
+    start = args.start or 0
+    left = args.limit
+    while left is None or left > 0:
+        limit = min(left or _LOG_PAGE, _LOG_PAGE)
+        page = await client.log(args.job, task, party=args.party, level=args.level, start=start, limit=limit)
+        if page.lines:
+            yield page
+        start = page.start + len(page.lines)
+        if left is not None:
+            left -= len(page.lines)
+        if not page.lines or start >= page.total:
+            return
+
+
+async def _follow(call: Invocation, client: NodeClient, task: str) -> Exit:
+    args = call.args
+    start = args.start or 0
+    loop = asyncio.get_running_loop()
+    lost_at: float | None = None
+    while True:
+        try:
+            async for page in client.follow_log(args.job, task, party=args.party, level=args.level, start=start):
+                lost_at = None
+                _print_page(call, page)
+                start = page.start + len(page.lines)
+                if page.complete:
+                    return Exit.OK
+            # The stream ended without the end marker: the node is stopping, or the log is complete since long.
+            if (await client.log(args.job, task, party=args.party, level=args.level, start=start, limit=1)).complete:
+                return Exit.OK
+        except NodeUnreachable as error:
+            now = loop.time()
+            if lost_at is None:
+                lost_at = now
+                call.out.note(f"{error.message}; trying again")
+            elif now - lost_at > _PATIENCE_SECONDS:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _print_page(call: Invocation, page: LogPage) -> None:
+    if call.out.as_json:
+        for number, text in enumerate(page.lines, start=page.start):
+            call.out.document({"line": number, "text": text})
+    elif sys.stdout.isatty():
+        for text in page.lines:
+            call.out.line(text)
+    else:
+        call.out.raw("".join(f"{text}\n" for text in page.lines))
+    call.out.flush()
+
+
+def _pairs(nodes: Mapping[str, str]) -> str:
+    return "  ".join(f"{node}: {state}" for node, state in nodes.items())
+
+
+COMMANDS: dict[str, Command] = {
+    "submit": submit,
+    "list": listing,
+    "show": show,
+    "approve": approve,
+    "reject": reject,
+    "stop": stop,
+    "logs": logs,
+}

@@ -1,0 +1,235 @@
+"""The tree of commands and options. Help, shell completion and dispatch all read this one tree."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nodeconsole import __version__
+from nodeconsole.cli.exits import EXPLAINED, Exit
+
+PROFILES = ("seed", "official-1.2", "legacy", "fate", "kuscia")
+JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
+LOG_LEVELS = ("debug", "info", "error")
+SHELLS = ("bash", "zsh", "fish")
+
+_DEFAULT_HOME = "~/.nodeconsole"
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.USAGE, f"nodeconsole: {message} (see `{self.prog} --help`)\n")
+
+
+# argparse has no public name for what add_subparsers returns.
+Commands = argparse._SubParsersAction
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line with `home` as an absolute `Path`; exits like argparse does for mistakes and help.
+
+    `home_given` tells whether `--home` was typed.
+    """
+    parser = build_parser()
+    for argument in argv:
+        if not _is_text(argument):
+            parser.error("an argument is not valid UTF-8")
+    arguments = parser.parse_args(argv)
+    arguments.home_given = arguments.home is not None
+    arguments.home = _home(arguments.home)
+    return arguments
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in argument
+
+
+def _home(given: str | None) -> Path:
+    chosen = given or os.environ.get("NODECONSOLE_HOME") or _DEFAULT_HOME
+    return Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - keep symbolic links as the operator wrote them
+
+
+def build_parser() -> Parser:
+    shared = Parser(add_help=False)
+    shared.add_argument(
+        "--home",
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help=f"the node's directory (default: $NODECONSOLE_HOME, then {_DEFAULT_HOME})",
+    )
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    parser = Parser(
+        prog="nodeconsole",
+        description="A privacy-computing interconnection node for small parties, run from the terminal.",
+        epilog="exit codes: " + "; ".join(f"{code.value} {text}" for code, text in EXPLAINED.items()),
+        parents=[shared],
+        allow_abbrev=False,
+    )
+    parser.set_defaults(home=None, json=False)
+    parser.add_argument("--version", action="version", version=f"nodeconsole {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    tree = _Tree(commands, shared)
+    _add_node(tree)
+    _add_jobs(tree)
+    _add_datasets(tree)
+    _add_components(tree)
+    _add_peers(tree)
+    _add_ledger(tree)
+    completion = tree.command("completion", "print the completion script of a shell")
+    completion.add_argument("shell", choices=SHELLS)
+    return parser
+
+
+class _Tree:
+    """Adds commands that all take the shared options."""
+
+    def __init__(self, commands: Commands[Parser], shared: Parser) -> None:
+        self._commands = commands
+        self._shared = shared
+
+    def command(self, name: str, text: str) -> Parser:
+        return self._commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", parents=[self._shared], allow_abbrev=False
+        )
+
+    def group(self, name: str, text: str) -> _Tree:
+        commands = self.command(name, text).add_subparsers(dest="verb", metavar="VERB", required=True)
+        return _Tree(commands, self._shared)
+
+
+def _add_node(tree: _Tree) -> None:
+    init = tree.command("init", "create the node of this home, or complete it")
+    init.add_argument("--node-id", metavar="ID", help="name of this node for its partners (default: the host name)")
+    init.add_argument("--listen", metavar="HOST:PORT", help="where partners reach this node")
+    init.add_argument("--platform", metavar="HOST:PORT", help="loopback address for the own platform and components")
+    up = tree.command("up", "run the node with its console in this terminal")
+    up.add_argument("--yes", action="store_true", help="create the node without asking when there is none")
+    tree.command("serve", "run the node; print one line when it accepts requests")
+    tree.command("attach", "open the console of a running node")
+    tree.command("status", "show the node in short")
+    tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")
+    demo = tree.command("demo", "run a real private set intersection between two nodes on this machine")
+    demo.add_argument("--interactive", action="store_true", help="approve the job yourself in the host's console")
+    demo.add_argument("--parties", type=int, choices=(2, 3), default=2, help="3 adds a coordinating arbiter")
+    demo.add_argument("--keep", action="store_true", help="leave the nodes running and print how to attach")
+    demo.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_jobs(tree: _Tree) -> None:
+    jobs = tree.group("job", "submit, decide, watch and stop jobs")
+    submit = jobs.command("submit", "submit a job file {flow_id, dag, config}; - reads standard input")
+    submit.add_argument("file", metavar="FILE")
+    submit.add_argument("--wait", action="store_true", help="wait for the end; exit code 6 unless it succeeded")
+    submit.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="with --wait: give up after this time")
+    listing = jobs.command("list", "list jobs, newest first")
+    listing.add_argument("--state", type=_states, metavar="STATE[,STATE]", help=", ".join(JOB_STATES))
+    listing.add_argument("--flow", metavar="FLOW_ID")
+    listing.add_argument("--query", "-q", metavar="TEXT", help="part of an id, flow, component or party")
+    listing.add_argument("--needs-decision", action="store_true", help="only those that wait for this node's decision")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N")
+    listing.add_argument("--before", metavar="CURSOR", help="go on after this row of an earlier list")
+    show = jobs.command("show", "show a job, its tasks, and why it waits")
+    approve = jobs.command("approve", "let this node take part in a job")
+    reject = jobs.command("reject", "refuse to take part in a job")
+    stop = jobs.command("stop", "stop a job, or one task and everything after it")
+    logs = jobs.command("logs", "print the log of a task")
+    for parser in (show, approve, reject, stop, logs):
+        parser.add_argument("job", metavar="JOB", help="a job's id, or a beginning of it that fits no other")
+    for parser in (approve, reject, stop):
+        parser.add_argument("--reason", default="", help="kept in the ledger; partners may see it")
+    stop.add_argument("--task", default="", metavar="NAME")
+    logs.add_argument("task", metavar="TASK", nargs="?", help="may be left out when the job has one task")
+    logs.add_argument("--party", metavar="ROLE.N", help="which share, when this node holds several")
+    logs.add_argument("--level", choices=LOG_LEVELS, default="debug", help="this level and above")
+    logs.add_argument("--start", type=int, metavar="N", help="first line, from 0; below 0 counts from the end")
+    logs.add_argument("--limit", type=_count, metavar="N", help="at most this many lines")
+    logs.add_argument("--follow", "-f", action="store_true", help="go on until the log is complete")
+
+
+def _add_datasets(tree: _Tree) -> None:
+    datasets = tree.group("dataset", "the data that components of this node may read")
+    add = datasets.command("add", "register a CSV file or a table of a SQLite file")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("path", metavar="PATH")
+    add.add_argument("--connector", metavar="NAME", help="csv or sqlite (default: by the file's ending)")
+    add.add_argument("--table", help="table of a SQLite file")
+    add.add_argument("--option", type=_pair, action="append", default=[], metavar="KEY=VALUE")
+    add.add_argument("--description", default="")
+    datasets.command("list", "list datasets")
+    show = datasets.command("show", "show a dataset and its columns")
+    remove = datasets.command("remove", "forget a dataset; its file stays")
+    for parser in (show, remove):
+        parser.add_argument("name", metavar="NAME", help="NAME or NAMESPACE#NAME")
+    for parser in (add, show, remove):
+        parser.add_argument("--namespace", default="default", metavar="NS")
+
+
+def _add_components(tree: _Tree) -> None:
+    components = tree.group("component", "the programs that this node can run")
+    register = components.command("register", "register a component by its self-description")
+    register.add_argument("file", metavar="FILE", help="the self-description (JSON); - reads standard input")
+    register.add_argument("--image", required=True, metavar="URL", help="builtin:NAME, exec:PATH or an image reference")
+    components.command("list", "list components")
+    for verb, text in (("show", "show a component"), ("remove", "forget a component")):
+        parser = components.command(verb, text)
+        parser.add_argument("component", metavar="COMPONENT", help="PROVIDER/NAME/VERSION, or NAME when it is unique")
+
+
+def _add_peers(tree: _Tree) -> None:
+    peers = tree.group("peer", "the partners of this node")
+    add = peers.command("add", "add a partner, or change one")
+    add.add_argument("node_id", metavar="NODE_ID")
+    add.add_argument("url", metavar="URL", help="base address of the partner's node, e.g. https://node.example:9380")
+    add.add_argument("--profile", choices=PROFILES, default="seed", help="which implementation the partner runs")
+    add.add_argument("--approval", choices=("auto", "manual"), default="manual", help="what happens to its jobs here")
+    add.add_argument("--option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="override a trait")
+    peers.command("list", "list partners")
+    for verb, text in (("show", "show a partner"), ("remove", "forget a partner")):
+        peers.command(verb, text).add_argument("node_id", metavar="NODE_ID")
+
+
+def _add_ledger(tree: _Tree) -> None:
+    ledger = tree.group("ledger", "the record of everything that happened on this node")
+    ledger.command("verify", "check the chain of the ledger")
+    export = ledger.command("export", "print the ledger as JSON lines")
+    export.add_argument("--output", "-o", metavar="FILE", help="write to a file (0600) instead")
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
+
+
+def _states(text: str) -> str:
+    states = [part.strip().upper() for part in text.split(",") if part.strip()]
+    unknown = [state for state in states if state not in JOB_STATES]
+    if unknown or not states:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(JOB_STATES)}")
+    return ",".join(states)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value

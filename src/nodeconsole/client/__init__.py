@@ -1,0 +1,6 @@
+"""Talks to a node; used by the terminal app and the command line alike."""
+
+from nodeconsole.client.errors import ClientError, NodeUnreachable
+from nodeconsole.client.node import NodeClient
+
+__all__ = ["ClientError", "NodeClient", "NodeUnreachable"]

@@ -1,0 +1,21 @@
+"""What can go wrong when the console talks to its node."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """The node answered with a problem. `message` is for a person; `code` is the node's stable error code."""
+
+    def __init__(self, message: str, status: int = 500, code: str = "internal") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+
+
+class NodeUnreachable(Exception):  # noqa: N818 - a state of the node, named as the screens name it
+    """Nothing answers on the node's socket, or the connection broke. `message` says how to start the node."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

@@ -1,0 +1,346 @@
+"""The client of a node's console API over its unix socket."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from embedded_scheduler.wire.console import (
+    ComponentRequest,
+    ComponentRow,
+    DatasetRequest,
+    DatasetRow,
+    Decision,
+    DoctorReport,
+    EventPage,
+    JobDetail,
+    JobPage,
+    JobRow,
+    LedgerReport,
+    LogPage,
+    NodeStatus,
+    PeerRequest,
+    PeerRow,
+    Problem,
+    StopRequest,
+    SubmitReply,
+)
+from nodeconsole.client.errors import ClientError, NodeUnreachable
+from nodeconsole.client.stream import decode_events
+
+_PREFIX = "http://node/v1/console"
+_LONGEST_ADDRESS = 107
+"""Bytes of a path that fit into a unix socket address (108 with the final NUL)."""
+_CALL = httpx.Timeout(60.0, connect=5.0)
+_STREAM = httpx.Timeout(60.0, connect=5.0, read=45.0)
+"""The node sends a heartbeat every 15 seconds; three missed ones mean that it is gone."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class NodeClient:
+    """Typed calls on one node. An async context manager; one instance serves any number of concurrent calls.
+
+    Every method raises `ClientError` when the node says no and `NodeUnreachable` when it does not answer.
+    """
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._directory = -1
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection. The client opens new ones when it is used again."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
+
+    async def status(self) -> NodeStatus:
+        return await self._get(NodeStatus, "/status")
+
+    async def jobs(  # noqa: PLR0913 - the filters of the list
+        self,
+        *,
+        before: str | None = None,
+        limit: int = 50,
+        state: str | None = None,
+        flow_id: str | None = None,
+        q: str | None = None,
+        needs_decision: bool = False,
+    ) -> JobPage:
+        """Newest first. `before` is `next` of the page before; `state` one or more states separated by commas."""
+        query = {"before": before, "limit": limit, "state": state, "flow_id": flow_id, "q": q}
+        return await self._get(JobPage, "/jobs", query | {"needs_decision": "1" if needs_decision else None})
+
+    async def job(self, job_id: str) -> JobDetail:
+        """`job_id` may be cut to a prefix that fits one job only."""
+        return await self._get(JobDetail, _path("jobs", job_id))
+
+    async def submit(self, document: Mapping[str, Any]) -> SubmitReply:
+        """`document` is a job file: `{flow_id, dag, config}`."""
+        return await self._send(SubmitReply, "POST", "/jobs", document)
+
+    async def approve(self, job_id: str, reason: str = "") -> JobRow:
+        return await self._send(JobRow, "POST", _path("jobs", job_id, "approve"), _body(Decision, reason=reason))
+
+    async def reject(self, job_id: str, reason: str = "") -> JobRow:
+        return await self._send(JobRow, "POST", _path("jobs", job_id, "reject"), _body(Decision, reason=reason))
+
+    async def stop(self, job_id: str, task_name: str = "", reason: str = "") -> JobRow:
+        """Stop the job, or one task with everything that follows it."""
+        body = _body(StopRequest, task_name=task_name, reason=reason)
+        return await self._send(JobRow, "POST", _path("jobs", job_id, "stop"), body)
+
+    async def log(  # noqa: PLR0913 - the address of a range of lines
+        self,
+        job_id: str,
+        task: str,
+        *,
+        party: str | None = None,
+        level: str = "debug",
+        start: int = 0,
+        limit: int = 200,
+    ) -> LogPage:
+        """`start` below 0 counts from the end; without `party`, the first share that runs on this node."""
+        query = {"party": party, "level": level, "start": start, "limit": limit}
+        return await self._get(LogPage, _path("jobs", job_id, "tasks", task, "logs"), query)
+
+    async def follow_log(
+        self, job_id: str, task: str, *, party: str | None = None, level: str = "debug", start: int = 0
+    ) -> AsyncIterator[LogPage]:
+        """Pages of new lines as they come; ends when the log is complete."""
+        query = {"party": party, "level": level, "start": start}
+        path = _path("jobs", job_id, "tasks", task, "logs", "stream")
+        async for page in self._stream(LogPage, path, query):
+            yield page
+
+    async def events(self, after: int = 0) -> AsyncIterator[EventPage]:
+        """Every event after `after`, old ones first, then as they happen; ends only with the connection."""
+        async for page in self._stream(EventPage, "/events/stream", {"after": after}):
+            yield page
+
+    async def event_page(self, after: int = 0, *, limit: int = 200, job_id: str | None = None) -> EventPage:
+        return await self._get(EventPage, "/events", {"after": after, "limit": limit, "job_id": job_id})
+
+    async def datasets(self) -> list[DatasetRow]:
+        return await self._list(DatasetRow, "/datasets", "datasets")
+
+    async def dataset(self, namespace: str, name: str) -> DatasetRow:
+        return await self._get(DatasetRow, _path("datasets", namespace, name))
+
+    async def add_dataset(self, request: DatasetRequest) -> DatasetRow:
+        """Reads the whole source once on the node, so it may take a while."""
+        return await self._send(DatasetRow, "POST", "/datasets", request.model_dump(), patient=True)
+
+    async def remove_dataset(self, namespace: str, name: str) -> None:
+        await self._delete(_path("datasets", namespace, name))
+
+    async def components(self) -> list[ComponentRow]:
+        return await self._list(ComponentRow, "/components", "components")
+
+    async def component(self, provider: str, name: str, version: str) -> ComponentRow:
+        return await self._get(ComponentRow, _path("components", provider, name, version))
+
+    async def register_component(self, image_url: str, manifest: Mapping[str, Any]) -> ComponentRow:
+        request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest))
+        return await self._send(ComponentRow, "POST", "/components", request.model_dump())
+
+    async def remove_component(self, provider: str, name: str, version: str) -> None:
+        await self._delete(_path("components", provider, name, version))
+
+    async def peers(self) -> list[PeerRow]:
+        return await self._list(PeerRow, "/peers", "peers")
+
+    async def peer(self, node_id: str) -> PeerRow:
+        return await self._get(PeerRow, _path("peers", node_id))
+
+    async def add_peer(self, request: PeerRequest) -> PeerRow:
+        return await self._send(PeerRow, "POST", "/peers", request.model_dump())
+
+    async def remove_peer(self, node_id: str) -> None:
+        await self._delete(_path("peers", node_id))
+
+    async def doctor(self) -> DoctorReport:
+        return await self._get(DoctorReport, "/doctor", patient=True)
+
+    async def ledger_verify(self) -> LedgerReport:
+        """Reads the whole ledger on the node, so it may take a while."""
+        return await self._get(LedgerReport, "/ledger/verify", patient=True)
+
+    async def ledger_export(self) -> AsyncIterator[bytes]:
+        """The ledger as NDJSON, in pieces of any size."""
+        async with self._open_stream("/ledger/export", {}) as response:
+            async for chunk in response.aiter_bytes():
+                yield chunk
+
+    # How a call is made.
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._http is None:
+            transport = httpx.AsyncHTTPTransport(uds=self._address(), retries=0)
+            headers = {"x-operator": quote(_login(), safe="")}
+            self._http = httpx.AsyncClient(transport=transport, timeout=_CALL, headers=headers, trust_env=False)
+        return self._http
+
+    def _address(self) -> str:
+        address = str(self._socket)
+        if len(os.fsencode(address)) <= _LONGEST_ADDRESS:
+            return address
+        # Too long for a socket address: name the directory by an open descriptor of this process instead.
+        try:
+            self._directory = os.open(self._socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            raise self._unreachable("there is no such directory") from None
+        return f"/proc/self/fd/{self._directory}/{self._socket.name}"
+
+    def _unreachable(self, why: str) -> NodeUnreachable:
+        home = self._socket.parent
+        return NodeUnreachable(
+            f"no node answers on {self._socket} ({why}): start it with `nodeconsole serve --home {home}`"
+        )
+
+    async def _get(
+        self, kind: type[M], path: str, query: Mapping[str, Any] | None = None, *, patient: bool = False
+    ) -> M:
+        return _read(kind, await self._call("GET", path, query=query, patient=patient))
+
+    async def _list(self, kind: type[M], path: str, member: str) -> list[M]:
+        return _read_list(kind, await self._call("GET", path), member)
+
+    async def _send(
+        self, kind: type[M], method: str, path: str, body: Mapping[str, Any], *, patient: bool = False
+    ) -> M:
+        return _read(kind, await self._call(method, path, body=body, patient=patient))
+
+    async def _delete(self, path: str) -> None:
+        await self._call("DELETE", path)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        patient: bool = False,
+    ) -> bytes:
+        timeout = httpx.Timeout(None, connect=5.0) if patient else _CALL
+        try:
+            response = await self._open().request(
+                method, _PREFIX + path, params=_present(query), json=body, timeout=timeout
+            )
+        except httpx.TransportError as error:
+            raise self._unreachable(_why(error)) from None
+        if response.is_success:
+            return response.content
+        raise _problem(response.status_code, response.content)
+
+    @asynccontextmanager
+    async def _open_stream(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
+        try:
+            async with self._open().stream("GET", _PREFIX + path, params=_present(query), timeout=_STREAM) as response:
+                if not response.is_success:
+                    raise _problem(response.status_code, await response.aread())
+                yield response
+        except httpx.TransportError as error:
+            raise self._unreachable(_why(error)) from None
+
+    async def _stream(self, kind: type[M], path: str, query: Mapping[str, Any]) -> AsyncIterator[M]:
+        async with self._open_stream(path, query) as response:
+            async for event in decode_events(response.aiter_bytes()):
+                if event.name == "end":
+                    return
+                if event.name == "problem":
+                    raise _problem(500, event.data)
+                yield _read(kind, event.data)
+
+
+def _path(*segments: str) -> str:
+    """A path of the API; every segment is data, whatever characters it has."""
+    for segment in segments:
+        if segment in ("", ".", ".."):
+            raise ClientError(f"there is nothing named {segment!r}", 404, "not_found")
+    return "".join("/" + quote(segment, safe="", errors="surrogatepass") for segment in segments)
+
+
+def _present(query: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (query or {}).items() if value is not None}
+
+
+def _body(kind: type[BaseModel], **members: str) -> dict[str, Any]:
+    try:
+        return kind(**members).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ClientError(f"{where}: {first['msg']}", 400, "invalid") from None
+
+
+def _read(kind: type[M], content: bytes) -> M:
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError:
+        raise _unreadable() from None
+
+
+def _read_list(kind: type[M], content: bytes, member: str) -> list[M]:
+    try:
+        return TypeAdapter(dict[str, list[kind]]).validate_json(content)[member]  # type: ignore[valid-type]
+    except (ValidationError, KeyError):
+        raise _unreadable() from None
+
+
+def _unreadable() -> ClientError:
+    return ClientError("the node's answer cannot be read: are node and console of the same version?", 502, "internal")
+
+
+def _problem(status: int, content: bytes) -> ClientError:
+    try:
+        problem = Problem.model_validate_json(content)
+    except ValidationError:
+        return ClientError(f"the node answered with HTTP status {status}", status)
+    return ClientError(problem.detail or problem.title, problem.status, problem.code or "internal")
+
+
+def _why(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "it does not answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, FileNotFoundError):
+            return "there is no socket"
+        if isinstance(cause, ConnectionRefusedError):
+            return "nobody listens"
+        if isinstance(cause, PermissionError):
+            return "the socket belongs to another user"
+        cause = cause.__cause__ or cause.__context__
+    return "the connection broke"
+
+
+def _login() -> str:
+    """Who sits at this console, for the ledger."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -1,0 +1,319 @@
+"""What every screen has: status line, crumbs, message line, footer, and keys that come from the table of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, key_name
+from nodeconsole.screens.session import Session
+from nodeconsole.viewmodels.changes import NOTHING, Changes
+from nodeconsole.viewmodels.commands import parse_command
+from nodeconsole.viewmodels.node import LinkState, status_line
+from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.text import printable
+from nodeconsole.widgets.bar import Bar
+from nodeconsole.widgets.painted import Painted
+from nodeconsole.widgets.prompt import Prompt
+
+_COMMAND = "command"
+
+
+class ConsoleScreen(Screen[None]):
+    """Subclasses give `body`, `crumbs`, `reload` and methods `act_<action id>`.
+
+    `reload(changes)` runs in one worker at a time; changes that arrive meanwhile are gathered for the next round, and
+    a screen that is covered waits until it is seen again.
+    """
+
+    SCOPES: ClassVar[tuple[str, ...]] = (GLOBAL,)
+    AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    ConsoleScreen { background: $background; color: $foreground; layout: vertical; }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.keymap = KeyMap(self.SCOPES)
+        self._typed: tuple[str, ...] = ()
+        self._pending: Changes = NOTHING
+        self._reloading = False
+        self._recall = 0
+        self._loaded = False
+
+    # Layout.
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="status", ground="bar")
+        yield Bar(id="crumbs")
+        yield from self.body()
+        yield Bar(id="why")
+        yield Bar(id="flash")
+        yield Bar(id="footer", ground="bar")
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between crumbs and message lines."""
+        raise NotImplementedError
+
+    def crumbs(self) -> tuple[Line, Line]:
+        """Where one is, and on the right what part of it is seen."""
+        raise NotImplementedError
+
+    def why(self) -> Line:
+        """The line about what is under the cursor."""
+        return ()
+
+    def offered(self) -> Sequence[str]:
+        """What the node offers for the object under the cursor."""
+        return ()
+
+    def repaint_body(self) -> None:
+        """Show the data again (another language, other signs, another moment)."""
+
+    async def reload(self, changes: Changes) -> bool:  # noqa: ARG002 - for screens that show the node's things
+        """Ask the node for what `changes` names and show it; False when it did not answer."""
+        return True
+
+    # Life.
+
+    def on_mount(self) -> None:
+        self.session.attend(self)
+        self.retranslate()
+        if self.session.online:
+            self.changed(Changes(everything=True))
+
+    def on_unmount(self) -> None:
+        self.session.leave(self)
+
+    def on_screen_resume(self) -> None:
+        self.retranslate()
+        self._start_reload()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.retranslate)
+
+    @property
+    def has_data(self) -> bool:
+        """It has shown the node's answer at least once."""
+        return self._loaded
+
+    def changed(self, changes: Changes) -> None:
+        self._pending |= changes
+        self._start_reload()
+
+    def _start_reload(self) -> None:
+        if self._pending and not self._reloading and self.is_attached and self._seen:
+            self._reloading = True
+            self.run_worker(self._reload_pending(), group="reload", exit_on_error=True)
+
+    @property
+    def _seen(self) -> bool:
+        """On top, or under a dialog only."""
+        top = self.app.screen
+        return top is self or (top.is_modal and len(self.app.screen_stack) > 1 and self.app.screen_stack[-2] is self)
+
+    async def _reload_pending(self) -> None:
+        try:
+            while self._pending and self._seen:
+                changes, self._pending = self._pending, NOTHING
+                if await self.reload(changes):
+                    self._loaded = True
+        finally:
+            self._reloading = False
+        self.repaint_chrome()
+
+    # Chrome.
+
+    def retranslate(self) -> None:
+        if self.is_attached and self.is_mounted:
+            self.repaint_body()
+            self.repaint_chrome()
+
+    def tick(self) -> None:
+        """Called once a second: ages move on. Sends nothing when no text changes."""
+        self.repaint_body()
+        self.repaint_chrome()
+
+    def repaint_chrome(self) -> None:
+        if not (self.is_attached and self.is_mounted):
+            return
+        session, display = self.session, self.session.display()
+        cut = display.glyphs.cut
+        left, right = status_line(session.status, session.link, session.data_ms, display)
+        self._bar("status").show(left, right, cut=cut)
+        self._bar("crumbs").show(*self.crumbs(), cut=cut)
+        self._bar("why").show((Span(" "), *self.why()), cut=cut)
+        self._bar("flash").show((Span(" "), *self._message()), cut=cut)
+        self._bar("footer").show(self._footer(), cut=cut)
+        offline = session.link.state is LinkState.OFFLINE
+        for widget in self.query(Painted):
+            if not isinstance(widget, Bar):
+                widget.stale = offline
+
+    def _bar(self, name: str) -> Bar:
+        return self.query_one(f"#{name}", Bar)
+
+    def _message(self) -> Line:
+        session = self.session
+        if self._typed:
+            return self._which_key()
+        if session.flash is not None and session.flash.until_ms > session.now_ms():
+            return (Span(session.flash.text, session.flash.role),)
+        if session.link.state is LinkState.OFFLINE:
+            return (Span(f"{printable(session.link.why)}", "warn"),)
+        waiting = session.status.jobs.get("waiting", 0) if session.status else 0
+        return (Span(session.text("node.needs_you", n=waiting), "wait"),) if waiting else ()
+
+    def _which_key(self) -> Line:
+        spans: list[Span] = [Span(f"{self._typed[0]} ...  ", "strong")]
+        for key, action in self.keymap.following(self._typed[0]).items():
+            spans += [Span(key_name(key), "key"), Span(f" {self.session.text(f'action.{action.id}')}  ")]
+        return tuple(spans)
+
+    def _footer(self) -> Line:
+        spans: list[Span] = []
+        for action in self.keymap.footer():
+            possible = self.possible(action)
+            key = key_name(self.keymap.keys_of(action)[0])
+            spans.append(Span(f" {key}", "key" if possible else "dim"))
+            spans.append(Span(f" {self.session.text(f'action.{action.id}')} ", "" if possible else "dim"))
+        return tuple(spans)
+
+    # Keys and commands.
+
+    def possible(self, action: Action) -> bool:
+        """Whether the node offers it now; what only looks is always possible."""
+        return not action.writes or (self.session.online and action.offered in self.offered())
+
+    async def on_key(self, event: events.Key) -> None:
+        if isinstance(self.focused, Input):
+            self._key_while_typing(event)
+            return
+        name = event.character if event.is_printable and event.character and event.key != "space" else event.key
+        keys = (*self._typed, name)
+        had_prefix, self._typed = bool(self._typed), ()
+        meaning = self.keymap.resolve(keys)
+        if meaning is Pending.MORE:
+            self._typed = keys
+        elif isinstance(meaning, Action):
+            self.perform(meaning)
+        elif not had_prefix:
+            return
+        event.stop()
+        event.prevent_default()
+        self.repaint_chrome()
+
+    def _key_while_typing(self, event: events.Key) -> None:
+        if event.key == "escape":
+            self.close_prompt()
+            self.prompt_cancelled()
+        elif event.key in ("up", "down") and self._prompt_kind == _COMMAND:
+            self._recall_command(-1 if event.key == "up" else 1)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def perform(self, action: Action, *arguments: str) -> None:
+        """Do it, or say why it cannot be done."""
+        if not self.possible(action):
+            key = "message.offline" if not self.session.online else "message.not_offered"
+            self.session.say(self.session.text(key, action=self.session.text(f"action.{action.id}")), "warn")
+            return
+        handler: Callable[..., None] | None = getattr(self, action.handler, None) or getattr(
+            self.app, action.handler, None
+        )
+        if handler is not None:
+            handler(*arguments)
+
+    def command(self, text: str) -> None:
+        """Carry out a line of the command prompt."""
+        parsed = parse_command(text)
+        if parsed is None:
+            return
+        self.session.history.append(text.strip())
+        action = self.keymap.command(parsed.word)
+        if action is None:
+            words = " ".join(self.keymap.command_words())
+            self.session.say(self.session.text("message.no_command", word=parsed.word, words=words), "warn")
+            return
+        self.perform(action, *parsed.arguments)
+
+    # The prompt.
+
+    @property
+    def _prompt_kind(self) -> str:
+        try:
+            return self.query_one(Prompt).kind
+        except NoMatches:
+            return ""
+
+    def open_prompt(self, kind: str, label: str, value: str = "", words: Sequence[str] = ()) -> None:
+        if self._prompt_kind:
+            return
+        self._bar("flash").display = False
+        self.mount(Prompt(kind, label, value, words), after=self._bar("flash"))
+
+    def close_prompt(self) -> None:
+        for prompt in self.query(Prompt):
+            prompt.remove()
+        self.set_focus(None)
+        self._bar("flash").display = True
+        self.repaint_chrome()
+
+    def prompt_typed(self, kind: str, text: str) -> None:
+        """While typing."""
+
+    def prompt_entered(self, kind: str, text: str) -> None:
+        """Enter was pressed."""
+
+    def prompt_cancelled(self) -> None:
+        """Esc was pressed."""
+
+    def on_prompt_typed(self, message: Prompt.Typed) -> None:
+        if self._prompt_kind == message.kind:
+            self.prompt_typed(message.kind, message.text)
+
+    def on_prompt_entered(self, message: Prompt.Entered) -> None:
+        self.close_prompt()
+        if message.kind == _COMMAND:
+            self.command(message.text)
+        else:
+            self.prompt_entered(message.kind, message.text)
+
+    def _recall_command(self, step: int) -> None:
+        history = self.session.history
+        self._recall = max(0, min(self._recall + step, len(history)))
+        self.query_one(Prompt).fill(history[self._recall] if self._recall < len(history) else "")
+
+    # What every screen can do.
+
+    def act_app_command(self) -> None:
+        self._recall = len(self.session.history)
+        self.open_prompt(_COMMAND, ":", words=self.keymap.command_words())
+
+    def act_app_back(self, *_: str) -> None:
+        if len(self.app.screen_stack) > 1:
+            self.app.pop_screen()
+
+    def act_app_help(self, *_: str) -> None:
+        from nodeconsole.screens.help import HelpScreen  # noqa: PLC0415 - loaded when it is asked for
+
+        self.app.push_screen(HelpScreen(self.session, self.keymap))
+
+    def act_app_palette(self, *_: str) -> None:
+        from nodeconsole.screens.palette import PaletteScreen  # noqa: PLC0415
+
+        self.app.push_screen(PaletteScreen(self.session, self.keymap, self.possible), self._chosen)
+
+    def _chosen(self, action: Action | None) -> None:
+        if action is not None:
+            self.perform(action)

@@ -1,0 +1,94 @@
+"""The writes: what is asked before each, what is sent, what is said after it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from nodeconsole.screens.dialog import Field, Question, QuestionScreen, anything, exactly, required
+from nodeconsole.screens.session import Session
+from nodeconsole.viewmodels.changes import Changes
+from nodeconsole.viewmodels.jobs import job_name
+from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.text import confirmation_code, printable, short_id
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobRow
+    from nodeconsole.client import NodeClient
+
+
+def ask_approve(screen: Screen[None], session: Session, job: JobRow) -> None:
+    """Approve after the last four characters of the id were typed."""
+    text = session.text
+    code = confirmation_code(job.job_id)
+    question = Question(
+        title=text("approve.title"),
+        facts=_facts(session, job),
+        fields=(
+            Field("code", text("approve.code", code=code), exactly(code, text("approve.wrong", code=code)), 8),
+            Field("reason", text("approve.reason"), anything),
+        ),
+        act=text("action.card.approve"),
+        typed_confirmation=True,
+    )
+    _ask(
+        screen, session, question, job, "approve.done", lambda client, v: client.approve(job.job_id, v["reason"])
+    )
+
+
+def ask_reject(screen: Screen[None], session: Session, job: JobRow) -> None:
+    """Reject with a reason, which the asking party gets to read."""
+    text = session.text
+    question = Question(
+        title=text("reject.title"),
+        facts=_facts(session, job),
+        fields=(Field("reason", text("reject.reason"), required(text("reject.no_reason"))),),
+        act=text("action.card.reject"),
+    )
+    _ask(screen, session, question, job, "reject.done", lambda client, v: client.reject(job.job_id, v["reason"]))
+
+
+def ask_stop(screen: Screen[None], session: Session, job: JobRow, task: str = "") -> None:
+    """Stop the job, or a task with everything that follows it."""
+    text = session.text
+    title = text("stop.task_title", task=printable(task)) if task else text("stop.title")
+    question = Question(
+        title=title,
+        facts=_facts(session, job),
+        fields=(Field("reason", text("stop.reason"), anything),),
+        act=text("action.job.stop"),
+    )
+    _ask(screen, session, question, job, "stop.done", lambda client, v: client.stop(job.job_id, task, v["reason"]))
+
+
+def _facts(session: Session, job: JobRow) -> tuple[Line, ...]:
+    text = session.text
+    return (
+        (Span(f"{text('card.job')}  ", "dim"), Span(printable(job.job_id), "strong")),
+        (Span(f"{text('card.flow')}  ", "dim"), Span(job_name(job))),
+        (Span(f"{text('card.asked_by')}  ", "dim"), Span(printable(job.initiator))),
+    )
+
+
+def _ask(  # noqa: PLR0913 - one place for the three writes
+    screen: Screen[None],
+    session: Session,
+    question: Question,
+    job: JobRow,
+    done: str,
+    send: Callable[[NodeClient, dict[str, str]], Awaitable[JobRow]],
+) -> None:
+    async def carry_out(values: dict[str, str]) -> None:
+        answer = await session.ask(lambda client: send(client, values))
+        if answer is not None:
+            session.say(session.text(done, job=short_id(job.job_id)), "ok")
+            session.publish(Changes(jobs=frozenset({job.job_id})))
+
+    def decided(values: dict[str, str] | None) -> None:
+        if values is not None:
+            # The app's worker: the screen may be left before the node has answered.
+            screen.app.run_worker(carry_out(values), group="writes")
+
+    screen.app.push_screen(QuestionScreen(session, question), decided)

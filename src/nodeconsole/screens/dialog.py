@@ -1,0 +1,146 @@
+"""A question before something is changed. Enter alone never decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from nodeconsole.screens.session import Session
+from nodeconsole.viewmodels.spans import Line, Role, Span
+from nodeconsole.widgets.bar import Bar
+from nodeconsole.widgets.sheet import Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A line to fill in. `fault` says what is wrong with a value, or an empty text."""
+
+    id: str
+    label: str
+    fault: Callable[[str], str]
+    longest: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`typed_confirmation`: a field has to be filled in exactly, so Enter in the last one decides; otherwise the
+    capital letter Y does, after the fields."""
+
+    title: str
+    facts: tuple[Line, ...]
+    fields: tuple[Field, ...]
+    act: str
+    """The word for doing it."""
+    typed_confirmation: bool = False
+
+
+class QuestionScreen(ModalScreen[dict[str, str] | None]):
+    """Dismissed with the values by field, or None."""
+
+    AUTO_FOCUS = "Input"
+    DEFAULT_CSS = """
+    QuestionScreen { align: center middle; background: $background 60%; }
+    QuestionScreen Vertical { width: 74; max-width: 100%; height: auto; max-height: 100%; background: $surface;
+        border: round $role-warn; padding: 0 1; }
+    QuestionScreen Sheet { height: auto; max-height: 12; background: $surface; }
+    QuestionScreen Bar { background: $surface; }
+    QuestionScreen Input { background: $panel; color: $foreground; margin-bottom: 0; }
+    """
+
+    def __init__(self, session: Session, question: Question) -> None:
+        super().__init__()
+        self.session = session
+        self.question = question
+        self._ready = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.styles.border = ("ascii", box.styles.border_top[1]) if self._ascii else box.styles.border
+            yield Bar(id="title")
+            yield Sheet(id="facts")
+            for field in self.question.fields:
+                yield Bar(id=f"label-{field.id}")
+                yield Input(id=f"field-{field.id}", compact=True, max_length=field.longest)
+            yield Bar(id="hint")
+
+    @property
+    def _ascii(self) -> bool:
+        return self.session.glyphs.name == "ascii"
+
+    def on_mount(self) -> None:
+        if self._ascii:
+            self.query_one(Vertical).styles.border = ("ascii", "white")
+        for field in self.query(Input):
+            field.cursor_blink = False
+        facts = self.query_one("#facts", Sheet)
+        facts.styles.height = len(self.question.facts)
+        self.query_one("#title", Bar).show((Span(self.question.title, "warn"),))
+        facts.show(self.question.facts)
+        for field in self.question.fields:
+            self.query_one(f"#label-{field.id}", Bar).show((Span(field.label, "dim"),))
+        self._hint(self.session.text("dialog.fill"))
+
+    def _hint(self, text: str, role: Role = "dim") -> None:
+        self.query_one("#hint", Bar).show((Span(text, role),))
+
+    def _values(self) -> dict[str, str]:
+        return {field.id: self.query_one(f"#field-{field.id}", Input).value.strip() for field in self.question.fields}
+
+    def _first_fault(self) -> tuple[Field, str] | None:
+        values = self._values()
+        for field in self.question.fields:
+            fault = field.fault(values[field.id])
+            if fault:
+                return field, fault
+        return None
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        inputs: Sequence[Input] = list(self.query(Input))
+        place = inputs.index(event.input)
+        if place + 1 < len(inputs):
+            inputs[place + 1].focus()
+            return
+        faulty = self._first_fault()
+        if faulty is not None:
+            field, fault = faulty
+            self.query_one(f"#field-{field.id}", Input).focus()
+            self._hint(fault, "bad")
+        elif self.question.typed_confirmation:
+            self.dismiss(self._values())
+        else:
+            self._ready = True
+            self.set_focus(None)
+            self._hint(self.session.text("dialog.confirm", act=self.question.act), "wait")
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape":
+            self.dismiss(None)
+        elif self._ready and event.character == "Y":
+            self.dismiss(self._values())
+        elif self._ready:
+            self._hint(self.session.text("dialog.confirm", act=self.question.act), "wait")
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+
+def required(message: str) -> Callable[[str], str]:
+    """A field that must not be empty."""
+    return lambda value: "" if value else message
+
+
+def exactly(wanted: str, message: str) -> Callable[[str], str]:
+    """A field that must be typed as asked."""
+    return lambda value: "" if value == wanted else message
+
+
+def anything(value: str) -> str:  # noqa: ARG001 - a rule without a rule
+    return ""

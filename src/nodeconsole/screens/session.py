@@ -1,0 +1,164 @@
+"""What all screens share: the node they look at, how things are shown, and what was said last."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from nodeconsole.i18n.catalogue import Catalogue, load
+from nodeconsole.viewmodels.changes import EVERYTHING, Changes
+from nodeconsole.viewmodels.display import Display
+from nodeconsole.viewmodels.glyphs import Glyphs
+from nodeconsole.viewmodels.node import Link, LinkState
+from nodeconsole.viewmodels.spans import Role
+from nodeconsole.viewmodels.text import printable
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import NodeStatus
+    from nodeconsole.client import NodeClient
+
+T = TypeVar("T")
+_FLASH_MS = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """A message to the operator, gone at `until_ms`."""
+
+    text: str
+    role: Role
+    until_ms: int
+
+
+class Audience(Protocol):
+    """A screen: is told what may look different, and asked to show itself anew."""
+
+    def changed(self, changes: Changes) -> None: ...
+
+    def repaint_chrome(self) -> None: ...
+
+    def retranslate(self) -> None: ...
+
+    @property
+    def has_data(self) -> bool: ...
+
+
+class Session:
+    """One console's view of one node. Time comes in through `now_ms` (Unix epoch milliseconds)."""
+
+    def __init__(
+        self, *, catalogue: Catalogue, glyphs: Glyphs, now_ms: Callable[[], int], zone: tzinfo | None = None
+    ) -> None:
+        self.catalogue = catalogue
+        self.glyphs = glyphs
+        self.now_ms = now_ms
+        self.zone = zone
+        self.client: NodeClient | None = None
+        self.status: NodeStatus | None = None
+        self.link = Link(since_ms=now_ms())
+        self.data_ms = 0
+        """When the node was last heard."""
+        self.last_seq = 0
+        """The last event that was seen; the stream goes on behind it after a break."""
+        self.flash: Flash | None = None
+        self.history: list[str] = []
+        """Commands typed, oldest first."""
+        self._audience: list[Audience] = []
+
+    # How things are shown.
+
+    def display(self) -> Display:
+        """For this moment."""
+        node = self.status.node_id if self.status else ""
+        return Display(self.catalogue, self.glyphs, self.now_ms(), self.zone, node)
+
+    def text(self, key: str, /, **values: object) -> str:
+        return self.catalogue.text(key, **values)
+
+    def use_language(self, language: str) -> None:
+        self.catalogue = load(language)
+        self._retranslate()
+
+    def use_glyphs(self, glyphs: Glyphs) -> None:
+        self.glyphs = glyphs
+        self._retranslate()
+
+    def _retranslate(self) -> None:
+        for screen in self._audience:
+            screen.retranslate()
+
+    # Who looks.
+
+    def attend(self, screen: Audience) -> None:
+        self._audience.append(screen)
+
+    def leave(self, screen: Audience) -> None:
+        if screen in self._audience:
+            self._audience.remove(screen)
+
+    def publish(self, changes: Changes) -> None:
+        """Tell every screen what may look different."""
+        for screen in list(self._audience):
+            screen.changed(changes)
+
+    def repaint_chrome(self) -> None:
+        for screen in list(self._audience):
+            screen.repaint_chrome()
+
+    def say(self, text: str, role: Role = "") -> None:
+        """Show a message for a while. `text` may hold what came from elsewhere."""
+        self.flash = Flash(printable(text), role, self.now_ms() + _FLASH_MS)
+        self.repaint_chrome()
+
+    # The node.
+
+    @property
+    def online(self) -> bool:
+        return self.link.state is LinkState.ONLINE
+
+    def connected(self, status: NodeStatus) -> None:
+        """The node answered. Screens that have nothing yet, or another database's rows, load everything."""
+        first = self.status is None
+        another = self.status is not None and (
+            status.node_id != self.status.node_id or status.last_seq < self.last_seq
+        )
+        if first or another:
+            self.last_seq = status.last_seq
+        self.status, self.data_ms = status, self.now_ms()
+        self.link = Link(LinkState.ONLINE, self.now_ms())
+        for screen in list(self._audience):
+            if another or not screen.has_data:
+                screen.changed(EVERYTHING)
+        self.repaint_chrome()
+
+    def heard(self, status: NodeStatus) -> None:
+        """Newer counts."""
+        self.status, self.data_ms = status, self.now_ms()
+        self.repaint_chrome()
+
+    def lost(self, why: str, retry_ms: int) -> None:
+        """The node does not answer; the next try is at `retry_ms`."""
+        link = self.link
+        since = link.since_ms if link.state is LinkState.OFFLINE else self.now_ms()
+        attempt = link.attempt + 1 if link.state is LinkState.OFFLINE else 1
+        self.link = replace(link, state=LinkState.OFFLINE, since_ms=since, attempt=attempt, retry_ms=retry_ms, why=why)
+        self.repaint_chrome()
+
+    async def ask(self, request: Callable[[NodeClient], Awaitable[T]]) -> T | None:
+        """The node's answer; None when there is none, after telling the operator why."""
+        from nodeconsole.client import ClientError, NodeUnreachable  # noqa: PLC0415 - not before the first paint
+
+        if self.client is None:
+            return None
+        try:
+            answer = await request(self.client)
+        except ClientError as error:
+            self.say(error.message, "bad")
+            return None
+        except NodeUnreachable as error:
+            self.say(error.message, "bad")
+            return None
+        self.data_ms = self.now_ms()
+        return answer

@@ -1,0 +1,110 @@
+"""Colour themes as data files, turned into Textual themes.
+
+Built-in files lie in `themes/` of a source checkout and in the package when installed or frozen; files of the same
+form in `$XDG_CONFIG_HOME/nodeconsole/themes` are added to them, and replace those of the same name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
+
+COLORS = ("background", "surface", "panel", "foreground", "primary", "secondary", "accent", "success", "warning", "error")
+ROLES = ("dim", "run", "ok", "wait", "bad", "warn", "key", "accent")
+"""Colours of text by what it says; on the background, and on the row of the cursor."""
+GROUNDS = ("cursor", "bar", "match")
+"""Backgrounds: the row of the cursor, the first and the last line, what a search found."""
+DEFAULT = "dark"
+
+
+class ThemeFault(Exception):  # noqa: N818 - a fault of a file, told to the operator
+    """A theme file that cannot be used; the message names file and member."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeFile:
+    """One theme as read. `glyphs` names the set of signs to use with it; empty = as before."""
+
+    name: str
+    dark: bool
+    glyphs: str
+    colors: Mapping[str, str]
+    roles: Mapping[str, str]
+    grounds: Mapping[str, str]
+
+
+def theme_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where theme files lie, later ones override."""
+    here = Path(__file__).parent
+    built_in = here / "themes"
+    if not built_in.is_dir():
+        built_in = here.parents[1] / "themes"
+    config = environ.get("XDG_CONFIG_HOME") or (Path(environ["HOME"]) / ".config" if environ.get("HOME") else None)
+    return (built_in, Path(config) / "nodeconsole" / "themes") if config else (built_in,)
+
+
+def load_themes(directories: Iterable[Path]) -> tuple[dict[str, ThemeFile], tuple[str, ...]]:
+    """All themes by name, in order of name with the default first, and the faults of files that were left out."""
+    found: dict[str, ThemeFile] = {}
+    faults: list[str] = []
+    for directory in directories:
+        for path in sorted(directory.glob("*.toml")):
+            try:
+                theme = read_theme(path)
+            except ThemeFault as fault:
+                faults.append(str(fault))
+            else:
+                found[theme.name] = theme
+    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT, item[0]))), tuple(faults)
+
+
+def read_theme(path: Path) -> ThemeFile:
+    """One file, or `ThemeFault`."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ThemeFault(f"{path}: {error}") from None
+    return ThemeFile(
+        name=str(raw.get("name") or path.stem),
+        dark=bool(raw.get("dark", True)),
+        glyphs=str(raw.get("glyphs", "")),
+        colors=_table(path, raw, "colors", COLORS),
+        roles=_table(path, raw, "roles", ROLES),
+        grounds=_table(path, raw, "grounds", GROUNDS),
+    )
+
+
+def _table(path: Path, raw: Mapping[str, object], name: str, members: tuple[str, ...]) -> dict[str, str]:
+    from textual.color import Color, ColorParseError  # noqa: PLC0415 - read_theme alone needs it
+
+    table = raw.get(name)
+    if not isinstance(table, Mapping):
+        raise ThemeFault(f"{path}: [{name}] is missing")
+    for member in members:
+        value = table.get(member)
+        if not isinstance(value, str):
+            raise ThemeFault(f"{path}: {name}.{member} is missing")
+        try:
+            Color.parse(value)
+        except ColorParseError:
+            raise ThemeFault(f"{path}: {name}.{member}: {value!r} is not a colour") from None
+    return {member: str(table[member]) for member in members}
+
+
+def variables(theme: ThemeFile) -> dict[str, str]:
+    """The style sheet variables of our own widgets."""
+    roles = {f"role-{name}": color for name, color in theme.roles.items()}
+    return roles | {f"ground-{name}": color for name, color in theme.grounds.items()}
+
+
+def textual_theme(theme: ThemeFile) -> Theme:
+    """The theme as Textual wants it."""
+    from textual.theme import Theme as TextualTheme  # noqa: PLC0415 - keeps this module light for the tests of files
+
+    return TextualTheme(name=theme.name, dark=theme.dark, variables=variables(theme), **theme.colors)

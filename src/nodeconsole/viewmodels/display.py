@@ -1,0 +1,77 @@
+"""How this console shows things right now: language, signs, time zone and the moment ages are counted from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TYPE_CHECKING
+
+from nodeconsole.viewmodels.glyphs import Glyphs
+from nodeconsole.viewmodels.spans import Role, Span
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobRow, ShareRow, TaskRow
+    from nodeconsole.i18n.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    catalogue: Catalogue
+    glyphs: Glyphs
+    now_ms: int
+    zone: tzinfo | None = None
+    """None = the zone of this machine."""
+    node_id: str = ""
+
+    def text(self, key: str, /, **values: object) -> str:
+        return self.catalogue.text(key, **values)
+
+    def badge(self, status: str) -> Span:
+        """Sign, word and role of a status word of `job_status`, `task_status` or `share_status`."""
+        glyph, role = _SIGNS.get(status, ("unknown", ""))
+        word = self.catalogue.get(f"status.{status}", status)
+        return Span(f"{getattr(self.glyphs, glyph)} {word}", role)
+
+
+_SIGNS: dict[str, tuple[str, Role]] = {
+    "waiting": ("waiting", "wait"),
+    "pending": ("pending", ""),
+    "ready": ("ready", ""),
+    "running": ("run", "run"),
+    "done": ("ok", "ok"),
+    "failed": ("bad", "bad"),
+    "stopped": ("stopped", "warn"),
+    "cancelled": ("rejected", "dim"),
+    "rejected": ("rejected", "warn"),
+    "withdrawn": ("rejected", "dim"),
+    "finished": ("stopped", "dim"),
+}
+_JOB_STATES = {"PENDING": "pending", "READY": "ready", "RUNNING": "running", "REJECTED": "rejected"}
+_TASK_STATES = {"PENDING": "pending", "READY": "ready", "RUNNING": "running", "SUCCESS": "done", "FAILED": "failed"}
+_OUTCOMES = {"succeeded": "done", "failed": "failed", "stopped": "stopped"}
+_APPROVALS = {"PENDING": "waiting", "APPROVED": "done", "REJECTED": "rejected", "WITHDRAWN": "withdrawn"}
+
+
+def job_status(job: JobRow) -> str:
+    """One word for what a job is up to; `waiting` = for this node's decision."""
+    if job.needs_decision:
+        return "waiting"
+    if job.state == "FINISHED":
+        return _OUTCOMES.get(job.outcome or "", "finished")
+    return _JOB_STATES.get(job.state, job.state.lower())
+
+
+def task_status(task: TaskRow) -> str:
+    if task.cancelled and task.state in ("PENDING", "READY"):
+        return "cancelled"
+    return _TASK_STATES.get(task.state, task.state.lower())
+
+
+def share_status(share: ShareRow) -> str:
+    if share.state == "FAILED" and share.outcome == "stopped":
+        return "stopped"
+    return _TASK_STATES.get(share.state, share.state.lower())
+
+
+def approval_status(state: str) -> str:
+    return _APPROVALS.get(state, state.lower())

@@ -1,0 +1,60 @@
+"""Sets of signs. A state is always a sign, a word and a colour: never colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_CJK_LOCALES = ("zh", "ja", "ko")
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """One set. Every sign is one cell wide in the terminals the set is meant for."""
+
+    name: str
+    run: str
+    ready: str
+    pending: str
+    ok: str
+    bad: str
+    stopped: str
+    rejected: str
+    waiting: str
+    unknown: str
+    cursor: str
+    online: str
+    full: str
+    empty: str
+    cut: str
+    """Stands for text that did not fit."""
+    rule: str
+    dot: str
+    arrow: str
+
+
+UNICODE = Glyphs("unicode", "●", "◐", "○", "✓", "✗", "■", "⊘", "?", "·", "▌", "●", "━", "─", "…", "─", "·", "→")
+# Terminals set to draw ambiguous-width characters two cells wide shear every table: this set has none.
+SAFE = Glyphs("safe", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->")
+ASCII = Glyphs("ascii", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->")
+
+GLYPH_SETS: Mapping[str, Glyphs] = {glyphs.name: glyphs for glyphs in (UNICODE, SAFE, ASCII)}
+
+
+def default_glyphs(environ: Mapping[str, str]) -> Glyphs:
+    """`NODECONSOLE_GLYPHS` if it names a set; `ascii` without UTF-8; `safe` in a Chinese, Japanese or Korean locale."""
+    asked = GLYPH_SETS.get(environ.get("NODECONSOLE_GLYPHS", ""))
+    if asked is not None:
+        return asked
+    locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
+    if locale.startswith(_CJK_LOCALES):
+        return SAFE
+    if locale and "utf" not in locale.lower():
+        return ASCII
+    return UNICODE
+
+
+def progress(done: int, total: int, width: int, glyphs: Glyphs) -> str:
+    """A bar of `width` cells."""
+    filled = width * min(done, total) // total if total > 0 else 0
+    return glyphs.full * filled + glyphs.empty * (width - filled)

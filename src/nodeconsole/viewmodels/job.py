@@ -1,0 +1,197 @@
+"""One job: its tasks by party, and what there is to say about each."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from nodeconsole.viewmodels.display import approval_status, job_status, share_status, task_status
+from nodeconsole.viewmodels.spans import Column, Line, Role, Span
+from nodeconsole.viewmodels.text import count, printable, size, wrap
+from nodeconsole.viewmodels.times import age, duration, moment
+from nodeconsole.viewmodels.waiting import waiting_text
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobDetail, JobRow, ResultRow, ShareRow, TaskRow
+    from nodeconsole.viewmodels.display import Display
+
+
+def parties_of(detail: JobDetail) -> tuple[str, ...]:
+    """`guest.0` … of every share of every task, in the order of the job's parties."""
+    keys: dict[str, None] = {}
+    per_role: dict[str, int] = {}
+    for party in detail.job.parties:
+        role = party.split(":", 1)[0]
+        index = per_role.get(role, 0)
+        per_role[role] = index + 1
+        keys[f"{role}.{index}"] = None
+    for task in detail.tasks:
+        for share in task.shares:
+            keys.setdefault(party_key(share))
+    return tuple(keys)
+
+
+def party_key(share: ShareRow) -> str:
+    return f"{share.role}.{share.index}"
+
+
+def party_nodes(detail: JobDetail) -> dict[str, str]:
+    """Which node holds which party."""
+    nodes: dict[str, str] = {}
+    per_role: dict[str, int] = {}
+    for party in detail.job.parties:
+        role, _, node = party.partition(":")
+        index = per_role.get(role, 0)
+        per_role[role] = index + 1
+        nodes[f"{role}.{index}"] = node
+    for task in detail.tasks:
+        for share in task.shares:
+            nodes.setdefault(party_key(share), share.node_id)
+    return nodes
+
+
+def task_columns(detail: JobDetail, display: Display) -> tuple[Column, ...]:
+    text = display.text
+    nodes = party_nodes(detail)
+    own = display.node_id
+    parties = tuple(
+        # Our own share matters most here: partners' columns go first when it is tight.
+        Column(f"party:{key}", _heading(key, nodes), 13, flex=1, drop=0 if nodes.get(key) == own else 2)
+        for key in parties_of(detail)
+    )
+    return (
+        Column("task", text("job.column.task"), 14, flex=2),
+        Column("component", text("job.column.component"), 12, flex=2, drop=3),
+        Column("status", text("job.column.status"), 11),
+        *parties,
+        Column("time", text("job.column.time"), 6, right=True, drop=1),
+    )
+
+
+def _heading(key: str, nodes: dict[str, str]) -> str:
+    role = key.split(".", 1)[0]
+    node = printable(nodes.get(key, ""))
+    return f"{node}:{role}" if node else key
+
+
+def task_cells(task: TaskRow, parties: tuple[str, ...], display: Display) -> Line:
+    shares = {party_key(share): share for share in task.shares}
+    return (
+        Span(printable(task.name), "strong"),
+        Span(printable(_component(task)), "dim"),
+        display.badge(task_status(task)),
+        *(_share_cell(shares.get(key), display) for key in parties),
+        Span(duration(task.started_ms, task.ended_ms, display.now_ms), "dim"),
+    )
+
+
+def _component(task: TaskRow) -> str:
+    return f"{task.component} {task.version}".strip()
+
+
+def _share_cell(share: ShareRow | None, display: Display) -> Span:
+    return Span("-", "dim") if share is None else display.badge(share_status(share))
+
+
+def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
+    """Two lines above the tasks: what the job is up to, and who takes part."""
+    job = detail.job
+    badge = display.badge(job_status(job))
+    text = display.text
+    first: list[Span] = [Span(f" {badge.text}", badge.role)]
+    first.append(Span(f"  {text('job.tasks', done=job.tasks_done, total=job.tasks_total)}"))
+    first.append(Span(f"  {text('job.age', age=age(job.created_ms, display.now_ms))}", "dim"))
+    if job.started_ms:
+        took = duration(job.started_ms, job.ended_ms, display.now_ms)
+        first.append(Span(f"  {text('job.took', time=took)}", "dim"))
+    why = waiting_text(job.waiting, display) if job.waiting else printable(job.reason)
+    if why:
+        first.append(Span(f"  {why}", "wait" if job.waiting else badge.role))
+    second = [
+        Span(f" {text('job.parties')} ", "dim"),
+        Span(" ".join(_party_words(job))),
+        Span(f"  {text('job.initiator')} ", "dim"),
+        Span(printable(job.initiator)),
+        Span(f"  {text('job.coordinator')} ", "dim"),
+        Span(printable(job.coordinator)),
+    ]
+    return tuple(first), tuple(second)
+
+
+def _party_words(job: JobRow) -> list[str]:
+    words = []
+    for party in job.parties:
+        role, _, node = party.partition(":")
+        words.append(printable(f"{node}:{role}" if node else role))
+    return words
+
+
+def task_lines(task: TaskRow, detail: JobDetail, display: Display, width: int) -> list[Line]:
+    """Everything about the task under the cursor: why it waits, each share, its results."""
+    badge = display.badge(task_status(task))
+    lines: list[Line] = [(Span(printable(task.name), "strong"), Span("  "), badge)]
+    if task.upstream:
+        reads = display.text("job.reads", names=", ".join(map(printable, task.upstream)))
+        lines[0] = (*lines[0], Span(f"  {reads}", "dim"))
+    if task.waiting is not None:
+        lines += [(Span(f"  {part}", "wait"),) for part in wrap(waiting_text(task.waiting, display), width - 2)]
+    for share in task.shares:
+        lines += _share_lines(share, display, width)
+    lines += [line for result in detail.results if result.task == task.name for line in result_lines(result, display)]
+    return lines
+
+
+def _share_lines(share: ShareRow, display: Display, width: int) -> list[Line]:
+    badge = display.badge(share_status(share))
+    name = f"  {printable(share.node_id)}:{party_key(share)}"
+    head: list[Span] = [Span(name), Span("  "), badge]
+    if share.exit_code is not None:
+        head.append(Span(f"  {display.text('job.exit', code=share.exit_code)}", "bad" if share.exit_code else "dim"))
+    if share.started_ms:
+        head.append(Span(f"  {duration(share.started_ms, share.ended_ms, display.now_ms)}", "dim"))
+    if share.local:
+        head.append(Span(f"  {display.text('job.here')}", "dim"))
+    lines: list[Line] = [tuple(head)]
+    if share.reason:
+        role: Role = "bad" if share_status(share) == "failed" else ""
+        lines += [(Span(f"    {part}", role),) for part in wrap(printable(share.reason), width - 4)]
+    return lines
+
+
+def result_lines(result: ResultRow, display: Display) -> list[Line]:
+    title = f"  {printable(result.task)}.{printable(result.output)}"
+    facts = f"  {printable(result.type)}  {size(result.size)}  {printable(result.party)}"
+    place = printable(result.path or f"{result.namespace}/{result.name}")
+    return [(Span(title, "ok"), Span(facts, "dim")), (Span(f"    {display.glyphs.arrow} "), Span(place))]
+
+
+def approval_lines(detail: JobDetail, display: Display) -> list[Line]:
+    lines: list[Line] = []
+    for approval in detail.approvals:
+        badge = display.badge(approval_status(approval.state))
+        since = moment(approval.since_ms, display.zone) if approval.since_ms else ""
+        by = f"  {printable(approval.decided_by)}" if approval.decided_by else ""
+        head = (Span(f"  {printable(approval.node_id):<16} "), badge, Span(f"  {since}{by}", "dim"))
+        reason = (Span(f"  {printable(approval.reason)}"),) if approval.reason else ()
+        lines.append((*head, *reason))
+    return lines
+
+
+def overview_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
+    """Job-wide facts: warnings, approvals, results."""
+    lines: list[Line] = []
+    for warning in detail.warnings:
+        lines += [(Span(f"  {part}", "warn"),) for part in wrap(printable(warning), width - 2)]
+    if detail.approvals:
+        lines.append((Span(display.text("job.approvals"), "accent"),))
+        lines += approval_lines(detail, display)
+    if detail.results:
+        lines.append((Span(display.text("job.results", n=count(len(detail.results))), "accent"),))
+        lines += [line for result in detail.results for line in result_lines(result, display)]
+    return lines or [(Span(display.text("job.nothing"), "dim"),)]
+
+
+def document_lines(document: object) -> list[str]:
+    """JSON for reading, a line at a time."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=False)
+    return [printable(line) for line in text.split("\n")]

@@ -1,0 +1,67 @@
+"""What every view model produces: pieces of text with a role, and columns. No colours: the theme decides those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Role = Literal["", "dim", "strong", "run", "ok", "wait", "bad", "warn", "key", "accent", "match"]
+
+
+class Span(NamedTuple):
+    """A piece of one line. `text` is printable already (see `printable`)."""
+
+    text: str
+    role: Role = ""
+
+
+Line = tuple[Span, ...]
+
+
+def plain(line: Iterable[Span]) -> str:
+    """The line without its roles."""
+    return "".join(span.text for span in line)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. `width` is its least width in cells; columns with a higher `drop` go first when it is tight."""
+
+    id: str
+    title: str
+    width: int
+    flex: int = 0
+    """Share of the space left over; 0 = always exactly `width`."""
+    right: bool = False
+    drop: int = 0
+    """0 = never dropped."""
+
+
+class Fitted(NamedTuple):
+    """A column that is shown, its position in the row, and how many cells it gets."""
+
+    column: Column
+    index: int
+    width: int
+
+
+def fit_columns(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fitted, ...]:
+    """Choose which columns fit into `width` cells and share what is left among the flexible ones."""
+    shown = list(range(len(columns)))
+
+    def needed() -> int:
+        return sum(columns[i].width for i in shown) + gap * max(0, len(shown) - 1)
+
+    while needed() > width:
+        droppable = [i for i in shown if columns[i].drop]
+        if not droppable:
+            break
+        shown.remove(max(droppable, key=lambda i: (columns[i].drop, i)))
+    left = max(0, width - needed())
+    shares = sum(columns[i].flex for i in shown)
+    fitted = []
+    for i in shown:
+        extra = left * columns[i].flex // shares if shares else 0
+        fitted.append(Fitted(columns[i], i, columns[i].width + extra))
+    return tuple(fitted)

@@ -1,0 +1,71 @@
+"""Moments and durations as short text. Times are Unix epoch milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def span_text(ms: int) -> str:
+    """How long, in at most five characters: `0s 59s 4m 1h05 23h 6d 140d`."""
+    ms = max(0, ms)
+    if ms < MINUTE:
+        return f"{ms // SECOND}s"
+    if ms < HOUR:
+        return f"{ms // MINUTE}m"
+    if ms < 10 * HOUR:
+        return f"{ms // HOUR}h{ms % HOUR // MINUTE:02d}"
+    if ms < 2 * DAY:
+        return f"{ms // HOUR}h"
+    return f"{ms // DAY}d"
+
+
+def exact_span(ms: int) -> str:
+    """How long something took: `0.4s 12.3s 4m12 1h05`."""
+    ms = max(0, ms)
+    if ms < MINUTE:
+        return f"{ms / SECOND:.1f}s"
+    if ms < HOUR:
+        return f"{ms // MINUTE}m{ms % MINUTE // SECOND:02d}"
+    return span_text(ms)
+
+
+def age(since_ms: int | None, now_ms: int) -> str:
+    """How long ago, or `-` when it did not happen. A clock that runs ahead shows `0s`, never a negative age."""
+    return "-" if not since_ms else span_text(now_ms - since_ms)
+
+
+def duration(started_ms: int | None, ended_ms: int | None, now_ms: int) -> str:
+    """From start to end, or to now while it runs; `-` when it did not start."""
+    if not started_ms:
+        return "-"
+    if ended_ms:
+        return exact_span(ended_ms - started_ms)
+    return span_text(now_ms - started_ms)
+
+
+def moment(at_ms: int, zone: tzinfo | None) -> str:
+    """Date and time to the second in `zone` (None = this machine's)."""
+    return _local(at_ms, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock(at_ms: int, zone: tzinfo | None) -> str:
+    """`12:04`."""
+    return _local(at_ms, zone).strftime("%H:%M")
+
+
+def clock_seconds(at_ms: int, zone: tzinfo | None) -> str:
+    """`12:04:31`."""
+    return _local(at_ms, zone).strftime("%H:%M:%S")
+
+
+def _local(at_ms: int, zone: tzinfo | None) -> datetime:
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(zone)
+    except (OverflowError, OSError, ValueError):
+        # A partner's clock can say anything; a nonsense moment must not take the screen down.
+        return datetime.fromtimestamp(0, tz=UTC)

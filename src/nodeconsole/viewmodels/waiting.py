@@ -1,0 +1,42 @@
+"""The line that says why something is not over yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.text import printable
+from nodeconsole.viewmodels.times import age, span_text
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import Waiting
+    from nodeconsole.viewmodels.display import Display
+
+
+def waiting_text(waiting: Waiting, display: Display) -> str:
+    """By whom, on what, since when, what happens next by itself. The node's own sentence is English."""
+    if waiting.text and display.catalogue.language == "en_US":
+        return printable(waiting.text)
+    parts = [
+        display.text(
+            "waiting.line",
+            by=printable(waiting.blocked_by),
+            on=printable(waiting.on),
+            age=age(waiting.since_ms, display.now_ms),
+        )
+    ]
+    if waiting.next:
+        parts.append(display.text("waiting.next", next=printable(waiting.next)))
+    if waiting.next_ms:
+        parts.append(display.text("waiting.in", span=span_text(waiting.next_ms - display.now_ms)))
+    return " ".join(parts)
+
+
+def why_line(name: str, waiting: Waiting | None, reason: str, status: str, display: Display) -> Line:
+    """What is to be said about the thing under the cursor: why it waits, or why it ended as it did; may be empty."""
+    badge = display.badge(status)
+    if waiting is not None:
+        return (Span(f"{name} ", "strong"), Span(waiting_text(waiting, display), "wait"))
+    if reason:
+        return (Span(f"{name} ", "strong"), Span(f"{badge.text}: ", badge.role), Span(printable(reason)))
+    return (Span(f"{name} ", "strong"), Span(badge.text, badge.role))

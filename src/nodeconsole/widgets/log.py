@@ -1,0 +1,226 @@
+"""A log of any length: only what is looked at is loaded and painted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import chop_cells
+from textual.geometry import Size
+from textual.message import Message
+
+from nodeconsole.viewmodels.logs import PAGE, LogBuffer, line_role, match_spans
+from nodeconsole.viewmodels.spans import Role, Span
+from nodeconsole.viewmodels.text import count
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
+
+_MARGIN = 50
+"""Lines around the visible ones that are fetched with them."""
+_SIDEWAYS = 20
+
+
+class VirtualLog(Painted):
+    """Shows a `LogBuffer`. Follows the end until one scrolls up; `follow` takes it up again.
+
+    Wrapped, the position is the first visible *line* and long lines take several rows, so wrapping needs no heights of
+    lines that are not here.
+    """
+
+    DEFAULT_CSS = """
+    VirtualLog { height: 1fr; }
+    """
+
+    @dataclass
+    class Missing(Message):
+        """Lines that are (nearly) visible are not here; give them to `put`."""
+
+        start: int
+        length: int
+
+    class Scrolled(Message):
+        """Another part is visible, or following began or ended."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.buffer = LogBuffer()
+        self.following = True
+        self.wrapped = False
+        self.pattern = ""
+        self.found = -1
+        """The line a search stopped at, -1 = none."""
+        self._gap_text = "lines {first} - {last} are not loaded yet"
+        self._left = 0
+        self._own_scroll = False
+        self._layout: tuple[tuple[int, ...], list[tuple[int, str]]] = ((), [])
+
+    def set_texts(self, gap: str) -> None:
+        """`gap` has the placeholders `first` and `last`."""
+        self._gap_text = gap
+        self.repaint()
+
+    def clear(self) -> None:
+        """Start with an empty log (another level, another party)."""
+        self.buffer = LogBuffer()
+        self.found, self._left, self.following = -1, 0, True
+        self._changed()
+
+    def put(self, start: int, lines: list[str], *, total: int, complete: bool) -> None:
+        self.buffer.put(start, lines, total=total, complete=complete)
+        self._changed()
+
+    def _changed(self) -> None:
+        height = self.buffer.total + (max(0, self.view_height - 1) if self.wrapped else 0)
+        if self.virtual_size.height != height:
+            self.virtual_size = Size(0, height)
+        if self.following:
+            self._to_end()
+        self.repaint()
+        self._want_visible()
+
+    # Movement.
+
+    @property
+    def top(self) -> int:
+        """Number of the first visible line."""
+        return round(self.scroll_y)
+
+    @property
+    def bottom(self) -> int:
+        """Number of the last visible line, -1 when there is none."""
+        if self.wrapped:
+            rows = self._wrapped_rows(self.view_width)
+            return rows[-1][0] if rows else -1
+        return min(self.buffer.total, self.top + self.view_height) - 1
+
+    def move(self, lines: int) -> None:
+        self._scroll(self.top + lines)
+
+    def page(self, pages: int) -> None:
+        step = max(1, self.bottom - self.top) if self.wrapped else max(1, self.view_height - 1)
+        self._scroll(self.top + pages * step)
+
+    def first(self) -> None:
+        self._scroll(0)
+
+    def last(self) -> None:
+        self.follow()
+
+    def follow(self) -> None:
+        """Go to the end and stay there."""
+        self.following = True
+        self._to_end()
+        self.repaint()
+        self.post_message(self.Scrolled())
+
+    def sideways(self, step: int) -> None:
+        """Move the view of long lines; wrapped ones need none."""
+        longest = max(0, self.buffer.widest - self.view_width)
+        self._left = 0 if self.wrapped else max(0, min(self._left + step * _SIDEWAYS, longest))
+        self.repaint()
+
+    def show_line(self, number: int) -> None:
+        """Bring a line into view, a third from the top, marked as found."""
+        self.found = number
+        self.following = False
+        if not self.top <= number <= self.bottom:
+            self._scroll(number - self.view_height // 3)
+        self.repaint()
+        self._want_visible()
+        self.post_message(self.Scrolled())
+
+    def toggle_wrap(self) -> None:
+        self.wrapped = not self.wrapped
+        self._left = 0
+        self._changed()
+
+    def _scroll(self, top: int) -> None:
+        self.set_scroll(None, max(0, min(top, self._last_top())))
+
+    def _last_top(self) -> int:
+        return max(0, self.buffer.total - (1 if self.wrapped else self.view_height))
+
+    def _to_end(self) -> None:
+        self._own_scroll = True
+        try:
+            self.set_scroll(None, self._end_top())
+        finally:
+            self._own_scroll = False
+
+    def _end_top(self) -> int:
+        if not self.wrapped:
+            return self._last_top()
+        rows, number = 0, self.buffer.total
+        while number > 0:
+            rows += len(self._pieces(number - 1, self.view_width))
+            if rows > self.view_height:
+                break
+            number -= 1
+        return max(0, min(number, self.buffer.total - 1))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) == round(new_value):
+            return
+        if not self._own_scroll:
+            self.following = new_value > old_value and self.bottom >= self.buffer.total - 1
+        self._want_visible()
+        self.post_message(self.Scrolled())
+
+    def on_resize(self) -> None:
+        self._changed()
+
+    def _want_visible(self) -> None:
+        if not self.view_height:
+            return
+        first, last = self.top, self.top + self.view_height
+        self.buffer.touch(first, last)
+        gap = self.buffer.gap(first, last) or self.buffer.gap(max(0, first - _MARGIN), last + _MARGIN)
+        if gap is not None:
+            self.post_message(self.Missing(*gap))
+
+    # Painting.
+
+    def painted_line(self, y: int, width: int) -> PaintedLine:
+        if self.wrapped:
+            rows = self._wrapped_rows(width)
+            if y >= len(rows):
+                return EMPTY
+            number, text = rows[y]
+            return self._line(number, text, 0)
+        number = self.top + y
+        if number >= self.buffer.total:
+            return EMPTY
+        return self._line(number, self.buffer.line(number), self._left)
+
+    def _line(self, number: int, text: str | None, left: int) -> PaintedLine:
+        if text is None or self.buffer.line(number) is None:
+            return PaintedLine((Span(f" ~ {self._gap(number)}", "dim"),))
+        role = line_role(self.buffer.line(number) or "")
+        return PaintedLine(self._spans(text, role), "found" if number == self.found else "", left)
+
+    def _gap(self, number: int) -> str:
+        first = number // PAGE * PAGE
+        last = min(first + PAGE, self.buffer.total)
+        return self._gap_text.format(first=count(first + 1), last=count(last))
+
+    def _spans(self, text: str, role: Role) -> tuple[Span, ...]:
+        spans: list[Span] = []
+        at = 0
+        for start, end in match_spans(text, self.pattern):
+            spans += [Span(text[at:start], role), Span(text[start:end], "match")]
+            at = end
+        return (*(span for span in spans if span.text), Span(text[at:], role))
+
+    def _pieces(self, number: int, width: int) -> list[str]:
+        line = self.buffer.line(number)
+        return (chop_cells(line, max(2, width)) if line else [""]) or [""]
+
+    def _wrapped_rows(self, width: int) -> list[tuple[int, str]]:
+        key = (id(self.buffer), self.buffer.revision, self.top, width, self.view_height)
+        if self._layout[0] != key:
+            rows: list[tuple[int, str]] = []
+            number = self.top
+            while number < self.buffer.total and len(rows) < self.view_height:
+                rows += [(number, piece) for piece in self._pieces(number, width)]
+                number += 1
+            self._layout = (key, rows[: self.view_height])
+        return self._layout[1]

@@ -1,0 +1,160 @@
+"""Base of our line widgets: they say what a line should look like, and only lines that look different are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from nodeconsole.viewmodels.spans import Role, Span
+
+Ground = Literal["", "cursor", "bar", "found"]
+
+
+class PaintedLine(NamedTuple):
+    """One line of the screen. `left` = cells cut off at its start (horizontal scrolling)."""
+
+    spans: tuple[Span, ...]
+    ground: Ground = ""
+    left: int = 0
+
+
+EMPTY = PaintedLine(())
+
+
+class Painted(ScrollView, can_focus=False):
+    """Subclasses give `painted_line`; call `repaint` after any change of what it returns.
+
+    All text reaches the terminal as it is: what came from elsewhere must have gone through `printable`.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "role--dim",
+        "role--strong",
+        "role--run",
+        "role--ok",
+        "role--wait",
+        "role--bad",
+        "role--warn",
+        "role--key",
+        "role--accent",
+        "role--match",
+        "ground--cursor",
+        "ground--bar",
+        "ground--found",
+    }
+    DEFAULT_CSS = """
+    Painted {
+        background: $background;
+        color: $foreground;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+        scrollbar-background: $background;
+        scrollbar-color: $panel;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+        overflow-x: hidden;
+    }
+    Painted > .role--dim { color: $role-dim; }
+    Painted > .role--strong { color: $foreground; text-style: bold; }
+    Painted > .role--run { color: $role-run; }
+    Painted > .role--ok { color: $role-ok; }
+    Painted > .role--wait { color: $role-wait; text-style: bold; }
+    Painted > .role--bad { color: $role-bad; text-style: bold; }
+    Painted > .role--warn { color: $role-warn; }
+    Painted > .role--key { color: $role-key; text-style: bold; }
+    Painted > .role--accent { color: $role-accent; text-style: bold; }
+    Painted > .role--match { background: $ground-match; text-style: bold; }
+    Painted > .ground--cursor { background: $ground-cursor; }
+    Painted > .ground--bar { background: $ground-bar; }
+    Painted > .ground--found { background: $ground-match; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._sent: dict[int, PaintedLine] = {}
+        self._stale = False
+
+    def painted_line(self, y: int, width: int) -> PaintedLine:
+        """What line `y` of the visible part should look like, fitted to `width` cells."""
+        raise NotImplementedError
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is shown may be out of date; it is dimmed then."""
+        return self._stale
+
+    @stale.setter
+    def stale(self, stale: bool) -> None:
+        if stale != self._stale:
+            self._stale = stale
+            self.refresh()
+
+    @property
+    def view_width(self) -> int:
+        """Cells per line, without the scroll bar."""
+        return self.scrollable_content_region.width
+
+    @property
+    def view_height(self) -> int:
+        return self.scrollable_content_region.height
+
+    def repaint(self) -> None:
+        """Send the visible lines that look different from what was sent last."""
+        width = self.view_width
+        for y in range(self.view_height):
+            if self._sent.get(y) != self.painted_line(y, width):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.view_width
+        line = self.painted_line(y, width)
+        self._sent[y] = line
+        return self._strip(line, width)
+
+    def _strip(self, line: PaintedLine, width: int) -> Strip:
+        base = self.rich_style
+        if line.ground:
+            base += self.get_component_rich_style(f"ground--{line.ground}", partial=True)
+        if self._stale:
+            base += Style(dim=True)
+        segments = [Segment(span.text, base + self._role(span.role) if span.role else base) for span in line.spans]
+        strip = Strip(segments)
+        if line.left:
+            strip = strip.crop(line.left)
+        return strip.adjust_cell_length(width, base)
+
+    def _role(self, role: Role) -> Style:
+        return self.get_component_rich_style(f"role--{role}", partial=True)
+
+
+def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells; what does not fit is replaced by `cut`, never half a wide character."""
+    length = cell_len(text)
+    if length == width:
+        return text
+    if length < width:
+        blank = " " * (width - length)
+        return blank + text if right else text + blank
+    room = width - len(cut)
+    return set_cell_size(text, room) + cut if room > 0 else set_cell_size(text, width)
+
+
+def fit_line(spans: Sequence[Span], width: int, cut: str) -> tuple[Span, ...]:
+    """A whole line in at most `width` cells, marked by `cut` when something is missing."""
+    left = width
+    fitted: list[Span] = []
+    for span in spans:
+        length = cell_len(span.text)
+        if length > left:
+            fitted.append(Span(fit(span.text, left, cut), span.role))
+            break
+        fitted.append(span)
+        left -= length
+    return tuple(fitted)

@@ -1,0 +1,61 @@
+"""The line one types into: filter, search, command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+
+class Prompt(Horizontal):
+    """Posts `Typed` while typing and `Entered` on Enter. `kind` tells the screen what it asked for."""
+
+    DEFAULT_CSS = """
+    Prompt { height: 1; background: $ground-bar; }
+    Prompt Static { width: auto; color: $role-key; text-style: bold; background: $ground-bar; }
+    Prompt Input { width: 1fr; background: $ground-bar; color: $foreground; }
+    """
+
+    @dataclass
+    class Typed(Message):
+        kind: str
+        text: str
+
+    @dataclass
+    class Entered(Message):
+        kind: str
+        text: str
+
+    def __init__(self, kind: str, label: str, value: str = "", words: Sequence[str] = ()) -> None:
+        super().__init__(id="prompt")
+        self.kind = kind
+        self._label, self._value, self._words = label, value, words
+
+    def compose(self) -> ComposeResult:
+        yield Static(f" {self._label} ", markup=False)
+        suggester = SuggestFromList(self._words, case_sensitive=False) if self._words else None
+        yield Input(self._value, compact=True, suggester=suggester, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        field = self.query_one(Input)
+        field.cursor_blink = False
+        field.focus()
+
+    def fill(self, text: str) -> None:
+        """Replace what was typed."""
+        field = self.query_one(Input)
+        field.value = text
+        field.cursor_position = len(text)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Typed(self.kind, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Entered(self.kind, event.value))

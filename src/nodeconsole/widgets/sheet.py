@@ -1,0 +1,51 @@
+"""Lines to read: a card, a help page, the facts about something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.geometry import Size
+
+from nodeconsole.viewmodels.spans import Line
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
+
+
+class Sheet(Painted):
+    """Scrolls by lines; the lines are expected to be wrapped by whoever made them."""
+
+    DEFAULT_CSS = """
+    Sheet { height: 1fr; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._lines: tuple[Line, ...] = ()
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Replace the text; the place where one was reading stays if there still is something."""
+        self._lines = tuple(lines)
+        size = Size(0, len(self._lines))
+        if size != self.virtual_size:
+            self.virtual_size = size
+        self.repaint()
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return self._lines
+
+    def painted_line(self, y: int, width: int) -> PaintedLine:  # noqa: ARG002 - lines are wrapped already
+        number = round(self.scroll_y) + y
+        return PaintedLine(self._lines[number]) if number < len(self._lines) else EMPTY
+
+    def move(self, lines: int) -> None:
+        """Scroll by so many lines."""
+        self.scroll_to(y=self.scroll_y + lines, animate=False)
+
+    def page(self, pages: int) -> None:
+        self.move(pages * max(1, self.view_height - 1))
+
+    def first(self) -> None:
+        self.scroll_to(y=0, animate=False)
+
+    def last(self) -> None:
+        self.scroll_to(y=self.max_scroll_y, animate=False)

@@ -1,0 +1,215 @@
+"""A table that costs what is visible, however many rows it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+
+from nodeconsole.viewmodels.spans import Column, Fitted, Line, Span, fit_columns
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, fit
+
+T = TypeVar("T")
+
+
+class VirtualTable(Painted, Generic[T]):
+    """Rows are any objects; `key` identifies one across reloads, `cells` gives one span per column when it is painted.
+
+    The cursor stays on its key when rows come, go or are sorted, and what is on the screen stays where it is while one
+    has scrolled; at the top, new rows are seen at once.
+    """
+
+    DEFAULT_CSS = """
+    VirtualTable { height: 1fr; }
+    """
+
+    class Moved(Message):
+        """The cursor is on another row (or on none)."""
+
+    class Opened(Message):
+        """The row of the cursor was clicked again."""
+
+    class NearEnd(Message):
+        """The end of the rows has come close, and there are more to be had."""
+
+    def __init__(
+        self,
+        key: Callable[[T], str],
+        cells: Callable[[T], Line],
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name
+    ) -> None:
+        super().__init__(id=id)
+        self._key = key
+        self._cells = cells
+        self._columns: tuple[Column, ...] = ()
+        self._fitted: tuple[int, tuple[Fitted, ...]] = (-1, ())
+        self._items: Sequence[T] = ()
+        self._places: dict[str, int] = {}
+        self._cursor = 0
+        self._more = ""
+        self._empty: tuple[str, ...] = ()
+        self._cursor_sign, self._cut = ">", ".."
+
+    # What it shows.
+
+    def set_columns(self, columns: Sequence[Column], *, cursor: str, cut: str) -> None:
+        """Headings and widths, with the signs for the cursor and for text that is cut."""
+        self._columns = tuple(columns)
+        self._fitted = (-1, ())
+        self._cursor_sign, self._cut = cursor, cut
+        self.repaint()
+
+    def show(self, items: Sequence[T], *, more: str = "", empty: Sequence[str] = ()) -> None:
+        """Replace the rows. `more` = what to say below the last one when the node has further ones; `empty` = what to
+        say instead of rows."""
+        old_key, old_place, top = self.key, self._cursor, round(self.scroll_y)
+        self._items = items
+        self._places = {self._key(item): place for place, item in enumerate(items)}
+        self._more, self._empty = more, tuple(empty)
+        place = self._places.get(old_key, old_place) if old_key is not None else 0
+        self._cursor = max(0, min(place, len(items) - 1))
+        size = Size(0, len(items) + 1 + (1 if more else 0))
+        if size != self.virtual_size:
+            self.virtual_size = size
+        if top and self._cursor != old_place:
+            self._scroll(top + self._cursor - old_place)
+        self._keep_cursor_visible()
+        self.repaint()
+        if self.key != old_key:
+            self.post_message(self.Moved())
+
+    @property
+    def items(self) -> Sequence[T]:
+        return self._items
+
+    @property
+    def item(self) -> T | None:
+        """The row of the cursor."""
+        return self._items[self._cursor] if 0 <= self._cursor < len(self._items) else None
+
+    @property
+    def key(self) -> str | None:
+        """The key of the row of the cursor."""
+        item = self.item
+        return None if item is None else self._key(item)
+
+    @property
+    def cursor(self) -> int:
+        return self._cursor
+
+    # Movement.
+
+    def move_to(self, place: int) -> None:
+        """Put the cursor on a row, as near as there is one."""
+        place = max(0, min(place, len(self._items) - 1))
+        if place != self._cursor:
+            self._cursor = place
+            self.post_message(self.Moved())
+        self._keep_cursor_visible()
+        self.repaint()
+        self._ask_for_more()
+
+    def move_to_key(self, key: str) -> bool:
+        """Put the cursor on the row of `key`; False when there is none."""
+        place = self._places.get(key)
+        if place is None:
+            return False
+        self.move_to(place)
+        return True
+
+    def move(self, rows: int) -> None:
+        self.move_to(self._cursor + rows)
+
+    def page(self, pages: int) -> None:
+        self.move_to(self._cursor + pages * max(1, self._visible_rows - 1))
+
+    def first(self) -> None:
+        self.move_to(0)
+
+    def last(self) -> None:
+        self.move_to(len(self._items) - 1)
+
+    def find(self, wanted: Callable[[T], bool], step: int) -> bool:
+        """Go to the next (`step` 1) or previous (-1) row that is wanted, around the ends."""
+        count = len(self._items)
+        for distance in range(1, count + 1):
+            place = (self._cursor + step * distance) % count
+            if wanted(self._items[place]):
+                self.move_to(place)
+                return True
+        return False
+
+    @property
+    def _visible_rows(self) -> int:
+        return max(1, self.view_height - 1)
+
+    def _keep_cursor_visible(self) -> None:
+        top = round(self.scroll_y)
+        if self._cursor < top:
+            self._scroll(self._cursor)
+        elif self._cursor >= top + self._visible_rows and self.view_height:
+            self._scroll(self._cursor - self._visible_rows + 1)
+
+    def _scroll(self, top: int) -> None:
+        self.set_scroll(None, max(0, min(top, len(self._items) + 1 + (1 if self._more else 0) - self.view_height)))
+
+    def _ask_for_more(self) -> None:
+        if self._more and round(self.scroll_y) + 2 * self._visible_rows >= len(self._items):
+            self.post_message(self.NearEnd())
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._ask_for_more()
+
+    # Painting.
+
+    def painted_line(self, y: int, width: int) -> PaintedLine:
+        if y == 0:
+            return self._heading(width)
+        number = round(self.scroll_y) + y - 1
+        if number < len(self._items):
+            return self._row(number, width)
+        if self._more and number == len(self._items):
+            return PaintedLine((Span(fit(f" {self._more}", width, self._cut), "dim"),))
+        if not self._items and 0 <= y - 2 < len(self._empty):
+            return PaintedLine((Span(fit(f"   {self._empty[y - 2]}", width, self._cut), "dim" if y > 2 else "strong"),))
+        return EMPTY
+
+    def _columns_at(self, width: int) -> tuple[Fitted, ...]:
+        if self._fitted[0] != width:
+            self._fitted = (width, fit_columns(self._columns, width - 2))
+        return self._fitted[1]
+
+    def _heading(self, width: int) -> PaintedLine:
+        spans = [Span("  ")]
+        for column, _, cells in self._columns_at(width):
+            spans.append(Span(fit(column.title, cells, "", right=column.right) + " ", "dim"))
+        return PaintedLine(tuple(spans))
+
+    def _row(self, number: int, width: int) -> PaintedLine:
+        under_cursor = number == self._cursor
+        values = self._cells(self._items[number])
+        spans = [Span(fit(self._cursor_sign if under_cursor else "", 2, ""), "key" if under_cursor else "")]
+        for column, index, cells in self._columns_at(width):
+            value = values[index] if index < len(values) else Span("")
+            spans.append(Span(fit(value.text, cells, self._cut, right=column.right), value.role))
+            spans.append(Span(" "))
+        return PaintedLine(tuple(spans), "cursor" if under_cursor else "")
+
+    # Mouse and size.
+
+    def on_click(self, event: events.Click) -> None:
+        place = round(self.scroll_y) + event.y - 1
+        if event.y == 0 or place >= len(self._items):
+            return
+        if place == self._cursor:
+            self.post_message(self.Opened())
+        else:
+            self.move_to(place)
+
+    def on_resize(self) -> None:
+        self._keep_cursor_visible()

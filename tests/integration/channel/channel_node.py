@@ -1,0 +1,88 @@
+"""A process that serves both listeners of the channel, for tests: `python channel_node.py CONFIG.json`.
+
+The configuration is read anew for every question of policy, so a test can make a session known while the node runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from quart import Quart
+
+from embedded_scheduler.api.interconn import channel as interconn
+from embedded_scheduler.api.platform import channel as platform
+from embedded_scheduler.clock import RandomMint, SystemClock
+from embedded_scheduler.config import Limits
+from embedded_scheduler.engine.channel import Channel
+from embedded_scheduler.peers.channel import HttpForwarder, channel_client
+
+
+class FilePolicy:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _read(self) -> dict[str, Any]:
+        config: dict[str, Any] = json.loads(self._path.read_text())
+        return config
+
+    async def authorise(self, session_id: str, token: str) -> bool:
+        return bool(self._read()["tokens"].get(session_id) == token)
+
+    async def session_members(self, session_id: str) -> frozenset[str] | None:
+        members = self._read()["members"].get(session_id)
+        return None if members is None else frozenset(members)
+
+    def knows_partner(self, node_id: str) -> bool:
+        return node_id in self._read()["peers"]
+
+    def base_url(self, node_id: str) -> str | None:
+        url: str | None = self._read()["peers"].get(node_id)
+        return url
+
+
+def listener(port: int) -> Config:
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.graceful_timeout = 1
+    return config
+
+
+async def main(path: Path) -> None:
+    settings = json.loads(path.read_text())
+    policy = FilePolicy(path)
+    client = channel_client()
+    channel = Channel(
+        root=Path(settings["home"]) / "channel",
+        limits=Limits(**settings.get("limits", {})),
+        clock=SystemClock(),
+        mint=RandomMint(),
+        node_id=settings["node_id"],
+        policy=policy,
+        forwarder=HttpForwarder(client, policy),
+    )
+    channel.open()
+    partner, own = Quart("partner"), Quart("platform")
+    interconn.register(partner, channel)
+    platform.register(own, channel, trust_loopback=settings.get("trust_loopback", False))
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+
+    async def stop() -> None:
+        await stopping.wait()
+        channel.shut_down()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve(partner, listener(settings["partner_port"]), shutdown_trigger=stop))
+        group.create_task(serve(own, listener(settings["platform_port"]), shutdown_trigger=stop))
+    await client.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
