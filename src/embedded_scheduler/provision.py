@@ -154,7 +154,7 @@ def _check_place(path: Path) -> None:
         return
     if not path.is_dir():
         raise Conflict(f"{path} is not a directory")
-    known = {*_ENTRIES, "platform.token", "node.lock", "node.log", "serve.out"}
+    known = {*_ENTRIES, "attempt.key", "platform.token", "node.lock", "node.log", "serve.out"}
     strange = sorted(entry.name for entry in path.iterdir() if entry.name not in known and entry.suffix != ".new")
     if strange:
         raise Conflict(f"{path} holds other files ({strange[0][:60]!a} …): choose an empty or new directory")

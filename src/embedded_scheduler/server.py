@@ -68,8 +68,10 @@ def serve(home: Home, output: TextIO | None = None) -> None:
     out = output or sys.stdout
 
     def announce(running: Running) -> None:
-        out.write(running.line + "\n")
-        out.flush()
+        # Nobody may be reading (any more); the node works all the same.
+        with contextlib.suppress(OSError, ValueError):
+            out.write(running.line + "\n")
+            out.flush()
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -90,10 +92,11 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
         platform = _listen(parse_loopback(settings.platform.listen, "platform.listen"), "platform.listen")
         open_sockets.enter_context(platform)
         settings = _with_real_ports(settings, partner, platform)
+        console = open_sockets.enter_context(_listen_unix(home.socket))
+        open_sockets.callback(home.socket.unlink, missing_ok=True)
         node = Node(home, settings)
         await node.start()
         try:
-            console = open_sockets.enter_context(_listen_unix(home.socket))
             running = Running(settings.node_id, settings.partner.listen, settings.platform.listen, home.socket)
             _LOG.info("%s", running.line)
             await _serve_until(
@@ -103,7 +106,6 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
                 stopping=node.refuse_streams,
             )
         finally:
-            home.socket.unlink(missing_ok=True)
             await node.stop()
             _LOG.info("node %s has stopped", settings.node_id)
 
@@ -287,8 +289,8 @@ def _logging(home: Home, settings: Settings) -> Iterator[None]:
     before = root.level
     root.addHandler(handler)
     root.setLevel(settings.log_level.upper())
-    # They log every request, with addresses, at info.
-    for chatty in ("httpx", "httpcore", "aiosqlite"):
+    # At info they log every request with its address, or what this module says better.
+    for chatty in ("httpx", "httpcore", "aiosqlite", "hypercorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         yield

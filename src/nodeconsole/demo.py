@@ -153,7 +153,7 @@ class Demo:
     seconds of everything that waits for nodes; None = no limit (a person decides).
     """
 
-    def __init__(  # noqa: PLR0913 - what tests vary
+    def __init__(
         self,
         directory: Path,
         *,
@@ -210,15 +210,18 @@ class Demo:
             self.data_file(role).write_bytes(content)
 
     async def start(self) -> None:
-        for role, node in self.nodes.items():
-            self._clients[role] = node.client()
-            try:
-                await node.start(environment=self.environment.get(role))
-            except NodeFailure:
-                # It may have been killed before it was ready; whether that is a failure is for `on_death` to say.
-                if node.running:
-                    raise
-                await self._on_death(node)
+        self._clients = {role: node.client() for role, node in self.nodes.items()}
+        await asyncio.gather(*(self._start(role) for role in self.roles))
+
+    async def _start(self, role: str) -> None:
+        node = self.nodes[role]
+        try:
+            await node.start(environment=self.environment.get(role))
+        except NodeFailure:
+            # It may have been killed before it was ready; whether that is a failure is for `on_death` to say.
+            if node.running:
+                raise
+            await self._on_death(node)
 
     async def register(self) -> None:
         """Data and partners, as the operators of the nodes would; registering again changes nothing."""

@@ -120,7 +120,13 @@ class NodeProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        said, _ = await done.communicate()
+        try:
+            said, _ = await done.communicate()
+        except asyncio.CancelledError:
+            # `init` can be cut short anywhere and repeated.
+            done.kill()
+            await done.wait()
+            raise
         if done.returncode != 0:
             raise NodeFailure(f"node {self.node_id} was not created: {said.decode('utf-8', 'replace').strip()}")
         if settings:
@@ -167,9 +173,11 @@ class NodeProcess:
         return said.endswith(b"\n") and self.listen.encode() in said
 
     def last_words(self) -> str:
-        """How the process ended and the end of what it printed."""
-        said = self.output.read_text("utf-8", "replace").strip()[-2000:] if self.output.exists() else ""
-        return f"ended with {self.exit_code}: {said}" if said else f"ended with {self.exit_code} and said nothing"
+        """How the process ended, the last line it printed, and where the others are."""
+        said = self.output.read_text("utf-8", "replace").strip() if self.output.exists() else ""
+        if not said:
+            return f"ended with {self.exit_code} and said nothing"
+        return f"ended with {self.exit_code}: {said.splitlines()[-1][:500]} (all it said is in {self.output})"
 
     def kill(self) -> None:
         """SIGKILL, without any chance to tidy up; returns when the process is gone. Components it started go on."""

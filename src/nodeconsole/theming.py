@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-COLORS = ("background", "surface", "panel", "foreground", "primary", "secondary", "accent", "success", "warning", "error")
+COLORS = (
+    "background",
+    "surface",
+    "panel",
+    "foreground",
+    "primary",
+    "secondary",
+    "accent",
+    "success",
+    "warning",
+    "error",
+)
 ROLES = ("dim", "run", "ok", "wait", "bad", "warn", "key", "accent")
 """Colours of text by what it says; on the background, and on the row of the cursor."""
 GROUNDS = ("cursor", "bar", "match")
@@ -107,4 +118,19 @@ def textual_theme(theme: ThemeFile) -> Theme:
     """The theme as Textual wants it."""
     from textual.theme import Theme as TextualTheme  # noqa: PLC0415 - keeps this module light for the tests of files
 
-    return TextualTheme(name=theme.name, dark=theme.dark, variables=variables(theme), **theme.colors)
+    colors = theme.colors
+    return TextualTheme(
+        name=theme.name,
+        dark=theme.dark,
+        variables=variables(theme),
+        primary=colors["primary"],
+        secondary=colors["secondary"],
+        accent=colors["accent"],
+        foreground=colors["foreground"],
+        background=colors["background"],
+        surface=colors["surface"],
+        panel=colors["panel"],
+        success=colors["success"],
+        warning=colors["warning"],
+        error=colors["error"],
+    )

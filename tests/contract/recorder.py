@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -205,19 +205,19 @@ PARTNERS: Mapping[str, str] = {
 
 @asynccontextmanager
 async def recording_node(
-    home: Path, *, limits: Limits | None = None, adjust: Callable[[Recorder], None] | None = None
+    home: Path, *, limits: Limits | None = None, verbs: Recorder | None = None, trust_loopback: bool = False
 ) -> AsyncIterator[Node]:
     """Node `us` with a partner of each profile; its inbox is a real database in `home`."""
-    settings = Settings(node_id="us", platform=PlatformListener(), limits=limits or Limits())
+    settings = Settings(
+        node_id="us", platform=PlatformListener(trust_loopback=trust_loopback), limits=limits or Limits()
+    )
     host = Host(settings, Home(home), SystemClock())
     host.home.platform_token.write_text(TOKEN + "\n")
     directory = Directory()
     directory.replace(
         Partner(node, "http://127.0.0.1:1", "auto", resolve(profile, {})) for node, profile in PARTNERS.items()
     )
-    verbs = Recorder()
-    if adjust is not None:
-        adjust(verbs)
+    verbs = verbs or Recorder()
     database = await Database.open(host.home.database, clock=host.clock)
     try:
         app = Quart("families")

@@ -38,7 +38,7 @@ async def test_two_nodes_agree_in_any_weather(tmp_path: Path, weather: str, sync
             await net.submit("alice", probe_job(TWO, tasks, sync_type=sync_type))
             for tasks in (chain(3), fan(3), {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})
         ]
-        assert await gather_agreements(net, jobs, within=60) == [SUCCEEDED] * 3
+        assert await gather_agreements(net, jobs, within=20) == [SUCCEEDED] * 3
         treated = sum((link.treated for link in net.links.values()), start=type(net.links["alice", "bob"].treated)())
         assert treated[Fault.NONE] > 0
         if weather in FAULT_OF:
@@ -53,7 +53,7 @@ async def test_three_nodes_agree_under_a_coordinating_arbiter_in_a_storm(tmp_pat
             await net.submit("alice", probe_job(THREE, chain(3), coordinator="carol")),
             await net.submit("alice", probe_job(THREE, fan(3))),
         ]
-        assert await gather_agreements(net, jobs, within=60) == [SUCCEEDED] * 2
+        assert await gather_agreements(net, jobs, within=20) == [SUCCEEDED] * 2
 
 
 async def test_a_failing_task_ends_the_job_everywhere_in_a_storm(tmp_path: Path) -> None:

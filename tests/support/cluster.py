@@ -282,7 +282,7 @@ class Cluster:
     async def until(self, node_id: str, job_id: str, wanted: Callable[[JobSnapshot], bool]) -> JobSnapshot:
         """The job at a node once `wanted` holds; fails after ten seconds with what it was like then."""
         engine = self.engines[node_id]
-        with engine.bus.subscribe() as subscription:
+        with engine.bus.job(job_id) as changed:
             try:
                 async with asyncio.timeout(10):
                     while True:
@@ -291,7 +291,7 @@ class Cluster:
                         )
                         if found is not None and wanted(found):
                             return found
-                        await subscription.get(0.05)
+                        await changed.wait(0.05)
             except TimeoutError:
                 raise AssertionError(f"{node_id}: {found}") from None
 

@@ -22,6 +22,7 @@ timing.poll_longest = 2.0
 timing.retry_first = 0.05
 timing.retry_longest = 1.0
 timing.call_timeout = 5.0
+timing.submit_wait = 3.0
 """
 """Settings for nodes that are to recover within a test's patience."""
 

@@ -17,6 +17,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from algorithm_components.sdk.environment import ComponentError, Environment
@@ -112,41 +113,41 @@ class _End:
         self._channel = channel
         self.party = party
         self._headers = channel._headers(party, topic)
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection = http.client.HTTPConnection(channel._host, channel._port)
+        self._in_use = threading.Lock()
         with channel._lock:
             channel._ends.append(self)
 
     def disconnect(self) -> None:
-        """From any thread: a request that waits fails at once."""
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            try:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return
+        """From any thread: a request that waits fails at once, in its own thread, which closes the connection."""
+        sock = self._connection.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        if self._in_use.acquire(blocking=False):
+            self._connection.close()
+            self._in_use.release()
 
     def _call(self, path: str, body: bytes, seconds: float, nonce: str = "") -> tuple[str, str, bytes]:
         """One request: (code, message, payload). Raises OSError or HTTPException when there is no readable answer."""
         headers = {**self._headers, "x-nonce": nonce} if nonce else self._headers
-        channel = self._channel
         connection = self._connection
-        if connection is None:
-            connection = http.client.HTTPConnection(channel._host, channel._port, timeout=seconds)
-            self._connection = connection
         connection.timeout = seconds
-        try:
-            if connection.sock is None:
-                connection.connect()
+        with self._in_use:
+            try:
+                if connection.sock is None:
+                    connection.connect()
+                else:
+                    connection.sock.settimeout(seconds)
                 # `close` may have looked for a connection just before there was one.
                 self._check_open()
-            else:
-                connection.sock.settimeout(seconds)
-            connection.request("POST", path, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            raise
+                connection.request("POST", path, body, headers)
+                response = connection.getresponse()
+                answer = response.read()
+                self._check_open()
+            except (OSError, http.client.HTTPException, ChannelClosedError):
+                connection.close()
+                raise
         if response.status != http.HTTPStatus.OK:
             return _refusal(response.status, response.reason, answer)
         if response.headers.get_content_type() == "application/json":
@@ -161,8 +162,8 @@ class _End:
             try:
                 code, message, payload = attempt()
             except (OSError, http.client.HTTPException, _UnreadableError) as error:
+                self._check_open()
                 code, message, payload = "", str(error) or type(error).__name__, b""
-            self._check_open()
             if code == OK:
                 return code, payload
             fault = f"{what} {self.party} failed: {code} {message}".rstrip()

@@ -97,7 +97,7 @@ class JobVerbs(Protocol):
 class ComponentVerbs(Protocol):
     """`engine.components`"""
 
-    async def register(self, engine: Any, image_url: str, manifest: dict[str, Any], *, actor: str) -> None: ...
+    async def register(self, engine: Any, image_url: str, manifest: dict[str, Any], *, actor: str) -> object: ...
 
 
 class LogVerbs(Protocol):

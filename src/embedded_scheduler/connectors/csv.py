@@ -21,7 +21,9 @@ _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 16 * 1024 * 1024
 _CHUNK = 1024 * 1024
 
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_MOST_DIGITS = 18
+"""A longer whole number is an identifier (a bank card, say): as a number it would lose its last digits."""
 
 
 class CsvConnector:
@@ -207,13 +209,17 @@ def _most_columns(header: str) -> str:
 def _is_integer(value: str) -> bool:
     digits = value[1:] if value[0] == "-" else value
     # A leading zero makes it an identifier (a postcode, an account), not a number.
-    return digits.isascii() and digits.isdigit() and len(digits) <= 18 and (digits[0] != "0" or len(digits) == 1)
+    return (
+        digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS and (digits[0] != "0" or len(digits) == 1)
+    )
 
 
 def _is_float(value: str) -> bool:
     if not _FLOAT.fullmatch(value):
         return False
     whole = value.lstrip("+-")
+    if whole.isdigit() and len(whole) > _MOST_DIGITS:
+        return False
     return not (len(whole) > 1 and whole[0] == "0" and whole[1].isdigit())
 
 
@@ -233,8 +239,10 @@ class _TypeGuess:
         if not value:
             return
         if self._candidates is None:
-            self._candidates = [("integer", _is_integer), ("float", _is_float), ("boolean", _is_boolean)]
-        # The first that still fits is all that has to be tried as long as it does; what it excluded stays excluded.
+            # Each is contained in the next one, so what was seen before fits that too.
+            self._candidates = (
+                [("boolean", _is_boolean)] if _is_boolean(value) else [("integer", _is_integer), ("float", _is_float)]
+            )
         while self._candidates and not self._candidates[0][1](value):
             self._candidates.pop(0)
 

@@ -26,6 +26,10 @@ class SqliteConnector:
     refused. The fingerprint covers names and values of the columns in the table's order, nothing else of the file.
     """
 
+    def __init__(self, *, busy_seconds: float = 5.0) -> None:
+        self._busy_seconds = busy_seconds
+        """How long a lock of a writing program is waited for."""
+
     @property
     def name(self) -> str:
         return "sqlite"
@@ -33,7 +37,7 @@ class SqliteConnector:
     def probe(self, options: Mapping[str, Any]) -> Probe:
         digest = hashlib.sha256()
         rows = size = 0
-        with closing(_Table(options)) as table:
+        with closing(_Table(options, self._busy_seconds)) as table:
             types: list[set[str]] = [set() for _ in table.columns]
             digest.update(_canonical(table.columns))
             for row in table.rows():
@@ -47,13 +51,13 @@ class SqliteConnector:
         return Probe(columns=columns, rows=rows, size_bytes=size, fingerprint=digest.hexdigest())
 
     def rows(self, options: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-        with closing(_Table(options)) as table:
+        with closing(_Table(options, self._busy_seconds)) as table:
             for row in table.rows():
                 yield tuple(_text(value) for value in row)
 
 
 class _Table:
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], busy_seconds: float) -> None:
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:
             raise InvalidRequest(f"sqlite: unknown option {shorten(unknown[0])}; known: path, table")
@@ -68,7 +72,7 @@ class _Table:
         try:
             # A reader may be asked for its rows from one worker thread after another, never from two at a time.
             self._connection = sqlite3.connect(
-                f"file:{quote(path)}?mode=ro", uri=True, timeout=5.0, check_same_thread=False
+                f"file:{quote(path)}?mode=ro", uri=True, timeout=busy_seconds, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise InvalidRequest(f"sqlite: {path} cannot be opened: {error}") from None

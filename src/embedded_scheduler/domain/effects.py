@@ -7,6 +7,7 @@ from typing import Any
 
 from embedded_scheduler.domain.lifecycle import ApprovalTrigger, JobState, JobTrigger, Outcome, TaskTrigger
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.snapshot import CallState
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,19 @@ class DropCall:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteCall:
+    """One try of a call is over. `state` WAITING = it is tried again at `next_ms`, because of `error` or to ask again.
+
+    A call that was given up while it was under way becomes ACKNOWLEDGED if it arrived all the same.
+    """
+
+    key: str
+    state: CallState
+    error: str
+    next_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchShare:
     task: str
     party: Party
@@ -102,5 +116,7 @@ class RecordVerdict:
 
 
 Transition = FireJob | FireTask | FireShare | FireApproval
-Effect = NameTask | CancelTask | CallPeer | DropCall | LaunchShare | TerminateShare | RequestStop | RecordVerdict
+Effect = (
+    NameTask | CancelTask | CallPeer | DropCall | NoteCall | LaunchShare | TerminateShare | RequestStop | RecordVerdict
+)
 Decision = Transition | Effect

@@ -17,6 +17,7 @@ from embedded_scheduler.domain.effects import (
     FireTask,
     LaunchShare,
     NameTask,
+    NoteCall,
     RecordVerdict,
     RequestStop,
     TerminateShare,
@@ -61,6 +62,8 @@ def evolve(snapshot: JobSnapshot, decision: Decision, now_ms: int) -> JobSnapsho
         case DropCall(key):
             dropped = replace(snapshot.calls[key], state=CallState.ABANDONED)
             return replace(snapshot, calls=_put(snapshot.calls, key, dropped))
+        case NoteCall(key):
+            return replace(snapshot, calls=_put(snapshot.calls, key, noted(snapshot.calls[key], decision)))
         case LaunchShare(name, party):
             return _with_share(snapshot, name, party, lambda share: replace(share, launched=True))
         case TerminateShare(name, party, _):
@@ -71,6 +74,13 @@ def evolve(snapshot: JobSnapshot, decision: Decision, now_ms: int) -> JobSnapsho
             return replace(
                 snapshot, verdict_state=state, verdict_outcome=outcome, verdict_reason=reason, verdict_final=final
             )
+
+
+def noted(call: Call, note: NoteCall) -> Call:
+    """The call after one more try."""
+    given_up = call.state is CallState.ABANDONED and note.state is CallState.WAITING
+    state = CallState.ABANDONED if given_up else note.state
+    return replace(call, state=state, attempts=call.attempts + 1, last_error=note.error, next_ms=note.next_ms)
 
 
 def _put(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

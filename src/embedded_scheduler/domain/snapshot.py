@@ -103,6 +103,8 @@ class JobSnapshot:
     verdict_reason: str = ""
     verdict_final: bool = False
     """The coordinator's word is final, or it cannot be had any more; close with what is known."""
+    revision: int = field(default=0, compare=False)
+    """Grows with every change within one run of the node: of two snapshots, the larger is the later."""
 
     @property
     def coordinates(self) -> bool:

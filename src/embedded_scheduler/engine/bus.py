@@ -7,7 +7,8 @@ say is read from there, so a subscriber that was slow reads one page instead of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 
@@ -69,6 +70,7 @@ class Bus:
         self._last_seq = last_seq
         self._subscriptions: set[Subscription] = set()
         self._wakeups: dict[str, Wakeup] = {}
+        self._job_waiters: dict[str, set[Wakeup]] = {}
 
     @property
     def last_seq(self) -> int:
@@ -96,6 +98,24 @@ class Bus:
 
     def forget(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
+
+    def settled(self, job_id: str) -> None:
+        """Something about this job was committed, be it an event or a delivered call."""
+        for wakeup in self._job_waiters.get(job_id, ()):
+            wakeup.set()
+
+    @contextmanager
+    def job(self, job_id: str) -> Iterator[Wakeup]:
+        """A wake-up that is set whenever the job is `settled`, as long as the context lasts."""
+        wakeup = Wakeup()
+        waiters = self._job_waiters.setdefault(job_id, set())
+        waiters.add(wakeup)
+        try:
+            yield wakeup
+        finally:
+            waiters.discard(wakeup)
+            if not waiters:
+                self._job_waiters.pop(job_id, None)
 
     async def wait_beyond(self, seq: int, timeout_seconds: float | None = None) -> bool:
         """Return True once an event after `seq` is committed (at once if one is already), False after the time."""

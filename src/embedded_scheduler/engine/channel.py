@@ -165,7 +165,13 @@ class _Session:
     room: set[asyncio.Future[None]] = field(default_factory=set)
 
     @property
+    def early(self) -> bool:
+        """Its job is not known here (yet)."""
+        return self.members is None
+
+    @property
     def held(self) -> int:
+        """Bytes that count against the session's limit: unread, and being received."""
         return self.files.unread + self.reserved
 
     def wake_readers(self, topic: str) -> None:
@@ -258,7 +264,7 @@ async def _pieces(reading: Reading, piece: int) -> AsyncIterator[bytes]:
 class Channel:
     """Push, store, pop, peek and release, for one event loop. `open` first."""
 
-    def __init__(  # noqa: PLR0913 - everything it needs from the composition root, by name
+    def __init__(
         self,
         *,
         root: Path,
@@ -340,7 +346,7 @@ class Channel:
                 session_id=session_id,
                 unread_bytes=session.files.unread,
                 messages=sum(len(queue.entries) for queue in session.files.queues.values()),
-                early=session.members is None,
+                early=session.early,
             )
             for session_id, session in self._sessions.items()
             if session.files.unread
@@ -350,10 +356,9 @@ class Channel:
         """Drop early sessions whose job did not become known in time. For a slow periodic service."""
         oldest = self._clock.now_ms() - int(EARLY_SECONDS * 1000)
         for session_id, session in list(self._sessions.items()):
-            if session.members is not None or session.first_ms > oldest:
+            if not session.early or session.first_ms > oldest:
                 continue
-            await self._confirm(session)
-            if session.members is None and not session.reserved:
+            if not await self._confirm(session) and not session.reserved:
                 if session.files.unread:
                     logger.warning("channel session %s: no job came for what was sent early; dropped", session_id)
                 await self._drop(session_id)
@@ -376,19 +381,20 @@ class Channel:
         if mark is not None:
             raise SessionOver(f"session {session_id} is {mark}: its messages are gone")
 
-    async def _confirm(self, session: _Session) -> None:
-        """Ask for the session's job unless it is known, and drop what strangers to it had sent."""
+    async def _confirm(self, session: _Session) -> bool:
+        """Whether the session's job is known; asks unless it was, and then drops what strangers to it had sent."""
         if session.members is not None:
-            return
+            return True
         members = await self._policy.session_members(session.files.session_id)
         if members is None:
-            return
+            return False
         session.members = members
         for (sender, _), queue in list(session.files.queues.items()):
             if sender not in members:
                 logger.warning("channel session %s: %s is not a party; dropped", session.files.session_id, sender)
                 session.files.drop_queue(queue)
         _resolve(session.room)
+        return True
 
     # --- admission ----------------------------------------------------------------------------------------------------
 
@@ -503,9 +509,9 @@ class Channel:
 
     def room_for(self, session: _Session, more: int) -> bool:
         """Whether `more` bytes may be held for the session now."""
-        if session.members is not None:
+        if not session.early:
             return session.held + more <= self.limits.channel_session_bytes
-        early = sum(other.held for other in self._sessions.values() if other.members is None)
+        early = sum(other.held for other in self._sessions.values() if other.early)
         return session.held + more <= EARLY_SESSION_BYTES and early + more <= EARLY_TOTAL_BYTES
 
     @property

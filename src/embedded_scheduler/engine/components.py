@@ -65,8 +65,8 @@ def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mappi
         component = _resolve(reader, ref)
         if component is None:
             found.append(
-                f"{task_name}: component {_named(ref.provider, ref.name or ref.code, ref.version)} is not registered on "
-                "this node: register it with `nodeconsole component register`"
+                f"{task_name}: component {_named(ref.provider, ref.name or ref.code, ref.version)} is not registered "
+                "on this node: register it with `nodeconsole component register`"
             )
             continue
         reason = why_not(component.image_url, runners)
@@ -110,7 +110,7 @@ def disclosures(reader: Reader, spec: JobSpec, own: Sequence[Party]) -> list[str
 
 
 def _check_address(engine: Engine, image_url: str) -> None:
-    if not isinstance(image_url, str) or not image_url.strip() or len(image_url) > _LONGEST_ADDRESS:
+    if not image_url.strip() or len(image_url) > _LONGEST_ADDRESS:
         raise InvalidRequest(f"imageUrl must be 1 to {_LONGEST_ADDRESS} characters (got {shorten(image_url)})")
     if not image_url.isprintable() or " " in image_url:
         raise InvalidRequest(f"imageUrl must be printable and without spaces (got {shorten(image_url)})")

@@ -16,6 +16,7 @@ from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.spi.storage import Storage
 from embedded_scheduler.store.database import Database
+from embedded_scheduler.store.jobs import Copies
 from embedded_scheduler.store.logs import LogStore
 
 
@@ -42,6 +43,7 @@ class Engine:
     """Raises `InvalidRequest` when a partner's profile name or its options are not valid."""
     builtin_manifests: Sequence[Mapping[str, Any]] = ()
     watchlist: Watchlist = field(default_factory=Watchlist)
+    copies: Copies = field(default_factory=Copies)
 
     @property
     def node_id(self) -> str:

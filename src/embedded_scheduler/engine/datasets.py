@@ -39,7 +39,7 @@ class DatasetUse:
     rows: int | None = None
 
 
-async def register(  # noqa: PLR0913 - what a dataset consists of
+async def register(
     engine: Engine,
     name: str,
     namespace: str,
@@ -153,8 +153,7 @@ def _connector(engine: Engine, name: str) -> Connector:
 def _check_name(what: str, value: str) -> None:
     # It becomes a file name, and stands before or after the '#' of a dataset id.
     if (
-        not isinstance(value, str)
-        or not 0 < len(value) <= _LONGEST
+        not 0 < len(value) <= _LONGEST
         or not value.isprintable()
         or value.startswith(".")
         or any(mark in value for mark in "/#")

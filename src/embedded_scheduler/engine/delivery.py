@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from embedded_scheduler.domain import reactions
-from embedded_scheduler.domain.effects import Decision
+from embedded_scheduler.domain.effects import Decision, NoteCall
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
-from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
 from embedded_scheduler.engine import attempts, jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
@@ -22,7 +22,7 @@ from embedded_scheduler.engine.verdicts import job_state_of, verdict_of
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import NodeError, StoreError
 from embedded_scheduler.store import outbox
-from embedded_scheduler.store.database import Tx
+from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.outbox import OutboxRow
 
 _LOG = logging.getLogger(__name__)
@@ -52,30 +52,30 @@ class Delivery:
         wakeup = self._engine.bus.wakeup("delivery")
         async with asyncio.TaskGroup() as group:
             while True:
-                while len(self._busy) < AT_ONCE:
-                    rows = await self._due()
-                    if not rows:
-                        break
-                    for row in rows:
-                        self._busy.add(row.lane)
-                        group.create_task(self._work(row), name=f"deliver:{row.lane}")
-                await wakeup.wait(await self._pause())
+                rows, pause = await self._due()
+                for row in rows:
+                    self._busy.add(row.lane)
+                    group.create_task(self._work(row), name=f"deliver:{row.lane}")
+                await wakeup.wait(pause)
 
-    async def _due(self) -> list[OutboxRow]:
+    async def _due(self) -> tuple[list[OutboxRow], float]:
+        """What to begin now, and how many seconds to sleep afterwards if nothing else happens."""
         engine = self._engine
-        room = AT_ONCE - len(self._busy)
-        skip = self._busy | (self._blocked if not self._slots() else set())
-        if self._slots():
+        if self._slots() > 0:
             self._blocked.clear()
-        now = engine.clock.now_ms()
-        return await engine.db.read(lambda r: outbox.heads(r, now_ms=now, limit=room, busy_lanes=skip))
-
-    async def _pause(self) -> float:
+        room = AT_ONCE - len(self._busy)
         skip = self._busy | self._blocked
-        due = await self._engine.db.read(lambda r: outbox.next_due(r, busy_lanes=skip))
-        if due is None:
-            return SAFETY_SWEEP
-        return min(SAFETY_SWEEP, max(0.0, (due - self._engine.clock.now_ms()) / 1000))
+        now = engine.clock.now_ms()
+
+        def look(reader: Reader) -> tuple[list[OutboxRow], int | None]:
+            rows = outbox.heads(reader, now_ms=now, limit=room, busy_lanes=skip) if room > 0 else []
+            begun = skip | {row.lane for row in rows}
+            return rows, outbox.next_due(reader, busy_lanes=begun)
+
+        rows, due = await engine.db.read(look)
+        if due is None or len(rows) >= room:
+            return rows, SAFETY_SWEEP
+        return rows, min(SAFETY_SWEEP, max(0.0, (due - engine.clock.now_ms()) / 1000))
 
     def _slots(self) -> int:
         return self._engine.settings.limits.concurrent_attempts - self._watching.attempts_running
@@ -125,27 +125,27 @@ class Delivery:
         self._down -= {row.target} if came_back else set()
 
         def work(tx: Tx) -> JobSnapshot:
-            self._record(tx, row, reply)
             if came_back:
                 outbox.revive(tx, row.target)
             cause = Cause(f"peer:{row.target}", row.trace_id)
-            return advance(tx, jobs.scene(engine), row.job_id, cause, lambda s: self._meaning(tx, s, row, reply))
+            note = self._note(tx, row, reply)
+            return advance(
+                tx, jobs.scene(engine), row.job_id, cause, lambda s: [note, *self._meaning(tx, s, row, reply)]
+            )
 
         await jobs.settle(engine, await engine.db.write(work))
 
-    def _record(self, tx: Tx, row: OutboxRow, reply: Reply) -> None:
-        if reply.delivery is Verdict.REFUSED:
-            outbox.refuse(tx, row.id, reply.error)
-        elif reply.delivery is Verdict.FAILED:
-            if not outbox.retry(tx, row.id, reply.error, tx.now_ms + self._backoff_ms(row)):
-                tx.run("jobs.overtaken_call_tried", id=row.id)
-        elif row.key == "verdict" and job_state_of(reply.data) is None:
+    def _note(self, tx: Tx, row: OutboxRow, reply: Reply) -> NoteCall:
+        match reply.delivery:
+            case Verdict.REFUSED:
+                return NoteCall(row.key, CallState.REFUSED, reply.error, row.next_ms)
+            case Verdict.FAILED:
+                return NoteCall(row.key, CallState.WAITING, reply.error, tx.now_ms + self._backoff_ms(row))
+        if row.key == "verdict" and job_state_of(reply.data) is None:
             # It is not over there yet: the question stays.
             pause = int(self._engine.settings.timing.poll_first * 1000)
-            outbox.retry(tx, row.id, "", tx.now_ms + min(pause, 250 * (row.attempts + 1)))
-        elif not outbox.acknowledge(tx, row.id):
-            # The call was given up while it was under way, and arrived all the same.
-            tx.run("jobs.overtaken_call_arrived", id=row.id)
+            return NoteCall(row.key, CallState.WAITING, "", tx.now_ms + min(pause, 250 * (row.attempts + 1)))
+        return NoteCall(row.key, CallState.ACKNOWLEDGED, "", row.next_ms)
 
     def _meaning(self, tx: Tx, s: JobSnapshot, row: OutboxRow, reply: Reply) -> list[Decision]:
         if row.operation == "job/create" and reply.delivery is Verdict.OK:
@@ -157,7 +157,6 @@ class Delivery:
             return [] if state is None else verdict_of(s, state, reply.data)
         waited = (tx.now_ms - row.created_ms) / 1000
         if reply.delivery is Verdict.REFUSED or waited > self._engine.settings.timing.partner_lost:
-            outbox.refuse(tx, row.id, reply.error)
             return reactions.verdict_unknown(s, f"the coordinator's word is not to be had: {reply.error}")
         return []
 
@@ -168,7 +167,11 @@ class Delivery:
 
     async def _again(self, row: OutboxRow, error: str) -> None:
         later = self._engine.clock.now_ms() + self._backoff_ms(row)
-        await self._engine.db.write(lambda tx: outbox.retry(tx, row.id, error, later))
+        note = NoteCall(row.key, CallState.WAITING, error, later)
+        if row.kind == "call":
+            await jobs.react(self._engine, row.job_id, Cause("node", row.trace_id), lambda _: [note])
+        else:
+            await self._engine.db.write(lambda tx: outbox.retry(tx, row.id, error, later))
 
 
 def _decision_in_reply(s: JobSnapshot, node_id: str, data: Mapping[str, Any]) -> list[Decision]:

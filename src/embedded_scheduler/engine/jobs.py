@@ -5,7 +5,6 @@ All are safe to repeat: the same request again finds the work done and answers a
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -60,7 +59,12 @@ class JobStatus:
 
 
 def scene(engine: Engine) -> Scene:
-    return Scene(self_node=engine.node_id, traits=engine.directory.traits, mint=engine.mint)
+    return Scene(
+        self_node=engine.node_id,
+        traits=engine.directory.traits,
+        mint=engine.mint,
+        copies=engine.copies,
+    )
 
 
 async def react(engine: Engine, job_id: str, cause: Cause, reaction: Reaction | None) -> JobSnapshot:
@@ -73,8 +77,10 @@ async def react(engine: Engine, job_id: str, cause: Cause, reaction: Reaction | 
 
 async def settle(engine: Engine, snapshot: JobSnapshot) -> None:
     """After a commit: let the services know, and close the channel of a job that is over."""
-    engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.poll_first)
-    engine.wake()
+    if engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.poll_first):
+        engine.bus.wakeup("watching").set()
+    engine.bus.wakeup("delivery").set()
+    engine.bus.settled(snapshot.spec.job_id)
     if JOB.is_terminal(snapshot.state):
         for session in sessions(engine, snapshot):
             await engine.channel.close_session(session)
@@ -90,7 +96,9 @@ def sessions(engine: Engine, snapshot: JobSnapshot) -> set[str]:
 async def view(engine: Engine, job_id: str) -> JobSnapshot:
     """The job as it is; `NotFound` when this node does not know it."""
     found = await engine.db.read(
-        lambda reader: jobs.snapshot(reader, job_id, self_node=engine.node_id, traits=engine.directory.traits)
+        lambda reader: jobs.snapshot(
+            reader, job_id, self_node=engine.node_id, traits=engine.directory.traits, copies=engine.copies
+        )
     )
     if found is None:
         raise NotFound(f"this node knows no job {shorten(job_id)}")
@@ -311,14 +319,14 @@ async def _insert(
 
 async def _created_everywhere(engine: Engine, job_id: str) -> Submitted:
     """Wait until no create is under way any more, at most `timing.submit_wait`."""
-    with engine.bus.subscribe() as subscription:
+    with engine.bus.job(job_id) as changed:
         deadline = engine.clock.monotonic() + engine.settings.timing.submit_wait
         while True:
             snapshot = await view(engine, job_id)
             left = deadline - engine.clock.monotonic()
             if not _creating(snapshot) or left <= 0:
                 break
-            await subscription.get(min(left, 1.0))
+            await changed.wait(min(left, 1.0))
     if snapshot.state is JobState.REJECTED:
         raise Refused(f"job {job_id} was refused: {snapshot.reason}")
     return Submitted(job_id, snapshot.state.value, {node: _progress(snapshot, node) for node in snapshot.spec.nodes})
@@ -471,8 +479,9 @@ async def callback(engine: Engine, task_id: str, status: str, role: str, *, sour
             Cause(f"peer:{node}"),
             lambda s: reactions.partner_status(s, name, node, role, word),
         )
-    elif engine.watchlist.hint(job_id, name, node, engine.clock.monotonic()):
-        engine.wake()
+    elif not JOB.is_terminal(snapshot.state):
+        engine.watchlist.hint(job_id, name, node, engine.clock.monotonic())
+        engine.bus.wakeup("watching").set()
 
 
 def _role_owner(s: JobSnapshot, task_name: str, role: str) -> str:
@@ -566,17 +575,3 @@ async def _task(engine: Engine, task_id: str) -> tuple[str, str]:
 async def _trace(engine: Engine, job_id: str) -> str:
     head = await engine.db.read(lambda reader: jobs.head(reader, job_id))
     return head.trace_id if head else ""
-
-
-async def wait_until_over(engine: Engine, job_id: str, timeout_seconds: float | None) -> JobSnapshot:
-    """The job once it is over, or as it is after the time."""
-    with engine.bus.subscribe() as subscription:
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while True:
-                    snapshot = await view(engine, job_id)
-                    if JOB.is_terminal(snapshot.state):
-                        return snapshot
-                    await subscription.get(1.0)
-        except TimeoutError:
-            return await view(engine, job_id)

@@ -129,7 +129,7 @@ class Draft:
         try:
             return open(self._path, "xb", buffering=0, opener=_private)
         except FileNotFoundError:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_directory(self._path.parent)
             return open(self._path, "xb", buffering=0, opener=_private)
 
     def _close(self) -> None:
@@ -139,6 +139,12 @@ class Draft:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _make_directory(path: Path) -> None:
+    """`<session>/<name>`, both private: `parents=True` would leave the outer one open to other users."""
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.mkdir(exist_ok=True, mode=0o700)
 
 
 class SpooledSession:
@@ -202,9 +208,10 @@ class SpooledSession:
         if queue is None:
             digest = hashlib.sha256(f"{sender}\n{topic}".encode("utf-8", "surrogatepass")).hexdigest()
             queue = Queue(sender, topic, self.directory / digest[:32])
-            queue.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_directory(queue.directory)
             temporary = queue.directory / f"{_QUEUE}.new"
-            temporary.write_text(json.dumps({"sender": sender, "topic": topic}), "utf-8")
+            with open(temporary, "wb", opener=_private) as file:
+                file.write(json.dumps({"sender": sender, "topic": topic}).encode())
             temporary.rename(queue.directory / _QUEUE)
             self.queues[sender, topic] = queue
         return queue

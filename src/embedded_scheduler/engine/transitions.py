@@ -22,12 +22,13 @@ from embedded_scheduler.domain.effects import (
     FireTask,
     LaunchShare,
     NameTask,
+    NoteCall,
     RecordVerdict,
     RequestStop,
     TerminateShare,
     Transition,
 )
-from embedded_scheduler.domain.evolution import evolve
+from embedded_scheduler.domain.evolution import evolve, noted
 from embedded_scheduler.domain.lifecycle import APPROVAL, JOB, SHARE, TASK
 from embedded_scheduler.domain.planner import plan
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
@@ -51,6 +52,7 @@ class Scene:
     self_node: str
     traits: Callable[[str], PeerTraits]
     mint: Mint
+    copies: jobs.Copies
 
 
 Reaction = Callable[[JobSnapshot], Sequence[Decision]]
@@ -61,14 +63,17 @@ def advance(tx: Tx, scene: Scene, job_id: str, cause: Cause, react: Reaction | N
 
     `NotFound` when the job is not known here; what `react` raises undoes the transaction.
     """
-    snapshot = jobs.snapshot(tx, job_id, self_node=scene.self_node, traits=scene.traits)
-    if snapshot is None:
+    before = jobs.snapshot(tx, job_id, self_node=scene.self_node, traits=scene.traits, copies=scene.copies)
+    if before is None:
         raise NotFound(f"this node knows no job {job_id}")
+    snapshot = before
     for decision in react(snapshot) if react is not None else ():
         snapshot = _apply(tx, scene, snapshot, decision, cause)
     while step := plan(snapshot):
         for decision in step:
             snapshot = _apply(tx, scene, snapshot, decision, cause)
+    if snapshot is not before:
+        return scene.copies.replace(tx, snapshot)
     return snapshot
 
 
@@ -247,6 +252,18 @@ def _carry(tx: Tx, scene: Scene, snapshot: JobSnapshot, effect: Decision, cause:
             _queue(tx, scene, job_id, lane, "call", node_id, operation, key, body, cause)
         case DropCall(key):
             outbox.abandon(tx, job_id, key)
+        case NoteCall(key, _, error, next_ms):
+            call_state = noted(snapshot.calls[key], effect).state
+            now = tx.now_ms
+            tx.run(
+                "jobs.note_call",
+                job_id=job_id,
+                key=key,
+                state=call_state.value,
+                error=error,
+                next_ms=next_ms,
+                now_ms=now,
+            )
         case LaunchShare(task, party):
             attempt = attempt_id(snapshot.tasks[task].task_id, party.key, 1)
             body = {"task": task, "role": party.role, "index": party.index, "number": 1}

@@ -101,7 +101,8 @@ class Watching:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 10.0)
         del self._adopted[attempt.attempt_id]
-        self._engine.wake()
+        # A slot is free.
+        self._engine.bus.wakeup("delivery").set()
 
     # -- partners -----------------------------------------------------------------------------------------------------
 

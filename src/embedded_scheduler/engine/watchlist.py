@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import JOB, TASK, JobState, TaskState
@@ -28,35 +29,59 @@ class PollState:
     failing_since: float | None = None
 
 
+REMEMBERED = 4096
+"""Jobs whose last revision is kept in mind, those that are over included."""
+
+
 class Watchlist:
     """Questions by job. Belongs to the event loop thread."""
 
     def __init__(self) -> None:
         self.polls: dict[PollKey, PollState] = {}
         self._of_job: dict[str, set[PollKey]] = {}
+        self._early: dict[str, set[tuple[str, str]]] = {}
+        self._seen: OrderedDict[str, int] = OrderedDict()
 
-    def update(self, snapshot: JobSnapshot, now: float, first: float) -> None:
-        """Add what is to be asked about this job, drop what is not any more. A first answer is due after `first` s."""
+    def update(self, snapshot: JobSnapshot, now: float, first: float) -> bool:
+        """Add what is to be asked about this job, drop what is not any more. A first answer is due after `first` s.
+
+        True when there is something new to ask. Whoever wrote last does not always get here last, so a snapshot older
+        than one already seen is ignored.
+        """
         job_id = snapshot.spec.job_id
+        if snapshot.revision < self._seen.get(job_id, 0):
+            return False
+        self._seen[job_id] = snapshot.revision
+        self._seen.move_to_end(job_id)
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
         wanted = _questions(snapshot)
         before = self._of_job.get(job_id, set())
         for key in before - wanted:
             self.polls.pop(key, None)
+        early = self._early.get(job_id, set())
         for key in wanted - before:
-            self.polls[key] = PollState(due=now + first, pause=first)
+            news = (key.task_name, key.node_id) in early
+            self.polls[key] = PollState(due=now if news else now + first, pause=first)
+            early.discard((key.task_name, key.node_id))
         if wanted:
             self._of_job[job_id] = wanted
         else:
             self._of_job.pop(job_id, None)
+        if JOB.is_terminal(snapshot.state):
+            self._early.pop(job_id, None)
+        return bool(wanted - before)
 
-    def hint(self, job_id: str, task_name: str, node_id: str, now: float) -> bool:
-        """A partner has news: ask now. False if nothing is asked about that."""
-        hit = False
-        for key in self._of_job.get(job_id, ()):
-            if key.task_name == task_name and key.node_id == node_id:
-                self.polls[key].due = now
-                hit = True
-        return hit
+    def hint(self, job_id: str, task_name: str, node_id: str, now: float) -> None:
+        """A partner has news: ask now, or as soon as it is asked at all.
+
+        A short task may be over there before the answer to its start was taken in here.
+        """
+        asked = [k for k in self._of_job.get(job_id, ()) if k.task_name == task_name and k.node_id == node_id]
+        for key in asked:
+            self.polls[key].due = now
+        if not asked:
+            self._early.setdefault(job_id, set()).add((task_name, node_id))
 
     def due(self, now: float) -> list[PollKey]:
         return [key for key, state in self.polls.items() if state.due <= now]

@@ -35,7 +35,8 @@ KILL: int = _signal.SIGKILL
 # Blocked for the shim's whole life: a signal to the group must not take away the process that records the ending.
 _DEFERRED = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
 _DEAD = (b"Z", b"X")
-_PATIENCE_FOR_DISK_S = 600
+_PATIENCE_FOR_LOG_S = 3
+_PATIENCE_FOR_EXIT_S = 600
 _PATIENCE_FOR_LEFTOVERS_S = 60
 
 
@@ -152,8 +153,8 @@ def main(run_directory: str) -> "NoReturn":
     os.unlink(ORDER_FILE)
     ending = _run(order)
     _end_leftovers(os.getsid(0))
-    _when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"))
-    _when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True))
+    _when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"), _PATIENCE_FOR_LOG_S)
+    _when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True), _PATIENCE_FOR_EXIT_S)
     os._exit(0)
 
 
@@ -286,8 +287,10 @@ def _run_builtin(order: Order) -> int:
     except SystemExit as leaving:
         return _exit_code(leaving.code)
     except Exception as error:  # noqa: BLE001 - the component's fault, whatever it is, belongs into its log
-        own_frame = error.__traceback__
-        sys.excepthook(type(error), error, own_frame.tb_next if own_frame else None)
+        if error.__traceback__ is not None:
+            # This function's own frame tells the component's author nothing.
+            error = error.with_traceback(error.__traceback__.tb_next)
+        sys.excepthook(type(error), error, error.__traceback__)
         return 1
 
 
@@ -339,9 +342,9 @@ def _end_leftovers(session: int) -> None:
         time.sleep(0.002)
 
 
-def _when_there_is_room(write: "Callable[[], None]") -> None:
+def _when_there_is_room(write: "Callable[[], None]", patience_s: int) -> None:
     """A full disk must not cost the exit status: try again until there is room, within reason."""
-    for _ in range(_PATIENCE_FOR_DISK_S):
+    for _ in range(patience_s):
         try:
             write()
         except OSError as error:

@@ -233,14 +233,16 @@ class RunnerConformance(_Kit):
         _expect(await self._harness.runner().observe(handle) == ending, "terminating again must change nothing")
 
     async def memory_limit_holds(self) -> None:
-        program = "print('up', flush=True); x = bytearray(1 << 30); x[::4096] = b'1' * len(x[::4096]); print('fits')"
+        program = (
+            "print('up', flush=True); x = bytearray(1 << 30); x[::4096] = b'1' * len(x[::4096]); print('fi' + 'ts')"
+        )
         spec = self._harness.spec("memory", program, limits=Limits(memory_bytes=256 * MIB))
         ending = await self._end_of(spec)
         _expect(not ending.ok and b"up\n" in _content(spec), f"using 1 GiB of 256 MiB must fail: {ending}")
         _expect(b"fits" not in _content(spec), "using 1 GiB of 256 MiB must not work")
 
     async def disk_limit_holds(self) -> None:
-        program = "f = open('big', 'wb', 0); [f.write(bytes(1 << 20)) for _ in range(32)]; print('fits')"
+        program = "f = open('big', 'wb', 0); [f.write(bytes(1 << 20)) for _ in range(32)]; print('fi' + 'ts')"
         spec = self._harness.spec("disk", program, limits=Limits(disk_bytes=8 * MIB))
         ending = await self._end_of(spec)
         _expect(not ending.ok and b"fits" not in _content(spec), f"a file of 32 MiB of 8 MiB must fail: {ending}")
@@ -364,7 +366,6 @@ class StorageConformance(_Kit):
             "a/b",
             "/a",
             "../space",
-            "a\\b",
             "a\0b",
             "a\nb",
             "\x1b[2J",

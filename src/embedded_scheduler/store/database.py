@@ -245,7 +245,7 @@ class Database:
                 done.append(pending)
             elif not connection.in_transaction:
                 # SQLite itself gave up the whole transaction (disk full, I/O error): the others' work went with it.
-                self._fail(connection, done, pending.error)
+                self._fail(connection, done, _collateral(pending.error))
                 done.clear()
         if connection.in_transaction:
             connection.execute("COMMIT")
@@ -310,7 +310,11 @@ class Database:
 def explain(error: sqlite3.Error | OSError, path: Path, backups: Path) -> StoreError:
     """What SQLite or the system said about the database, as a sentence that tells the operator what to do."""
     if isinstance(error, OSError):
-        return StoreError(f"{path} cannot be opened ({error.strerror}): check that its directory exists and is yours")
+        place = error.filename or path
+        return StoreError(
+            f"{place} cannot be opened or created ({error.strerror}): check that its directory exists, that this user "
+            "may write there, and that there is space"
+        )
     code = getattr(error, "sqlite_errorcode", 0)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     match code & 0xFF:
@@ -332,6 +336,13 @@ def explain(error: sqlite3.Error | OSError, path: Path, backups: Path) -> StoreE
         case _:
             text = f"the database {path} failed: {error} ({name})"
     return StoreError(text)
+
+
+def _collateral(error: BaseException | None) -> BaseException | None:
+    """What the others of a group are told when the fault of one took the whole transaction with it."""
+    if isinstance(error, _OWN_FAULTS):
+        return StoreError("another request in the same commit failed: nothing was stored; try again")
+    return error
 
 
 def _create_private(path: Path) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
+import secrets
 import sqlite3
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -200,8 +205,56 @@ def states(reader: Reader, flow_id: str | None) -> dict[str, str]:
     return {row["job_id"]: row["state"] for row in reader.all("jobs.states_of_flow", flow_id=flow_id)}
 
 
-def snapshot(reader: Reader, job_id: str, *, self_node: str, traits: Callable[[str], PeerTraits]) -> JobSnapshot | None:
+class Copies:
+    """Snapshots of the jobs used last, so that a small step in a large job does not read the whole job again.
+
+    A copy counts only while the job's row carries the version it was made for. Versions are random: those of a
+    transaction that was rolled back never come again. Used on the database's threads.
+    """
+
+    def __init__(self, size: int = 256) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._copies: OrderedDict[str, tuple[int, JobSnapshot]] = OrderedDict()
+        self._revisions = itertools.count(1)
+
+    def current(self, reader: Reader, job_id: str) -> JobSnapshot | None:
+        """The copy, if it is what the reader would see."""
+        with self._lock:
+            held = self._copies.get(job_id)
+        if held is None:
+            return None
+        row = reader.one("jobs.version", job_id=job_id)
+        return held[1] if row is not None and row["version"] == held[0] else None
+
+    def keep(self, job_id: str, version: int, snapshot: JobSnapshot) -> None:
+        """Hold a copy that was just read."""
+        with self._lock:
+            self._copies[job_id] = (version, snapshot)
+            self._copies.move_to_end(job_id)
+            while len(self._copies) > self._size:
+                self._copies.popitem(last=False)
+
+    def replace(self, tx: Tx, snapshot: JobSnapshot) -> JobSnapshot:
+        """The job was changed to what `snapshot` shows; returns that with its revision."""
+        version = secrets.randbits(62)
+        tx.run("jobs.set_version", job_id=snapshot.spec.job_id, version=version)
+        revised = dataclasses.replace(snapshot, revision=next(self._revisions))
+        self.keep(snapshot.spec.job_id, version, revised)
+        return revised
+
+    def clear(self) -> None:
+        """Something outside the jobs' rows changed (a partner's profile)."""
+        with self._lock:
+            self._copies.clear()
+
+
+def snapshot(
+    reader: Reader, job_id: str, *, self_node: str, traits: Callable[[str], PeerTraits], copies: Copies | None = None
+) -> JobSnapshot | None:
     """The job as the rules see it, or None when it is not known here."""
+    if copies is not None and (held := copies.current(reader, job_id)) is not None:
+        return held
     row = reader.one("jobs.head", job_id=job_id)
     if row is None:
         return None
@@ -213,7 +266,7 @@ def snapshot(reader: Reader, job_id: str, *, self_node: str, traits: Callable[[s
         shares.setdefault(share["task_name"], []).append(_share(share, launched))
     tasks = {t["name"]: t for t in reader.all("jobs.tasks", job_id=job_id)}
     nodes = {*spec.nodes, row["coordinator"], row["initiator"]}
-    return JobSnapshot(
+    found = JobSnapshot(
         self_node=self_node,
         coordinator=row["coordinator"],
         spec=spec,
@@ -231,6 +284,9 @@ def snapshot(reader: Reader, job_id: str, *, self_node: str, traits: Callable[[s
         verdict_reason=row["verdict_reason"],
         verdict_final=bool(row["verdict_final"]),
     )
+    if copies is not None:
+        copies.keep(job_id, row["version"], found)
+    return found
 
 
 def launch_key(task_name: str, party: Party) -> str:

@@ -70,9 +70,10 @@ _WORD = re.compile(
     + rb")(?![A-Za-z0-9_])"
 )
 _STRUCTURED = re.compile(
-    # `[info]`, `<warn>`, `|error|`, `level=error`, `"severity": "WARNING"`, `"levelname":"error"`. Begins with
-    # characters that are rare in a line, for the same reason.
+    # `[info]`, `<warn>`, `|error|`, `file.c:1:2: error: …`, `level=error`, `"severity": "WARNING"`,
+    # `"levelname":"error"`. Begins with characters that are rare in a line, for the same reason.
     rb"[\[<|=:](?:(?<=[\[<|])\s*(?:(" + _D + rb")|(" + _I + rb")|(" + _E + rb"))\s*[\]>|:]"
+    rb"|(?<=:) (?:(" + _D + rb")|(" + _I + rb")|(" + _E + rb")):"
     rb"|(?<=[ely\"'][=:])(?:(?<=evel[=:])|(?<=evel[\"'][=:])|(?<=evelname[=:])|(?<=evelname[\"'][=:])"
     rb"|(?<=lvl[=:])|(?<=lvl[\"'][=:])|(?<=everity[=:])|(?<=everity[\"'][=:]))\s*[\"']?"
     rb"(?:(" + _D + rb")|(" + _I + rb")|(" + _E + rb"))(?![A-Za-z0-9_]))"
@@ -424,6 +425,7 @@ class _Entry:
 _ORIGIN = _Entry(0, (0, 0, 0), INFO)
 _HEADER = struct.Struct("<8sQ24x")
 _MAGIC = b"nclogix1"
+"""Also to be changed when `level_of` judges differently: indexes counted by other rules must not be taken over."""
 _RECORD = struct.Struct("<QQQQBxxxII")
 """offset, lines of debug, info, error, level, CRC of the log's bytes before the offset, CRC over all records so far."""
 _SAMPLE = 64

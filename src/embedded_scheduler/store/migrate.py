@@ -45,7 +45,7 @@ def migrations() -> tuple[Migration, ...]:
 def check(connection: sqlite3.Connection, path: Path, backups: Path, scripts: Sequence[Migration] = ()) -> None:
     """Refuse a database that is not ours, newer, or damaged. Changes nothing.
 
-    `StoreError` says which. Reads the whole file once (SQLite's quick_check): about a second per gigabyte.
+    `StoreError` says which. Reads the whole file once (SQLite's quick_check): about two seconds per gigabyte.
     """
     known = len(scripts or migrations())
     version, application, objects = _identity(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from types import MappingProxyType
 
@@ -14,16 +14,20 @@ _HEADER = re.compile(r"--\s*name:\s*([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+)\s*")
 @functools.cache
 def statements() -> Mapping[str, str]:
     """All blocks by name, read once. `ValueError` names file and fault of a malformed or duplicate block."""
-    found: dict[str, str] = {}
     folder = resources.files("embedded_scheduler.store").joinpath("sql")
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".sql"):
-            continue
-        for name, sql in blocks(file.name, file.read_text("utf-8")):
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return MappingProxyType(collect((file.name, file.read_text("utf-8")) for file in files))
+
+
+def collect(files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The blocks of (file name, text) pairs by name; `ValueError` if a name comes twice."""
+    found: dict[str, str] = {}
+    for file, text in files:
+        for name, sql in blocks(file, text):
             if name in found:
-                raise ValueError(f"{file.name}: {name} is defined twice")
+                raise ValueError(f"{file}: {name} is defined twice")
             found[name] = sql
-    return MappingProxyType(found)
+    return found
 
 
 def blocks(file: str, text: str) -> Iterator[tuple[str, str]]:

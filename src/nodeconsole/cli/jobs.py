@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 
 from embedded_scheduler.wire.console import JobDetail, JobRow, LogPage, TaskRow, Waiting
 from nodeconsole.cli.exits import CommandError, Exit
@@ -45,10 +46,11 @@ async def _wait(call: Invocation, client: NodeClient, job_id: str) -> JobRow:
     try:
         async with asyncio.timeout(call.args.timeout):
             shown: list[str] = []
-            async for detail in _changes(call, client, job_id):
-                _report(call, detail, shown)
-                if _is_over(detail.job):
-                    return detail.job
+            async with aclosing(_changes(call, client, job_id)) as changes:
+                async for detail in changes:
+                    _report(call, detail, shown)
+                    if _is_over(detail.job):
+                        return detail.job
     except TimeoutError:
         raise CommandError(
             f"{job_id} is not over after {call.args.timeout:g} s; it goes on: `nodeconsole job show {job_id}`"
@@ -56,7 +58,7 @@ async def _wait(call: Invocation, client: NodeClient, job_id: str) -> JobRow:
     raise CommandError(f"lost sight of {job_id}")
 
 
-async def _changes(call: Invocation, client: NodeClient, job_id: str) -> AsyncIterator[JobDetail]:
+async def _changes(call: Invocation, client: NodeClient, job_id: str) -> AsyncGenerator[JobDetail, None]:
     """The job now, and again whenever one of its events is committed."""
     loop = asyncio.get_running_loop()
     lost_at: float | None = None
@@ -89,8 +91,9 @@ def _report(call: Invocation, detail: JobDetail, shown: list[str]) -> None:
 
 
 def _why(detail: JobDetail) -> list[str]:
-    found = [detail.job.waiting.text] if detail.job.waiting else []
-    return found + [f"{task.name}: {task.waiting.text}" for task in detail.tasks if task.waiting and task.waiting.text]
+    whole = detail.job.waiting.text if detail.job.waiting else ""
+    parts = [f"{task.name} {task.waiting.text}" for task in detail.tasks if task.waiting and task.waiting.text != whole]
+    return [line for line in (whole, *parts) if line]
 
 
 def _is_over(job: JobRow) -> bool:
@@ -159,7 +162,7 @@ async def show(call: Invocation) -> Exit:
             "started": moment(job.started_ms),
             "ended": moment(job.ended_ms),
             "decisions": "  ".join(f"{row.node_id} {row.state}" for row in detail.approvals),
-            "waits": _waiting(job.waiting),
+            "now": _waiting(job.waiting),
             "you can": ", ".join(job.actions),
         }
     )

@@ -48,11 +48,7 @@ async def doctor(call: Invocation) -> Exit:
         from embedded_scheduler.diagnosis import offline_report  # noqa: PLC0415 - opens the database: rarely needed
 
         report = offline_report(call.home)
-        answers = Finding(
-            check="node", level="warning", text="does not run", fix=f"nodeconsole serve --home {call.home.path}"
-        )
-        if call.home.lock.exists() and call.home.settings_file.exists():
-            answers = Finding(check="node", level="warning", text=error.message)
+        answers = Finding(check="node", level="warning", text=error.message)
     return _print(call, DoctorReport(findings=[answers, *report.findings]))
 
 

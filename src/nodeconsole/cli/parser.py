@@ -58,23 +58,29 @@ def _home(given: str | None) -> Path:
     return Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - keep symbolic links as the operator wrote them
 
 
-def build_parser() -> Parser:
+def _shared(home: object, *, as_json: object) -> Parser:
+    """The options that every command takes, with these defaults."""
     shared = Parser(add_help=False)
     shared.add_argument(
         "--home",
         metavar="DIR",
-        default=argparse.SUPPRESS,
+        default=home,
         help=f"the node's directory (default: $NODECONSOLE_HOME, then {_DEFAULT_HOME})",
     )
-    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    shared.add_argument("--json", action="store_true", default=as_json, help="print JSON")
+    return shared
+
+
+def build_parser() -> Parser:
+    # Below the top nothing is set by default: it would overwrite what was typed before the command.
+    shared = _shared(argparse.SUPPRESS, as_json=argparse.SUPPRESS)
     parser = Parser(
         prog="nodeconsole",
         description="A privacy-computing interconnection node for small parties, run from the terminal.",
         epilog="exit codes: " + "; ".join(f"{code.value} {text}" for code, text in EXPLAINED.items()),
-        parents=[shared],
+        parents=[_shared(None, as_json=False)],
         allow_abbrev=False,
     )
-    parser.set_defaults(home=None, json=False)
     parser.add_argument("--version", action="version", version=f"nodeconsole {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     tree = _Tree(commands, shared)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
+from weakref import WeakSet
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -35,7 +35,7 @@ from embedded_scheduler.wire.console import (
     SubmitReply,
 )
 from nodeconsole.client.errors import ClientError, NodeUnreachable
-from nodeconsole.client.stream import decode_events
+from nodeconsole.client.stream import ByteStream, PageStream
 
 _PREFIX = "http://node/v1/console"
 _LONGEST_ADDRESS = 107
@@ -57,6 +57,7 @@ class NodeClient:
         self._socket = socket
         self._directory = -1
         self._http: httpx.AsyncClient | None = None
+        self._streams: WeakSet[ByteStream] = WeakSet()
 
     async def __aenter__(self) -> Self:
         self._open()
@@ -69,6 +70,8 @@ class NodeClient:
 
     async def close(self) -> None:
         """Close every connection. The client opens new ones when it is used again."""
+        for stream in tuple(self._streams):
+            await stream.aclose()
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
@@ -79,7 +82,7 @@ class NodeClient:
     async def status(self) -> NodeStatus:
         return await self._get(NodeStatus, "/status")
 
-    async def jobs(  # noqa: PLR0913 - the filters of the list
+    async def jobs(
         self,
         *,
         before: str | None = None,
@@ -112,7 +115,7 @@ class NodeClient:
         body = _body(StopRequest, task_name=task_name, reason=reason)
         return await self._send(JobRow, "POST", _path("jobs", job_id, "stop"), body)
 
-    async def log(  # noqa: PLR0913 - the address of a range of lines
+    async def log(
         self,
         job_id: str,
         task: str,
@@ -126,19 +129,16 @@ class NodeClient:
         query = {"party": party, "level": level, "start": start, "limit": limit}
         return await self._get(LogPage, _path("jobs", job_id, "tasks", task, "logs"), query)
 
-    async def follow_log(
+    def follow_log(
         self, job_id: str, task: str, *, party: str | None = None, level: str = "debug", start: int = 0
-    ) -> AsyncIterator[LogPage]:
-        """Pages of new lines as they come; ends when the log is complete."""
+    ) -> PageStream[LogPage]:
+        """Pages of new lines as they come; ends when the log is complete or the node stops."""
         query = {"party": party, "level": level, "start": start}
-        path = _path("jobs", job_id, "tasks", task, "logs", "stream")
-        async for page in self._stream(LogPage, path, query):
-            yield page
+        return self._pages(LogPage, _path("jobs", job_id, "tasks", task, "logs", "stream"), query)
 
-    async def events(self, after: int = 0) -> AsyncIterator[EventPage]:
-        """Every event after `after`, old ones first, then as they happen; ends only with the connection."""
-        async for page in self._stream(EventPage, "/events/stream", {"after": after}):
-            yield page
+    def events(self, after: int = 0) -> PageStream[EventPage]:
+        """Every event after `after`, old ones first, then as they happen; ends only when the node stops."""
+        return self._pages(EventPage, "/events/stream", {"after": after})
 
     async def event_page(self, after: int = 0, *, limit: int = 200, job_id: str | None = None) -> EventPage:
         return await self._get(EventPage, "/events", {"after": after, "limit": limit, "job_id": job_id})
@@ -188,11 +188,9 @@ class NodeClient:
         """Reads the whole ledger on the node, so it may take a while."""
         return await self._get(LedgerReport, "/ledger/verify", patient=True)
 
-    async def ledger_export(self) -> AsyncIterator[bytes]:
+    def ledger_export(self) -> ByteStream:
         """The ledger as NDJSON, in pieces of any size."""
-        async with self._open_stream("/ledger/export", {}) as response:
-            async for chunk in response.aiter_bytes():
-                yield chunk
+        return self._stream("/ledger/export", {})
 
     # How a call is made.
 
@@ -256,24 +254,24 @@ class NodeClient:
             return response.content
         raise _problem(response.status_code, response.content)
 
-    @asynccontextmanager
-    async def _open_stream(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
-        try:
-            async with self._open().stream("GET", _PREFIX + path, params=_present(query), timeout=_STREAM) as response:
-                if not response.is_success:
-                    raise _problem(response.status_code, await response.aread())
-                yield response
-        except httpx.TransportError as error:
-            raise self._unreachable(_why(error)) from None
+    def _stream(self, path: str, query: Mapping[str, Any]) -> ByteStream:
+        async def connect() -> httpx.Response:
+            http = self._open()
+            request = http.build_request("GET", _PREFIX + path, params=_present(query), timeout=_STREAM)
+            response = await http.send(request, stream=True)
+            if response.is_success:
+                return response
+            try:
+                raise _problem(response.status_code, await response.aread())
+            finally:
+                await response.aclose()
 
-    async def _stream(self, kind: type[M], path: str, query: Mapping[str, Any]) -> AsyncIterator[M]:
-        async with self._open_stream(path, query) as response:
-            async for event in decode_events(response.aiter_bytes()):
-                if event.name == "end":
-                    return
-                if event.name == "problem":
-                    raise _problem(500, event.data)
-                yield _read(kind, event.data)
+        stream = ByteStream(connect, lambda error: self._unreachable(_why(error)))
+        self._streams.add(stream)
+        return stream
+
+    def _pages(self, kind: type[M], path: str, query: Mapping[str, Any]) -> PageStream[M]:
+        return PageStream(self._stream(path, query), lambda data: _read(kind, data))
 
 
 def _path(*segments: str) -> str:
@@ -323,7 +321,7 @@ def _problem(status: int, content: bytes) -> ClientError:
     return ClientError(problem.detail or problem.title, problem.status, problem.code or "internal")
 
 
-def _why(error: httpx.TransportError) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "it does not answer in time"
     cause: BaseException | None = error

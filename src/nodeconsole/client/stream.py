@@ -1,9 +1,16 @@
-"""Reads `text/event-stream` bodies."""
+"""Bodies that are read as they come: bytes, and the events of a `text/event-stream`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, Self, TypeVar, cast
+
+import httpx
+from pydantic import BaseModel
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class EventDecoder:
         self._data: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """The events that `chunk` completes."""
+        """The events that `chunk` completes; comments (heartbeats) are dropped."""
         self._rest += chunk
         if b"\n" not in chunk:
             return []
@@ -50,9 +57,73 @@ class EventDecoder:
         return ServerEvent(name or "message", b"\n".join(data))
 
 
-async def decode_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
-    """Events of a body; comments (heartbeats) are dropped, an event cut off by the end too."""
-    decoder = EventDecoder()
-    async for chunk in chunks:
-        for event in decoder.feed(chunk):
-            yield event
+class ByteStream:
+    """A response's body in pieces of any size; an async iterator that is opened by its first step.
+
+    Not a generator: one that is left half-way would be closed by the event loop, too late and in the wrong order.
+    Whoever leaves early may call `aclose`; the client closes what is left.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[httpx.Response]], explain: Callable[[Exception], Exception]
+    ) -> None:
+        """`connect` sends the request; `explain` turns a broken connection into what the caller is told."""
+        self._connect = connect
+        self._explain = explain
+        self._response: httpx.Response | None = None
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            if self._chunks is None:
+                self._response = await self._connect()
+                self._chunks = cast("AsyncGenerator[bytes, None]", self._response.aiter_bytes())
+            return await anext(self._chunks)
+        except httpx.TransportError as error:
+            await self.aclose()
+            raise self._explain(error) from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Give the connection up. Calling it again does nothing."""
+        self._over = True
+        chunks, self._chunks = self._chunks, None
+        response, self._response = self._response, None
+        if chunks is not None:
+            await chunks.aclose()
+        if response is not None:
+            await response.aclose()
+
+
+class PageStream(Generic[M]):
+    """The messages of an event stream; ends with the stream, or with its event `end`."""
+
+    def __init__(self, chunks: ByteStream, read: Callable[[bytes], M]) -> None:
+        self._chunks = chunks
+        self._read = read
+        self._decoder = EventDecoder()
+        self._waiting: deque[ServerEvent] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> M:
+        while not self._waiting:
+            self._waiting.extend(self._decoder.feed(await anext(self._chunks)))
+        event = self._waiting.popleft()
+        if event.name == "end":
+            await self.aclose()
+            raise StopAsyncIteration
+        return self._read(event.data)
+
+    async def aclose(self) -> None:
+        self._waiting.clear()
+        await self._chunks.aclose()

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, key_name
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels.changes import NOTHING, Changes
+from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
 from nodeconsole.viewmodels.node import LinkState, status_line
 from nodeconsole.viewmodels.spans import Line, Span
@@ -88,7 +88,7 @@ class ConsoleScreen(Screen[None]):
         self.session.attend(self)
         self.retranslate()
         if self.session.online:
-            self.changed(Changes(everything=True))
+            self.changed(EVERYTHING)
 
     def on_unmount(self) -> None:
         self.session.leave(self)
@@ -104,6 +104,11 @@ class ConsoleScreen(Screen[None]):
     def has_data(self) -> bool:
         """It has shown the node's answer at least once."""
         return self._loaded
+
+    def reconnected(self, *, another: bool) -> None:
+        """The node is back. What happened meanwhile comes as events, so only a screen without data reads it all."""
+        if another or not self._loaded:
+            self.changed(EVERYTHING)
 
     def changed(self, changes: Changes) -> None:
         self._pending |= changes

@@ -41,7 +41,10 @@ class CardScreen(Moves, ConsoleScreen):
 
     def crumbs(self) -> tuple[Line, Line]:
         text = self.session.text
-        left = [Span(f" {text('jobs.title')} > ", "dim"), Span(f"{short_id(self._job_id)} > {text('card.title')}", "accent")]
+        left = [
+            Span(f" {text('jobs.title')} > ", "dim"),
+            Span(f"{short_id(self._job_id)} > {text('card.title')}", "accent"),
+        ]
         if self._detail is None:
             return tuple(left), ()
         badge = self.session.display().badge(job_status(self._detail.job))

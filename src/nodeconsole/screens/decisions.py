@@ -12,7 +12,7 @@ from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.jobs import job_name
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import confirmation_code, printable, short_id
+from nodeconsole.viewmodels.text import cells, confirmation_code, printable, short_id
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
@@ -33,9 +33,7 @@ def ask_approve(screen: Screen[None], session: Session, job: JobRow) -> None:
         act=text("action.card.approve"),
         typed_confirmation=True,
     )
-    _ask(
-        screen, session, question, job, "approve.done", lambda client, v: client.approve(job.job_id, v["reason"])
-    )
+    _ask(screen, session, question, job, "approve.done", lambda client, v: client.approve(job.job_id, v["reason"]))
 
 
 def ask_reject(screen: Screen[None], session: Session, job: JobRow) -> None:
@@ -65,14 +63,16 @@ def ask_stop(screen: Screen[None], session: Session, job: JobRow, task: str = ""
 
 def _facts(session: Session, job: JobRow) -> tuple[Line, ...]:
     text = session.text
-    return (
-        (Span(f"{text('card.job')}  ", "dim"), Span(printable(job.job_id), "strong")),
-        (Span(f"{text('card.flow')}  ", "dim"), Span(job_name(job))),
-        (Span(f"{text('card.asked_by')}  ", "dim"), Span(printable(job.initiator))),
+    facts = (
+        (text("card.job"), printable(job.job_id)),
+        (text("card.flow"), job_name(job)),
+        (text("card.asked_by"), printable(job.initiator)),
     )
+    widest = max(cells(label) for label, _ in facts)
+    return tuple((Span(f"{label}{' ' * (widest - cells(label) + 2)}", "dim"), Span(value)) for label, value in facts)
 
 
-def _ask(  # noqa: PLR0913 - one place for the three writes
+def _ask(
     screen: Screen[None],
     session: Session,
     question: Question,

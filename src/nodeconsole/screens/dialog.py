@@ -60,8 +60,7 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
         self._ready = False
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.styles.border = ("ascii", box.styles.border_top[1]) if self._ascii else box.styles.border
+        with Vertical():
             yield Bar(id="title")
             yield Sheet(id="facts")
             for field in self.question.fields:
@@ -69,15 +68,11 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
                 yield Input(id=f"field-{field.id}", compact=True, max_length=field.longest)
             yield Bar(id="hint")
 
-    @property
-    def _ascii(self) -> bool:
-        return self.session.glyphs.name == "ascii"
-
     def on_mount(self) -> None:
-        if self._ascii:
+        if self.session.glyphs.name == "ascii":
             self.query_one(Vertical).styles.border = ("ascii", "white")
-        for field in self.query(Input):
-            field.cursor_blink = False
+        for line in self.query(Input):
+            line.cursor_blink = False
         facts = self.query_one("#facts", Sheet)
         facts.styles.height = len(self.question.facts)
         self.query_one("#title", Bar).show((Span(self.question.title, "warn"),))

@@ -58,9 +58,11 @@ class JobScreen(Moves, ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         yield Bar(id="head")
         yield Bar(id="parties")
-        yield VirtualTable[TaskRow](
+        yield Bar(id="reason")
+        table: VirtualTable[TaskRow] = VirtualTable(
             lambda task: task.name, lambda task: task_cells(task, self._parties, self.session.display()), id="tasks"
         )
+        yield table
         yield Bar(id="rule")
         yield Sheet(id="panel")
 
@@ -97,9 +99,9 @@ class JobScreen(Moves, ConsoleScreen):
             return
         display = self.session.display()
         cut = display.glyphs.cut
-        first, second = head_lines(detail, display)
-        self._bar("head").show(first, cut=cut)
-        self._bar("parties").show(second, cut=cut)
+        for name, line in zip(("head", "parties", "reason"), head_lines(detail, display), strict=True):
+            self._bar(name).show(line, cut=cut)
+            self._bar(name).display = bool(line)
         self.main.set_columns(task_columns(detail, display), cursor=display.glyphs.cursor, cut=cut)
         self.main.show(detail.tasks, empty=(display.text("job.no_tasks"),))
         self._repaint_panel()
@@ -128,13 +130,17 @@ class JobScreen(Moves, ConsoleScreen):
         detail = await self.session.ask(lambda client: client.job(self._job_id))
         if detail is None:
             return False
+        first = self._detail is None
         self._detail = detail
         self._job_id = detail.job.job_id
         self._parties = parties_of(detail)
         self.retranslate()
+        if first:
+            self._go_to_interesting_task(detail)
+            self._section = _SECTIONS.index("overview") if detail.results else 0
+            self._repaint_panel()
         if self._open_logs:
             self._open_logs = False
-            self._go_to_interesting_task(detail)
             self.act_job_logs()
         return True
 

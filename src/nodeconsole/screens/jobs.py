@@ -12,7 +12,7 @@ from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_stop
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels.changes import Changes
+from nodeconsole.viewmodels.changes import EVERYTHING, Changes
 from nodeconsole.viewmodels.jobs import in_order, is_problem, job_cells, job_columns, job_why, merged
 from nodeconsole.viewmodels.node import total_jobs
 from nodeconsole.viewmodels.query import JobQuery, parse_query
@@ -43,9 +43,10 @@ class JobsScreen(Moves, ConsoleScreen):
         self._loading_more = False
 
     def body(self) -> Iterable[Widget]:
-        yield VirtualTable[JobRow](
+        table: VirtualTable[JobRow] = VirtualTable(
             lambda job: job.job_id, lambda job: job_cells(job, self.session.display()), id="jobs"
         )
+        yield table
 
     @property
     def main(self) -> VirtualTable[JobRow]:
@@ -186,7 +187,7 @@ class JobsScreen(Moves, ConsoleScreen):
         if self._query.unknown:
             words = " ".join(self._query.unknown)
             self.session.say(self.session.text("message.no_state", words=words), "warn")
-        self.changed(Changes(everything=True))
+        self.changed(EVERYTHING)
         self.repaint_chrome()
 
     def act_jobs_filter(self) -> None:

@@ -11,7 +11,7 @@ from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels.changes import Changes
+from nodeconsole.viewmodels.changes import EVERYTHING, Changes
 from nodeconsole.viewmodels.logs import LEVELS, PAGE, LogBuffer, line_role, matcher
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count, printable, short_id
@@ -28,7 +28,7 @@ class LogScreen(Moves, ConsoleScreen):
 
     def __init__(self, session: Session, job_id: str, task: str, parties: Sequence[str] = ()) -> None:
         super().__init__(session)
-        self._job_id, self._task = job_id, task
+        self._job_id, self._task_name = job_id, task
         self._parties = tuple(parties)
         self._party = 0
         self._level = "debug"
@@ -49,8 +49,7 @@ class LogScreen(Moves, ConsoleScreen):
 
     def crumbs(self) -> tuple[Line, Line]:
         text = self.session.text
-        name = f"{short_id(self._job_id)} > {printable(self._task)} > {text('log.title')}"
-        left = [Span(f" {text('jobs.title')} > ", "dim"), Span(name, "accent")]
+        left = [Span(f" {short_id(self._job_id)} > ", "dim"), Span(printable(self._task_name), "accent")]
         if self.party:
             left.append(Span(f"  {printable(self.party)}", "dim"))
         right: list[Span] = []
@@ -87,7 +86,7 @@ class LogScreen(Moves, ConsoleScreen):
     # Loading.
 
     async def reload(self, changes: Changes) -> bool:
-        if not changes.everything:
+        if not changes.everything and self.has_data:
             # A task that had no log yet may have one now; what it writes comes through the stream.
             if self._job_id in changes.jobs and not self._streaming:
                 self._follow_stream()
@@ -99,11 +98,16 @@ class LogScreen(Moves, ConsoleScreen):
             self._follow_stream()
         return page
 
+    def reconnected(self, *, another: bool) -> None:
+        super().reconnected(another=another)
+        if self._loaded and not another:
+            self._follow_stream()
+
     async def _fetch(self, start: int, limit: int) -> bool:
         """Load lines into the buffer; False when the node did not answer."""
         level, party = self._level, self.party
         page = await self.session.ask(
-            lambda client: client.log(self._job_id, self._task, party=party, level=level, start=start, limit=limit)
+            lambda client: client.log(self._job_id, self._task_name, party=party, level=level, start=start, limit=limit)
         )
         if page is None:
             return False
@@ -127,7 +131,7 @@ class LogScreen(Moves, ConsoleScreen):
         if client is None or buffer.complete:
             return
         stream = client.follow_log(
-            self._job_id, self._task, party=self.party, level=self._level, start=buffer.total
+            self._job_id, self._task_name, party=self.party, level=self._level, start=buffer.total
         )
         try:
             async for page in stream:
@@ -137,8 +141,8 @@ class LogScreen(Moves, ConsoleScreen):
         except ClientError as error:
             self.session.say(error.message, "bad")
         except NodeUnreachable:
-            # The app notices too and says so; the log goes on when the node is back.
-            self._loaded = False
+            # The app notices too and says so; `reconnected` takes the log up again where it ended.
+            return
         else:
             self._waiting.append((buffer.total, [], 0, True))
             self._plan_repaint()
@@ -181,7 +185,7 @@ class LogScreen(Moves, ConsoleScreen):
         counts = self.main.buffer.counts
         self.main.clear()
         self.main.buffer.counts = counts
-        self.changed(Changes(everything=True))
+        self.changed(EVERYTHING)
 
     def act_log_all(self) -> None:
         self._set_level("debug")

@@ -36,7 +36,9 @@ class PaletteScreen(ModalScreen[Action | None]):
         self.session = session
         self._keymap = keymap
         self._actions = [
-            action for action in keymap.actions if action.scope != "move" and action.id != "app.palette" and possible(action)
+            action
+            for action in keymap.actions
+            if action.scope != "move" and action.id != "app.palette" and possible(action)
         ]
 
     def compose(self) -> ComposeResult:

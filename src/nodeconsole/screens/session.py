@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from nodeconsole.i18n.catalogue import Catalogue, load
-from nodeconsole.viewmodels.changes import EVERYTHING, Changes
+from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import Glyphs
 from nodeconsole.viewmodels.node import Link, LinkState
@@ -41,8 +41,7 @@ class Audience(Protocol):
 
     def retranslate(self) -> None: ...
 
-    @property
-    def has_data(self) -> bool: ...
+    def reconnected(self, *, another: bool) -> None: ...
 
 
 class Session:
@@ -119,18 +118,15 @@ class Session:
         return self.link.state is LinkState.ONLINE
 
     def connected(self, status: NodeStatus) -> None:
-        """The node answered. Screens that have nothing yet, or another database's rows, load everything."""
+        """The node answered, for the first time or after a break; `another` database means that all rows are void."""
         first = self.status is None
-        another = self.status is not None and (
-            status.node_id != self.status.node_id or status.last_seq < self.last_seq
-        )
+        another = self.status is not None and (status.node_id != self.status.node_id or status.last_seq < self.last_seq)
         if first or another:
             self.last_seq = status.last_seq
         self.status, self.data_ms = status, self.now_ms()
         self.link = Link(LinkState.ONLINE, self.now_ms())
         for screen in list(self._audience):
-            if another or not screen.has_data:
-                screen.changed(EVERYTHING)
+            screen.reconnected(another=another)
         self.repaint_chrome()
 
     def heard(self, status: NodeStatus) -> None:

@@ -46,10 +46,10 @@ def default_glyphs(environ: Mapping[str, str]) -> Glyphs:
     asked = GLYPH_SETS.get(environ.get("NODECONSOLE_GLYPHS", ""))
     if asked is not None:
         return asked
-    locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
-    if locale.startswith(_CJK_LOCALES):
+    locales = [environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)]
+    if any(locale.startswith(_CJK_LOCALES) for locale in locales):
         return SAFE
-    if locale and "utf" not in locale.lower():
+    if locales and "utf" not in locales[0].lower():
         return ASCII
     return UNICODE
 

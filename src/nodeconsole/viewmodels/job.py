@@ -93,8 +93,8 @@ def _share_cell(share: ShareRow | None, display: Display) -> Span:
     return Span("-", "dim") if share is None else display.badge(share_status(share))
 
 
-def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
-    """Two lines above the tasks: what the job is up to, and who takes part."""
+def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line, Line]:
+    """Three lines above the tasks: what the job is up to, who takes part, why it waits or ended so (may be empty)."""
     job = detail.job
     badge = display.badge(job_status(job))
     text = display.text
@@ -105,8 +105,7 @@ def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
         took = duration(job.started_ms, job.ended_ms, display.now_ms)
         first.append(Span(f"  {text('job.took', time=took)}", "dim"))
     why = waiting_text(job.waiting, display) if job.waiting else printable(job.reason)
-    if why:
-        first.append(Span(f"  {why}", "wait" if job.waiting else badge.role))
+    third: Line = (Span(f" {why}", "wait" if job.waiting else badge.role),) if why else ()
     second = [
         Span(f" {text('job.parties')} ", "dim"),
         Span(" ".join(_party_words(job))),
@@ -115,7 +114,7 @@ def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
         Span(f"  {text('job.coordinator')} ", "dim"),
         Span(printable(job.coordinator)),
     ]
-    return tuple(first), tuple(second)
+    return tuple(first), tuple(second), third
 
 
 def _party_words(job: JobRow) -> list[str]:
@@ -137,7 +136,9 @@ def task_lines(task: TaskRow, detail: JobDetail, display: Display, width: int) -
         lines += [(Span(f"  {part}", "wait"),) for part in wrap(waiting_text(task.waiting, display), width - 2)]
     for share in task.shares:
         lines += _share_lines(share, display, width)
-    lines += [line for result in detail.results if result.task == task.name for line in result_lines(result, display)]
+    for result in detail.results:
+        if result.task == task.name:
+            lines += result_lines(result, display, width)
     return lines
 
 
@@ -158,11 +159,12 @@ def _share_lines(share: ShareRow, display: Display, width: int) -> list[Line]:
     return lines
 
 
-def result_lines(result: ResultRow, display: Display) -> list[Line]:
+def result_lines(result: ResultRow, display: Display, width: int) -> list[Line]:
     title = f"  {printable(result.task)}.{printable(result.output)}"
     facts = f"  {printable(result.type)}  {size(result.size)}  {printable(result.party)}"
     place = printable(result.path or f"{result.namespace}/{result.name}")
-    return [(Span(title, "ok"), Span(facts, "dim")), (Span(f"    {display.glyphs.arrow} "), Span(place))]
+    where = [(Span(f"    {part}"),) for part in wrap(f"{display.glyphs.arrow} {place}", width - 4)]
+    return [(Span(title, "ok"), Span(facts, "dim")), *where]
 
 
 def approval_lines(detail: JobDetail, display: Display) -> list[Line]:
@@ -187,7 +189,7 @@ def overview_lines(detail: JobDetail, display: Display, width: int) -> list[Line
         lines += approval_lines(detail, display)
     if detail.results:
         lines.append((Span(display.text("job.results", n=count(len(detail.results))), "accent"),))
-        lines += [line for result in detail.results for line in result_lines(result, display)]
+        lines += [line for result in detail.results for line in result_lines(result, display, width)]
     return lines or [(Span(display.text("job.nothing"), "dim"),)]
 
 

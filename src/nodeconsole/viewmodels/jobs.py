@@ -25,9 +25,9 @@ def job_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
         Column("id", text("jobs.column.id"), 12),
-        Column("flow", text("jobs.column.flow"), 12, flex=3),
+        Column("flow", text("jobs.column.flow"), 16, flex=3, most=36),
         Column("status", text("jobs.column.status"), 11),
-        Column("parties", text("jobs.column.parties"), 13, flex=2, drop=3),
+        Column("parties", text("jobs.column.parties"), 13, flex=2, most=40, drop=3),
         Column("tasks", text("jobs.column.tasks"), _BAR + 6, drop=2),
         Column("age", text("jobs.column.age"), 5, right=True, drop=1),
         Column("time", text("jobs.column.time"), 6, right=True, drop=4),

@@ -46,7 +46,7 @@ class LogBuffer:
         """Store lines `start` …; `total` may run ahead of what is here, never back."""
         clean = [self._shown(line) for line in lines]
         if clean:
-            self.widest = max(self.widest, max(map(cells, clean)))
+            self.widest = max(self.widest, *map(cells, clean))
         at = 0
         while at < len(clean):
             number, offset = divmod(start + at, PAGE)

@@ -26,23 +26,25 @@ def plain(line: Iterable[Span]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `width` is its least width in cells; columns with a higher `drop` go first when it is tight."""
+    """A column of a table. `width` is its least width in cells."""
 
     id: str
     title: str
     width: int
     flex: int = 0
     """Share of the space left over; 0 = always exactly `width`."""
+    most: int = 48
+    """What a flexible column never grows beyond."""
     right: bool = False
     drop: int = 0
-    """0 = never dropped."""
+    """When it is tight, columns with a higher value go first; 0 = never."""
 
 
 class Fitted(NamedTuple):
-    """A column that is shown, its position in the row, and how many cells it gets."""
+    """A column that is shown, its place in the row, and how many cells it gets."""
 
     column: Column
-    index: int
+    place: int
     width: int
 
 
@@ -63,5 +65,5 @@ def fit_columns(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fi
     fitted = []
     for i in shown:
         extra = left * columns[i].flex // shares if shares else 0
-        fitted.append(Fitted(columns[i], i, columns[i].width + extra))
+        fitted.append(Fitted(columns[i], i, max(columns[i].width, min(columns[i].width + extra, columns[i].most))))
     return tuple(fitted)

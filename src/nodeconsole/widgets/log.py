@@ -133,7 +133,7 @@ class VirtualLog(Painted):
         self._changed()
 
     def _scroll(self, top: int) -> None:
-        self.set_scroll(None, max(0, min(top, self._last_top())))
+        self.scroll_to_line(min(top, self._last_top()))
 
     def _last_top(self) -> int:
         return max(0, self.buffer.total - (1 if self.wrapped else self.view_height))
@@ -141,7 +141,7 @@ class VirtualLog(Painted):
     def _to_end(self) -> None:
         self._own_scroll = True
         try:
-            self.set_scroll(None, self._end_top())
+            self.scroll_to_line(self._end_top())
         finally:
             self._own_scroll = False
 

@@ -105,6 +105,10 @@ class Painted(ScrollView, can_focus=False):
     def view_height(self) -> int:
         return self.scrollable_content_region.height
 
+    def scroll_to_line(self, line: int) -> None:
+        """Make `line` the first visible one, as far as there are lines below it."""
+        self.scroll_target_y = self.scroll_y = max(0, min(line, self.max_scroll_y))
+
     def repaint(self) -> None:
         """Send the visible lines that look different from what was sent last."""
         width = self.view_width
@@ -128,7 +132,7 @@ class Painted(ScrollView, can_focus=False):
         strip = Strip(segments)
         if line.left:
             strip = strip.crop(line.left)
-        return strip.adjust_cell_length(width, base)
+        return strip.adjust_cell_length(width, base).simplify()
 
     def _role(self, role: Role) -> Style:
         return self.get_component_rich_style(f"role--{role}", partial=True)

@@ -39,7 +39,7 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         yield Static(f" {self._label} ", markup=False)
         suggester = SuggestFromList(self._words, case_sensitive=False) if self._words else None
-        yield Input(self._value, compact=True, suggester=suggester, select_on_focus=False)
+        yield Input(self._value, compact=True, suggester=suggester)
 
     def on_mount(self) -> None:
         field = self.query_one(Input)

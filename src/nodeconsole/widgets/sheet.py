@@ -39,13 +39,13 @@ class Sheet(Painted):
 
     def move(self, lines: int) -> None:
         """Scroll by so many lines."""
-        self.scroll_to(y=self.scroll_y + lines, animate=False)
+        self.scroll_to_line(round(self.scroll_y) + lines)
 
     def page(self, pages: int) -> None:
         self.move(pages * max(1, self.view_height - 1))
 
     def first(self) -> None:
-        self.scroll_to(y=0, animate=False)
+        self.scroll_to_line(0)
 
     def last(self) -> None:
-        self.scroll_to(y=self.max_scroll_y, animate=False)
+        self.scroll_to_line(len(self._lines))

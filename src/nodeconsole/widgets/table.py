@@ -76,7 +76,7 @@ class VirtualTable(Painted, Generic[T]):
         if size != self.virtual_size:
             self.virtual_size = size
         if top and self._cursor != old_place:
-            self._scroll(top + self._cursor - old_place)
+            self.scroll_to_line(top + self._cursor - old_place)
         self._keep_cursor_visible()
         self.repaint()
         if self.key != old_key:
@@ -150,12 +150,9 @@ class VirtualTable(Painted, Generic[T]):
     def _keep_cursor_visible(self) -> None:
         top = round(self.scroll_y)
         if self._cursor < top:
-            self._scroll(self._cursor)
+            self.scroll_to_line(self._cursor)
         elif self._cursor >= top + self._visible_rows and self.view_height:
-            self._scroll(self._cursor - self._visible_rows + 1)
-
-    def _scroll(self, top: int) -> None:
-        self.set_scroll(None, max(0, min(top, len(self._items) + 1 + (1 if self._more else 0) - self.view_height)))
+            self.scroll_to_line(self._cursor - self._visible_rows + 1)
 
     def _ask_for_more(self) -> None:
         if self._more and round(self.scroll_y) + 2 * self._visible_rows >= len(self._items):
@@ -194,8 +191,8 @@ class VirtualTable(Painted, Generic[T]):
         under_cursor = number == self._cursor
         values = self._cells(self._items[number])
         spans = [Span(fit(self._cursor_sign if under_cursor else "", 2, ""), "key" if under_cursor else "")]
-        for column, index, cells in self._columns_at(width):
-            value = values[index] if index < len(values) else Span("")
+        for column, place, cells in self._columns_at(width):
+            value = values[place] if place < len(values) else Span("")
             spans.append(Span(fit(value.text, cells, self._cut, right=column.right), value.role))
             spans.append(Span(" "))
         return PaintedLine(tuple(spans), "cursor" if under_cursor else "")

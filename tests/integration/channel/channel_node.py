@@ -54,8 +54,7 @@ def listener(port: int) -> Config:
     return config
 
 
-async def main(path: Path) -> None:
-    settings = json.loads(path.read_text())
+async def main(path: Path, settings: dict[str, Any]) -> None:
     policy = FilePolicy(path)
     client = channel_client()
     channel = Channel(
@@ -85,4 +84,5 @@ async def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    config_file = Path(sys.argv[1])
+    asyncio.run(main(config_file, json.loads(config_file.read_text())))

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.integration.channel.conftest import SESSION, TOKEN, NodeProcess, start_all
 
 from embedded_scheduler.wire.ptp import DEPLOYED, OFFICIAL, Code
-from tests.integration.channel.conftest import SESSION, TOKEN, NodeProcess, start_all
 
 Nodes = tuple[NodeProcess, NodeProcess]
 MIB = 1024 * 1024
@@ -60,8 +60,10 @@ async def push(client: httpx.AsyncClient, node: NodeProcess, target: str, conten
     return deployed(await post(client, node.url("push"), black_box(target, **more), content))
 
 
-async def pop(client: httpx.AsyncClient, node: NodeProcess, sender: str, wait: int = 5, **more: str) -> Any:
-    return deployed(await post(client, node.url(f"pop?timeout={wait}"), black_box(sender, **more)))
+async def pop(
+    client: httpx.AsyncClient, node: NodeProcess, sender: str, headers: dict[str, str] | None = None, wait: int = 5
+) -> Any:
+    return deployed(await post(client, node.url(f"pop?timeout={wait}"), black_box(sender) | (headers or {})))
 
 
 async def test_black_box_push_reaches_the_partners_component_in_order(lasting_nodes: Nodes) -> None:
@@ -109,7 +111,7 @@ async def test_protobuf_form_end_to_end_and_mixed_with_black_box(lasting_nodes: 
         for _ in range(2):
             await post(client, alice.url("push"), headers, message.SerializeToString())
         answer = await post(client, bob.url("pop"), official("alice", "application/x-protobuf"), question)
-        other_form = await pop(client, bob, "alice", **{"x-ptp-topic": "t"})
+        other_form = await pop(client, bob, "alice", headers={"x-ptp-topic": "t"})
     assert answer.headers["content-type"] == "application/x-protobuf"
     outbound = OFFICIAL["TransportOutbound"].FromString(answer.content)
     assert outbound.code == Code.OK
@@ -125,7 +127,7 @@ async def test_invoke_accepts_the_encapsulated_form_and_the_alias(lasting_nodes:
     async with httpx.AsyncClient() as client:
         answer = await post(client, bob.invoke_url("transport"), headers, inbound)
         assert OFFICIAL["TransportOutbound"].FromString(answer.content).code == Code.OK
-        assert (await pop(client, bob, "alice", **{"x-ptp-topic": "old"})).payload == b"payload"
+        assert (await pop(client, bob, "alice", headers={"x-ptp-topic": "old"})).payload == b"payload"
 
 
 async def test_one_node_in_several_roles_keeps_its_own_messages(lasting_nodes: Nodes) -> None:
@@ -388,10 +390,10 @@ async def test_messages_before_the_own_attempt_are_held_and_then_read(nodes: Nod
     alice.write_config()
     async with httpx.AsyncClient() as client:
         assert (await push(client, alice, "bob", b"early", **early)).code == Code.OK
-        assert (await pop(client, bob, "alice", wait=1, **early)).code == Code.FORBIDDEN
+        assert (await pop(client, bob, "alice", wait=1, headers=early)).code == Code.FORBIDDEN
         bob.config["members"]["session_job-2"] = ["alice", "bob"]
         bob.write_config()
-        assert (await pop(client, bob, "alice", **early)).payload == b"early"
+        assert (await pop(client, bob, "alice", headers=early)).payload == b"early"
 
 
 async def test_release_drops_a_topic_or_the_session(nodes: Nodes) -> None:
@@ -401,10 +403,10 @@ async def test_release_drops_a_topic_or_the_session(nodes: Nodes) -> None:
             await push(client, alice, "bob", topic.encode(), **{"x-ptp-topic": topic})
         released = deployed(await post(client, bob.url("release"), black_box("alice", topic="one")))
         assert released.code == Code.OK
-        assert (await pop(client, bob, "alice", wait=1, **{"x-ptp-topic": "one"})).payload == b""
+        assert (await pop(client, bob, "alice", wait=1, headers={"x-ptp-topic": "one"})).payload == b""
         whole = await post(client, bob.url("release"), official("alice", "application/json"), b"{}")
         assert whole.json()["code"] == Code.OK
-        assert (await pop(client, bob, "alice", wait=1, **{"x-ptp-topic": "two"})).code == Code.RELEASED
+        assert (await pop(client, bob, "alice", wait=1, headers={"x-ptp-topic": "two"})).code == Code.RELEASED
         assert (await push(client, alice, "bob", b"x")).code == Code.RELEASED
         bob.kill()
         bob.start()

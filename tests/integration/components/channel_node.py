@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Key = tuple[str, str, str, str]
@@ -42,6 +45,7 @@ class ChannelNode:
         self._changed = threading.Condition()
         self._server: ThreadingHTTPServer | None = None
         self._stopping = False
+        self._sockets: set[socket.socket] = set()
         self._port = 0
 
     @property
@@ -62,9 +66,16 @@ class ChannelNode:
                 return
 
         class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
+            daemon_threads = False
             request_queue_size = 64
+
+            def process_request(self, request: Any, client_address: Any) -> None:
+                node._sockets.add(request)
+                super().process_request(request, client_address)
+
+            def shutdown_request(self, request: Any) -> None:
+                node._sockets.discard(request)
+                super().shutdown_request(request)
 
         self._stopping = False
         self._server = Server(("127.0.0.1", self._port), Handler)
@@ -79,6 +90,9 @@ class ChannelNode:
             self._stopping = True
             self._changed.notify_all()
         self._server.shutdown()
+        for connection in list(self._sockets):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
 
     def __enter__(self) -> ChannelNode:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from embedded_scheduler.runners.attempt import session_members
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.spi.runner import LaunchSpec, Limits, Runner
@@ -114,4 +115,6 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness
     monkeypatch.syspath_prepend(str(tmp_path / "packages"))
     yield made
     left = [pid for run in made.runs.iterdir() if (found := RunDirectory(run).identity()) for pid in found.members()]
-    assert left == [], f"processes outlived the test: {left} of {[session_members(pid) for pid in left]}"
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == [], "processes outlived the test"

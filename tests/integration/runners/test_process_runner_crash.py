@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import subprocess
@@ -105,7 +106,8 @@ async def test_killed_shim_is_a_lost_attempt_without_survivors(harness: Harness)
     identity = harness.identity("a")
     assert len(identity.members()) == 2
     os.kill(identity.pid, signal.SIGKILL)
-    assert await waiting == Exit(code=None, error=LOST)
+    async with asyncio.timeout(20):
+        assert await waiting == Exit(code=None, error=LOST)
     assert identity.members() == []
     assert harness.log("a") == f"up\n{END_OF_LOG}, lost\n"
     again = harness.runner()
@@ -177,3 +179,19 @@ async def test_survivors_of_a_killed_shim_are_ended_by_the_next_node(harness: Ha
     assert await second.observe(second.handle(spec)) == Exit(code=None, error=LOST)
     assert identity.members() == []
     assert await first.wait(first.handle(spec)) == Exit(code=None, error=LOST)
+
+
+async def test_full_log_disk_does_not_cost_the_exit_status(harness: Harness) -> None:
+    address = harness.builtin("tell", "def main():\n    return 5\n")
+    spec = dataclasses.replace(harness.at(address, "a"), log_path=Path("/dev/full"))
+    runner = harness.runner()
+    await runner.launch(spec)
+    assert await runner.wait(runner.handle(spec)) == Exit(code=5)
+
+
+async def test_output_lost_on_a_full_log_disk_is_a_failure(harness: Harness) -> None:
+    address = harness.builtin("tell", "import sys\ndef main():\n    sys.stdout.write('no line end')\n")
+    spec = dataclasses.replace(harness.at(address, "a"), log_path=Path("/dev/full"))
+    runner = harness.runner()
+    await runner.launch(spec)
+    assert await runner.wait(runner.handle(spec)) == Exit(code=120)

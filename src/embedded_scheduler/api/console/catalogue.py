@@ -119,10 +119,7 @@ class Components:
 
     def _row(self, component: Component) -> ComponentRow:
         """Without the self-description, which may be long."""
-        why_not = ""
-        if self._engine.runner_for(component.image_url) is None:
-            why_not = "; ".join(runner.accepts(component.image_url) for runner in self._engine.runners.values())
-            why_not = why_not or "no runner is installed"
+        why_not = component_verbs.why_not(component.image_url, self._engine.runners)
         return views.component_row(component, parse_manifest(component.manifest), why_not)
 
 

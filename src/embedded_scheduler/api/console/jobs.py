@@ -16,6 +16,7 @@ from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.store import attempts, components, datasets
@@ -195,7 +196,7 @@ class Jobs:
                 our_roles=[party.key for party in own],
                 components=[_component_text(s.spec, name) for name in s.spec.flow.order],
                 data=_data_uses(reader, s.spec, own),
-                leaves=_disclosures(reader, s.spec, own),
+                leaves=component_verbs.disclosures(reader, s.spec, own),
                 problems=problems,
             )
 
@@ -293,18 +294,6 @@ def _data_uses(reader: Reader, spec: JobSpec, own: list[Party]) -> list[DataUse]
                 )
             )
     return uses
-
-
-def _disclosures(reader: Reader, spec: JobSpec, own: list[Party]) -> list[str]:
-    """Per component we would run: what its author says leaves the node."""
-    lines = []
-    for name in spec.flow.order:
-        if not any(party in own for party in spec.parties_of(name)):
-            continue
-        manifest = _manifest(reader, spec, name)
-        said = "; ".join(disclosure.text for disclosure in manifest.disclosure) if manifest else ""
-        lines.append(f"{name}: {said or 'its author does not say'}")
-    return lines
 
 
 def _local_path(url: str, namespace: str, name: str) -> str:

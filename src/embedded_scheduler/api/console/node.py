@@ -91,7 +91,7 @@ class NodeFacts:
             undelivered = waiting.get(row.node_id, 0)
             failing = (contact.last_error_ms or 0) > (contact.last_ok_ms or 0)
             if undelivered and failing:
-                text = f"{row.node_id}: {undelivered} messages wait; {contact.last_error}"
+                text = f"{row.node_id}: {undelivered} undelivered; {contact.last_error}"
                 fix = f"check that {row.url} can be reached from here; delivery goes on by itself"
                 findings.append(Finding(check="partner", level="warning", text=text, fix=fix))
             else:

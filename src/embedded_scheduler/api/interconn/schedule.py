@@ -120,7 +120,8 @@ async def poll(call: Call[JobVerbs, PollTask]) -> TaskStatus:
     return TaskStatus(status=shown_word(state, ready_as_pending=style.ready_as_pending))
 
 
-@family.endpoint("POST", "/task/callback", TaskCallback, section="3.9")
+# Not stored: a status told twice changes nothing, and this is the message that comes most often.
+@family.endpoint("POST", "/task/callback", TaskCallback, section="3.9", stored=False)
 async def callback(call: Call[JobVerbs, TaskCallback]) -> None:
     """A participant tells how its share of a task stands."""
     source = call.caller.source

@@ -38,7 +38,7 @@ class Verbs:
 family: Family[Verbs] = Family("platform", PREFIX, base="/v1/platform")
 
 
-@family.endpoint("POST", "/task/callback", ComponentCallback, section="4.1", component=True)
+@family.endpoint("POST", "/task/callback", ComponentCallback, section="4.1", component=True, stored=False)
 async def component_callback(call: Call[Verbs, ComponentCallback]) -> None:
     """A component of this node tells how its task stands."""
     body, caller = call.body, call.caller

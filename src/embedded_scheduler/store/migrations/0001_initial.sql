@@ -22,6 +22,9 @@ CREATE TRIGGER events_append_only_update BEFORE UPDATE ON events
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER events_append_only_delete BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+-- INSERT OR REPLACE deletes the row it replaces without firing the trigger above.
+CREATE TRIGGER events_append_only_replace BEFORE INSERT ON events WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 
 CREATE TABLE jobs (
     job_id         TEXT    PRIMARY KEY,
@@ -48,7 +51,8 @@ CREATE TABLE jobs (
     since_ms       INTEGER NOT NULL,          -- of the present state
     started_ms     INTEGER,
     ended_ms       INTEGER,
-    summary        TEXT    NOT NULL           -- JSON {parties, components}: what the list shows
+    summary        TEXT    NOT NULL,          -- JSON {parties, components}: what the list shows
+    version        INTEGER NOT NULL DEFAULT 0 -- a random number with every change: tells whether a copy is current
 ) STRICT;
 CREATE INDEX jobs_by_state ON jobs (state, position);
 CREATE INDEX jobs_by_flow ON jobs (flow_id, position);

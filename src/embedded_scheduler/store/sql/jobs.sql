@@ -115,8 +115,13 @@ SELECT job_id, state FROM jobs ORDER BY position;
 -- name: jobs.ended_before
 SELECT job_id FROM jobs WHERE state IN ('FINISHED', 'REJECTED') AND ended_ms < :before_ms LIMIT :limit;
 
--- name: jobs.overtaken_call_arrived
-UPDATE outbox SET state = 'acknowledged', attempts = attempts + 1 WHERE id = :id AND state = 'abandoned';
+-- name: jobs.note_call
+UPDATE outbox SET state = :state, attempts = attempts + 1, last_error = :error, next_ms = :next_ms,
+       done_ms = CASE WHEN :state = 'waiting' THEN NULL ELSE :now_ms END
+WHERE job_id = :job_id AND key = :key;
 
--- name: jobs.overtaken_call_tried
-UPDATE outbox SET attempts = attempts + 1 WHERE id = :id AND state = 'abandoned';
+-- name: jobs.version
+SELECT version FROM jobs WHERE job_id = :job_id;
+
+-- name: jobs.set_version
+UPDATE jobs SET version = :version WHERE job_id = :job_id;

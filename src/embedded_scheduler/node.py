@@ -1,0 +1,202 @@
+"""One node: its parts put together, started and stopped. Listeners and signals are `server.py`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from importlib.metadata import PackageNotFoundError, version
+
+from quart import Quart
+
+from embedded_scheduler import plugins
+from embedded_scheduler.api.console.app import create_app as create_console_app
+from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.api.console.streams import Streams
+from embedded_scheduler.api.interconn import channel as partner_channel
+from embedded_scheduler.api.interconn import schedule as partner_schedule
+from embedded_scheduler.api.platform import channel as component_channel
+from embedded_scheduler.api.platform import schedule as platform_schedule
+from embedded_scheduler.clock import Clock, Mint, RandomMint, SystemClock
+from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.engine import components, jobs, logs
+from embedded_scheduler.engine.bus import Bus
+from embedded_scheduler.engine.channel import Channel
+from embedded_scheduler.engine.contacts import Contacts
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.delivery import Delivery
+from embedded_scheduler.engine.recovery import recover
+from embedded_scheduler.engine.retention import Retention
+from embedded_scheduler.engine.sessions import SessionPolicy
+from embedded_scheduler.engine.supervisor import Supervisor
+from embedded_scheduler.engine.watching import Watching
+from embedded_scheduler.errors import Conflict, NotFound
+from embedded_scheduler.peers.channel import HttpForwarder, channel_client
+from embedded_scheduler.peers.directory import Directory
+from embedded_scheduler.peers.gateway import HttpGateway
+from embedded_scheduler.peers.profiles import check_profile
+from embedded_scheduler.security.secrets import create_secret, read_secret
+from embedded_scheduler.store import ledger
+from embedded_scheduler.store.database import Database, Tx
+from embedded_scheduler.store.logs import LogStore
+
+_LOG = logging.getLogger(__name__)
+
+_UPKEEP_SECONDS = 60.0
+_DAY_MS = 86_400_000
+
+
+class Node:
+    """`start` once, `stop` once. The applications exist between the two."""
+
+    def __init__(self, home: Home, settings: Settings, *, clock: Clock | None = None, mint: Mint | None = None) -> None:
+        self.home = home
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._mint = mint or RandomMint()
+        self._cleanup = contextlib.AsyncExitStack()
+        self._streams: Streams | None = None
+        self._channel: Channel | None = None
+        self.engine: Engine
+        self.partner_app: Quart
+        self.platform_app: Quart
+        self.console_app: Quart
+
+    async def start(self) -> None:
+        """Open everything, take up what ran before, start the services. Raises `NodeError` and leaves nothing open."""
+        async with contextlib.AsyncExitStack() as opened:
+            started_ms = self._clock.now_ms()
+            db = await Database.open(self.home.database, clock=self._clock, backups=self.home.backups)
+            opened.push_async_callback(db.close)
+            await db.write(self._record_start)
+            bus = Bus((await db.read(ledger.last))[0])
+            db.on_commit = bus.publish
+            directory = Directory()
+            await directory.refresh(db)
+            contacts = Contacts(HttpGateway(self.settings.node_id, directory, self._clock, self.settings), self._clock)
+            opened.push_async_callback(contacts.close)
+            forwarding = channel_client()
+            opened.push_async_callback(forwarding.aclose)
+            channel = Channel(
+                root=self.home.channel,
+                limits=self.settings.limits,
+                clock=self._clock,
+                mint=self._mint,
+                node_id=self.settings.node_id,
+                policy=_ChannelPolicy(db, directory),
+                forwarder=HttpForwarder(forwarding, directory),
+                inst_id=self.settings.inst_id,
+            )
+            await asyncio.to_thread(channel.open)
+            engine = Engine(
+                home=self.home,
+                settings=self.settings,
+                clock=self._clock,
+                mint=self._mint,
+                db=db,
+                bus=bus,
+                gateway=contacts,
+                directory=directory,
+                runners=plugins.runners(self.home, self.settings),
+                storage=plugins.storage(self.home),
+                connectors=plugins.connectors(self.home, self.settings),
+                logs=LogStore(self.home.logs),
+                channel=channel,
+                attempt_secret=attempt_secret(self.home, self._mint),
+                check_profile=check_profile,
+                builtin_manifests=plugins.builtin_manifests(),
+            )
+            await components.ensure_builtin(engine)
+            watching = Watching(engine)
+            await recover(engine, watching)
+            upkeep = _ChannelUpkeep(engine)
+            supervisor = Supervisor(
+                [watching, Delivery(engine, watching), Retention(engine), upkeep], clock=self._clock
+            )
+            streams = Streams(bus)
+            self._build_apps(
+                engine, directory, Console(engine, streams, contacts, program_version(), started_ms, supervisor.health)
+            )
+            await supervisor.start()
+            opened.push_async_callback(supervisor.stop)
+            self.engine, self._streams, self._channel = engine, streams, channel
+            self._cleanup = opened.pop_all()
+
+    def refuse_streams(self) -> None:
+        """Let every call that waits for something return, so that the listeners can be closed in order."""
+        if self._streams is not None:
+            self._streams.close()
+        if self._channel is not None:
+            self._channel.shut_down()
+
+    async def stop(self) -> None:
+        """Stop the services and close everything. Components that run are left alone."""
+        self.refuse_streams()
+        await self._cleanup.aclose()
+
+    def _record_start(self, tx: Tx) -> None:
+        ledger.append(
+            tx,
+            subject="node",
+            subject_id=self.settings.node_id,
+            event="node.started",
+            actor="node",
+            data={"version": program_version()},
+        )
+
+    def _build_apps(self, engine: Engine, directory: Directory, console: Console) -> None:
+        trust = self.settings.platform.trust_loopback
+        self.partner_app = Quart("embedded_scheduler.interconn", static_folder=None)
+        partner_schedule.register(self.partner_app, engine, jobs=jobs, styles=directory, database=engine.db)
+        partner_channel.register(self.partner_app, engine.channel)
+        self.platform_app = Quart("embedded_scheduler.platform", static_folder=None)
+        verbs = platform_schedule.Verbs(jobs=jobs, components=components, logs=logs)
+        platform_schedule.register(self.platform_app, engine, verbs=verbs, database=engine.db)
+        component_channel.register(self.platform_app, engine.channel, trust_loopback=trust)
+        self.console_app = create_console_app(console)
+
+
+class _ChannelPolicy(SessionPolicy):
+    """What the channel asks: sessions from the database, partners from the directory."""
+
+    def __init__(self, db: Database, directory: Directory) -> None:
+        super().__init__(db)
+        self._directory = directory
+
+    def knows_partner(self, node_id: str) -> bool:
+        return self._directory.knows(node_id)
+
+
+class _ChannelUpkeep:
+    """Drops messages whose job never came, and forgets sessions that ended long ago."""
+
+    name = "channel upkeep"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def run(self) -> None:
+        while True:
+            await self._engine.channel.sweep()
+            kept_ms = self._engine.settings.retention.messages_days * _DAY_MS
+            self._engine.channel.forget_closed(self._engine.clock.now_ms() - kept_ms)
+            await asyncio.sleep(_UPKEEP_SECONDS)
+
+
+def attempt_secret(home: Home, mint: Mint) -> bytes:
+    """The key in `<home>/attempt.key` (0600), created when it is missing."""
+    path = home.path / "attempt.key"
+    try:
+        return read_secret(path).encode()
+    except NotFound:
+        with contextlib.suppress(Conflict):
+            create_secret(path, mint.token())
+        return read_secret(path).encode()
+
+
+def program_version() -> str:
+    """Of the installed distribution, or of the source tree when it is not installed."""
+    try:
+        return version("nodeconsole")
+    except PackageNotFoundError:
+        return "0.1.0"

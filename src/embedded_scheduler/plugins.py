@@ -1,0 +1,73 @@
+"""Finds runners, storages, connectors and the built-in components' self-descriptions.
+
+A plug-in of another package registers an entry point in the group `embedded_scheduler.runners` or
+`embedded_scheduler.connectors`: a callable that takes the node's `Home` and `Settings` and returns an object that
+fulfils the contract in `embedded_scheduler.spi`. What comes with the node needs no installed metadata, so it is there
+in a source checkout and in the standalone executable too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.connectors.csv import CsvConnector
+from embedded_scheduler.connectors.sqlite import SqliteConnector
+from embedded_scheduler.runners.process import ProcessRunner
+from embedded_scheduler.spi.connector import Connector
+from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.spi.storage import Storage
+from embedded_scheduler.storage.local import LocalStorage
+
+_LOG = logging.getLogger(__name__)
+
+_OWN = "embedded_scheduler."
+_COMPONENTS = "algorithm_components"
+
+P = TypeVar("P", Runner, Connector)
+
+
+def runners(home: Home, settings: Settings) -> dict[str, Runner]:
+    """By name, the node's own first."""
+    own: dict[str, Runner] = {}
+    process = ProcessRunner(home.runs, allow_exec=settings.components.allow_exec)
+    own[process.name] = process
+    return _with_installed("embedded_scheduler.runners", own, home, settings)
+
+
+def connectors(home: Home, settings: Settings) -> dict[str, Connector]:
+    own: dict[str, Connector] = {connector.name: connector for connector in (CsvConnector(), SqliteConnector())}
+    return _with_installed("embedded_scheduler.connectors", own, home, settings)
+
+
+def storage(home: Home) -> Storage:
+    return LocalStorage(home.storage)
+
+
+def builtin_manifests() -> list[Mapping[str, Any]]:
+    """Self-descriptions of the components that come with the program, found without importing them."""
+    spec = find_spec(_COMPONENTS)
+    folders = [Path(entry) for entry in (spec.submodule_search_locations or ())] if spec is not None else []
+    files = sorted(file for folder in folders for file in folder.glob("*/manifest.json"))
+    return [json.loads(file.read_text("utf-8")) for file in files]
+
+
+def _with_installed(group: str, own: dict[str, P], home: Home, settings: Settings) -> dict[str, P]:
+    """`own`, then what other packages bring; one that cannot be loaded is left out and said so in the log."""
+    found = dict(own)
+    for entry in entry_points(group=group):
+        if entry.name in found or entry.value.startswith(_OWN):
+            continue
+        try:
+            factory = cast("Callable[[Home, Settings], P]", entry.load())
+            plugin = factory(home, settings)
+            found[plugin.name] = plugin
+        except Exception:  # noqa: BLE001 - a plug-in may fail in any way; the node works without it
+            _LOG.exception("plug-in %s of %s cannot be used", entry.name, entry.value)
+    return found

@@ -1,0 +1,234 @@
+"""The terminal app: one node, seen through its unix socket. It never ends by itself, whatever the node does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.screen import Screen
+
+from nodeconsole import theming
+from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
+from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.jobs import JobsScreen
+from nodeconsole.screens.session import Session
+from nodeconsole.viewmodels.changes import NOTHING, Changes, changes_of
+from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
+
+if TYPE_CHECKING:
+    from nodeconsole.client import NodeClient
+
+_GATHER_SECONDS = 0.25
+"""Events are gathered for so long before anything is asked for or painted: at most four times a second."""
+_BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+class NodeConsoleApp(App[None]):
+    """`now_ms` (Unix epoch milliseconds) and `zone` are given by tests that need them to stand still.
+
+    `language`, `theme` and `glyphs` override the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
+    `NODECONSOLE_GLYPHS`, else the locale).
+    """
+
+    TITLE = "nodeconsole"
+    ENABLE_COMMAND_PALETTE = False
+    DEFAULT_MODE = "jobs"
+    BINDINGS: ClassVar = []
+
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        language: str | None = None,
+        theme: str | None = None,
+        glyphs: str | None = None,
+        now_ms: Callable[[], int] | None = None,
+        zone: tzinfo | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        environ = os.environ if environ is None else environ
+        self._themes, self._theme_faults = theming.load_themes(theming.theme_directories(environ))
+        super().__init__()
+        self.animation_level = "none"
+        self._socket = socket
+        self._chosen_glyphs: Glyphs = GLYPH_SETS.get(glyphs or "") or default_glyphs(environ)
+        self.session = Session(
+            catalogue=load(language or default_language(environ)),
+            glyphs=self._chosen_glyphs,
+            now_ms=now_ms or (lambda: time.time_ns() // 1_000_000),
+            zone=zone,
+        )
+        self._changes: Changes = NOTHING
+        self._gathering = False
+        self._retry_now = asyncio.Event()
+        self.add_mode("jobs", partial(JobsScreen, self.session))
+        for name in ("peers", "components", "datasets"):
+            self.add_mode(name, partial(self._inventory, name))
+        for file in self._themes.values():
+            self.register_theme(theming.textual_theme(file))
+        self._use_theme(theme or environ.get("NODECONSOLE_THEME", "") or theming.DEFAULT)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our widgets' variables also under a theme of Textual's own."""
+        return theming.variables(self._themes[theming.DEFAULT]) if theming.DEFAULT in self._themes else {}
+
+    def _inventory(self, name: str) -> Screen[None]:
+        from nodeconsole.screens import inventory  # noqa: PLC0415 - loaded when it is asked for
+
+        kind = {"peers": inventory.PEERS, "components": inventory.COMPONENTS, "datasets": inventory.DATASETS}[name]
+        return inventory.InventoryScreen(self.session, kind)
+
+    def on_mount(self) -> None:
+        self.set_interval(1.0, self._tick)
+        for fault in self._theme_faults:
+            self.session.say(fault, "warn")
+        # The frame is painted before the client's libraries are loaded.
+        self.call_after_refresh(self._start_watching)
+
+    def _start_watching(self) -> None:
+        self.run_worker(self._watch_node(), group="node", exclusive=True)
+
+    def _tick(self) -> None:
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.tick()
+
+    # The node.
+
+    async def _watch_node(self) -> None:
+        """Hear the node's events for as long as the app runs; after a break, go on behind the last one seen."""
+        from nodeconsole.client import ClientError, NodeClient, NodeUnreachable  # noqa: PLC0415
+
+        async with NodeClient(self._socket) as client:
+            self.session.client = client
+            attempt = 0
+            while True:
+                why = self.session.text("node.ended")
+                try:
+                    self.session.connected(await client.status())
+                    attempt = 0
+                    await self._hear(client)
+                except (ClientError, NodeUnreachable) as error:
+                    why = error.message
+                pause = _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS) - 1)]
+                attempt += 1
+                await self._pause(why, pause)
+
+    async def _hear(self, client: NodeClient) -> None:
+        async for page in client.events(after=self.session.last_seq):
+            if not page.events:
+                continue
+            self.session.last_seq = max(self.session.last_seq, page.events[-1].seq)
+            self._changes |= changes_of(page.events)
+            if not self._gathering:
+                self._gathering = True
+                self.set_timer(_GATHER_SECONDS, self._publish)
+
+    async def _pause(self, why: str, seconds: float) -> None:
+        """Wait for the next try, or for `r`."""
+        self.session.lost(why, self.session.now_ms() + int(seconds * 1000))
+        self._retry_now.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._retry_now.wait()
+        except TimeoutError:
+            return
+
+    def _publish(self) -> None:
+        self._gathering = False
+        changes, self._changes = self._changes, NOTHING
+        self.session.publish(changes)
+        self.run_worker(self._refresh_status(), group="status", exclusive=True)
+
+    async def _refresh_status(self) -> None:
+        status = await self.session.ask(lambda client: client.status())
+        if status is not None:
+            self.session.heard(status)
+
+    # Actions that belong to no screen.
+
+    def act_app_refresh(self, *_: str) -> None:
+        if not self.session.online:
+            self._retry_now.set()
+            return
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.changed(Changes(everything=True))
+        self.run_worker(self._refresh_status(), group="status", exclusive=True)
+
+    def act_app_quit(self, *_: str) -> None:
+        self.exit()
+
+    def _section(self, name: str) -> None:
+        """To the top of a section."""
+        self.switch_mode(name)
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def act_go_jobs(self, *words: str) -> None:
+        self._section("jobs")
+        if words and isinstance(self.screen, JobsScreen):
+            self.screen.filter(" ".join(words))
+
+    def act_go_approvals(self, *_: str) -> None:
+        self.act_go_jobs("waiting")
+
+    def act_go_peers(self, *_: str) -> None:
+        self._section("peers")
+
+    def act_go_components(self, *_: str) -> None:
+        self._section("components")
+
+    def act_go_datasets(self, *_: str) -> None:
+        self._section("datasets")
+
+    def act_go_job(self, *names: str) -> None:
+        from nodeconsole.screens.job import JobScreen  # noqa: PLC0415
+
+        if names:
+            self.push_screen(JobScreen(self.session, names[0]))
+        else:
+            self.session.say(self.session.text("message.which_job"), "warn")
+
+    def act_app_theme(self, *names: str) -> None:
+        available = list(self._themes)
+        if names and names[0] not in available:
+            self.session.say(self.session.text("message.no_theme", names=" ".join(available)), "warn")
+            return
+        after = (
+            available[(available.index(self.theme) + 1) % len(available)] if self.theme in available else available[0]
+        )
+        chosen = names[0] if names else after
+        self._use_theme(chosen)
+        self.session.say(self.session.text("message.theme", name=chosen), "dim")
+
+    def _use_theme(self, name: str) -> None:
+        file = self._themes.get(name)
+        if file is None:
+            return
+        self.theme = name
+        wanted = GLYPH_SETS.get(file.glyphs, self._chosen_glyphs)
+        if wanted is not self.session.glyphs:
+            self.session.use_glyphs(wanted)
+
+    def act_app_language(self, *names: str) -> None:
+        now = self.session.catalogue.language
+        after = LANGUAGES[(LANGUAGES.index(now) + 1) % len(LANGUAGES)]
+        chosen = named_language(names[0]) if names else after
+        if chosen is None:
+            self.session.say(self.session.text("message.no_language"), "warn")
+            return
+        self.session.use_language(chosen)
+
+    def act_app_glyphs(self, *names: str) -> None:
+        wanted = GLYPH_SETS.get(names[0] if names else "")
+        if wanted is None:
+            self.session.say(self.session.text("message.no_glyphs", names=" ".join(GLYPH_SETS)), "warn")
+            return
+        self._chosen_glyphs = wanted
+        self.session.use_glyphs(wanted)

@@ -1,0 +1,183 @@
+"""Entry point of the program: decides what to import, because most calls need little of it.
+
+The command line alone never loads the scheduler, the scheduler never loads Textual, and a component's process (which is
+this program again in the standalone executable) loads neither.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from embedded_scheduler.config import Home
+    from embedded_scheduler.errors import NodeError
+    from nodeconsole.cli.exits import Exit
+
+ATTEMPT = "__attempt__"
+"""First argument of a component's process: the second is its run directory."""
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """The exit code of one command line."""
+    if argv and argv[0] == ATTEMPT:
+        return _attempt(argv[1:])
+    from nodeconsole.cli.parser import parse  # noqa: PLC0415 - see above, as everywhere in this module
+
+    args = parse(argv)
+    match args.command:
+        case "init":
+            return _init(args)
+        case "serve":
+            return _serve(args)
+        case "up":
+            return _up(args)
+        case "attach":
+            return _attach(args)
+        case "demo":
+            from nodeconsole.demo import run as run_demo  # noqa: PLC0415
+
+            return run_demo(args)
+        case "completion":
+            return _completion(args)
+        case _:
+            from nodeconsole.cli.main import run as run_command  # noqa: PLC0415
+
+            return run_command(args)
+
+
+def _attempt(arguments: list[str]) -> int:
+    from embedded_scheduler.runners.attempt import main as run_attempt  # noqa: PLC0415
+
+    if len(arguments) == 1:
+        run_attempt(arguments[0])
+    sys.stderr.write(f"nodeconsole: {ATTEMPT} needs exactly one run directory\n")
+    return 2
+
+
+def _completion(args: argparse.Namespace) -> int:
+    from nodeconsole.cli.completion import script  # noqa: PLC0415
+    from nodeconsole.cli.parser import build_parser  # noqa: PLC0415
+
+    sys.stdout.write(script(args.shell, build_parser()))
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    from embedded_scheduler.config import Home  # noqa: PLC0415
+    from embedded_scheduler.errors import NodeError  # noqa: PLC0415
+    from embedded_scheduler.provision import provision  # noqa: PLC0415
+    from nodeconsole.cli.output import Output  # noqa: PLC0415
+
+    home = Home(args.home)
+    try:
+        done = provision(home, node_id=args.node_id, listen=args.listen, platform=args.platform)
+    except NodeError as error:
+        return _refused(error)
+    out = Output(as_json=args.json)
+    if args.json:
+        facts = {"node_id": done.settings.node_id, "home": str(home.path), "created": list(done.created)}
+        out.document(facts | {"listen": done.settings.partner.listen, "platform": done.settings.platform.listen})
+        return 0
+    state = f"created in {home.path}" if done.created else f"is complete in {home.path}; nothing was changed"
+    out.line(f"node {done.settings.node_id} {state}")
+    out.note(f"settings: {home.settings_file}; start it with `nodeconsole up` or `nodeconsole serve`")
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from embedded_scheduler.config import Home  # noqa: PLC0415
+    from embedded_scheduler.errors import NodeError  # noqa: PLC0415
+    from embedded_scheduler.server import serve  # noqa: PLC0415
+
+    try:
+        serve(Home(args.home))
+    except NodeError as error:
+        return _refused(error)
+    return 0
+
+
+def _up(args: argparse.Namespace) -> int:
+    """The node in a thread, the console in this one; the node ends with the console."""
+    from embedded_scheduler.config import Home  # noqa: PLC0415
+    from embedded_scheduler.errors import NodeError  # noqa: PLC0415
+
+    home = Home(args.home)
+    try:
+        if not home.settings_file.exists() and not _create(home, agreed=args.yes):
+            return 2
+        if not _has_terminal():
+            return 2
+        from embedded_scheduler.server import BackgroundNode  # noqa: PLC0415
+
+        node = BackgroundNode(home)
+        node.start()
+        try:
+            return _console(args)
+        finally:
+            node.stop()
+    except NodeError as error:
+        return _refused(error)
+
+
+def _create(home: Home, *, agreed: bool) -> bool:
+    """Create the node on first use; asks at a terminal, and never without one."""
+    from embedded_scheduler.provision import default_node_id, provision  # noqa: PLC0415
+
+    if not agreed:
+        if not sys.stdin.isatty():
+            sys.stderr.write(
+                f"nodeconsole: {home.path} is not a node: run `nodeconsole init --home {home.path}`, or add --yes\n"
+            )
+            return False
+        sys.stderr.write(f"There is no node in {home.path} yet.\nCreate node {default_node_id()} there? [Y/n] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
+            sys.stderr.write("nodeconsole: nothing was created; `nodeconsole init` lets you choose name and ports\n")
+            return False
+    provision(home)
+    return True
+
+
+def _attach(args: argparse.Namespace) -> int:
+    if not (args.home / "node.sock").exists():
+        sys.stderr.write(
+            f"nodeconsole: no node answers in {args.home} (there is no socket): "
+            f"start it with `nodeconsole serve --home {args.home}`\n"
+        )
+        return 3
+    return _console(args) if _has_terminal() else 2
+
+
+def _has_terminal() -> bool:
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return True
+    sys.stderr.write("nodeconsole: the console needs a terminal; `nodeconsole serve` runs the node without one\n")
+    return False
+
+
+def _console(args: argparse.Namespace) -> int:
+    from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
+
+    app = NodeConsoleApp(args.home / "node.sock")
+    app.run()
+    return app.return_code or 0
+
+
+def _refused(error: NodeError) -> int:
+    from nodeconsole.cli.main import complain  # noqa: PLC0415
+
+    return complain(error.message, _exit_code(error))
+
+
+def _exit_code(error: NodeError) -> Exit:
+    from nodeconsole.cli.exits import exit_for  # noqa: PLC0415
+
+    return exit_for(error.code)

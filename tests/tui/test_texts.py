@@ -1,0 +1,208 @@
+"""Texts, actions and themes: data that must hold together."""
+
+from __future__ import annotations
+
+import re
+import string
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from textual.color import Color
+
+from nodeconsole.actions import ACTIONS, GLOBAL, KeyMap, Pending, key_name
+from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
+from nodeconsole.theming import DEFAULT, ROLES, ThemeFault, ThemeFile, load_themes, read_theme, theme_directories
+from nodeconsole.viewmodels.text import cells
+
+_SOURCES = Path(__file__).parents[2] / "src" / "nodeconsole"
+_SCOPES = (
+    ("jobs", "move", GLOBAL),
+    ("job", "move", GLOBAL),
+    ("log", "move", GLOBAL),
+    ("card", "move", GLOBAL),
+    ("move", GLOBAL),
+)
+THEMES, FAULTS = load_themes(theme_directories({}))
+
+
+def _placeholders(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+
+
+def test_languages_have_the_same_keys_and_placeholders() -> None:
+    english, chinese = (load(language) for language in LANGUAGES)
+    assert english.keys == chinese.keys
+    for key in english.keys:
+        assert _placeholders(english.template(key)) == _placeholders(chinese.template(key)), key
+
+
+def test_every_text_that_is_asked_for_exists() -> None:
+    """Literal keys in the sources, and the families that are put together from names."""
+    catalogue = load("en_US")
+    asked: set[str] = set()
+    for path in (*_SOURCES.glob("*.py"), *_SOURCES.glob("screens/*.py"), *_SOURCES.glob("viewmodels/*.py")):
+        asked |= set(re.findall(r"""\btext\(\s*["']([a-z_.0-9]+)["']""", path.read_text("utf-8")))
+    assert len(asked) > 100
+    assert asked <= catalogue.keys, asked - catalogue.keys
+    families = {f"{kind}.{action.id}" for action in ACTIONS for kind in ("action", "help")}
+    families |= {f"scope.{action.scope}" for action in ACTIONS}
+    assert families <= catalogue.keys, families - catalogue.keys
+
+
+def test_no_text_of_an_action_is_left_over() -> None:
+    catalogue = load("zh_CN")
+    ids = {action.id for action in ACTIONS}
+    named = {key.split(".", 1)[1] for key in catalogue.keys if key.startswith(("action.", "help."))}
+    assert named == ids
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [({}, "en_US"), ({"LANG": "zh_CN.UTF-8"}, "zh_CN"), ({"LANG": "zh_CN", "NODECONSOLE_LANG": "en"}, "en_US")],
+)
+def test_default_language(environ: dict[str, str], language: str) -> None:
+    assert default_language(environ) == language
+
+
+def test_languages_by_name() -> None:
+    assert named_language("zh") == "zh_CN"
+    assert named_language("EN_us") == "en_US"
+    assert named_language("fr") is None
+    assert named_language("") is None
+    with pytest.raises(KeyError):
+        load("fr_FR")
+
+
+@pytest.mark.parametrize("scopes", _SCOPES, ids=lambda scopes: scopes[0])
+def test_no_key_of_one_scope_means_two_things(scopes: tuple[str, ...]) -> None:
+    for scope in scopes:
+        keys = [key for action in ACTIONS if action.scope == scope for key in action.keys]
+        assert len(keys) == len(set(keys)), scope
+    keymap = KeyMap(scopes)
+    prefixes = {key.split(" ")[0] for action in keymap.actions for key in action.keys if " " in key}
+    alone = {key for action in keymap.actions for key in action.keys if " " not in key}
+    assert not prefixes & alone
+
+
+def test_upper_case_writes_and_everything_else_looks() -> None:
+    motions = {"G", "E", "F", "N"}
+    for action in ACTIONS:
+        letters = {key for key in action.keys if len(key) == 1 and key.isupper() and key.isascii()}
+        if action.writes:
+            assert set(action.keys) == letters, action.id
+        else:
+            assert letters <= motions, action.id
+
+
+def test_keys_survive_any_terminal() -> None:
+    forbidden = {"ctrl+a", "ctrl+space", "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+z", "ctrl+enter", "ctrl+j"}
+    for action in ACTIONS:
+        assert not set(action.keys) & forbidden
+        assert not any(key.startswith("alt+") for key in action.keys)
+
+
+@pytest.mark.parametrize("scopes", _SCOPES, ids=lambda scopes: scopes[0])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_footer_fits_80_cells(scopes: tuple[str, ...], language: str) -> None:
+    keymap, catalogue = KeyMap(scopes), load(language)
+    shown = [f" {key_name(keymap.keys_of(a)[0])} {catalogue.text(f'action.{a.id}')} " for a in keymap.footer()]
+    assert 1 <= len(shown) <= 8
+    assert cells("".join(shown)) <= 80
+
+
+def test_every_action_is_reachable() -> None:
+    for scopes in _SCOPES:
+        keymap = KeyMap(scopes)
+        for action in keymap.actions:
+            by_key = any(keymap.resolve(tuple(key.split(" "))) is action for key in action.keys)
+            by_word = any(keymap.command(word) is action for word in action.command)
+            assert by_key or by_word, action.id
+
+
+def test_resolving_keys() -> None:
+    keymap = KeyMap(("jobs", "move", GLOBAL))
+    assert keymap.resolve(("g",)) is Pending.MORE
+    assert keymap.resolve(("g", "x")) is None
+    found = keymap.resolve(("g", "a"))
+    assert not isinstance(found, Pending)
+    assert found is not None
+    assert found.id == "go.approvals"
+    for plain, wide in pairwise((":", "：")):
+        assert keymap.resolve((plain,)) is keymap.resolve((wide,))
+    assert keymap.command("pee") is keymap.command("peers")
+    assert keymap.command("p") is None
+    assert key_name("f2") == "F2"
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
+def test_contrast(theme: ThemeFile) -> None:
+    """WCAG: 4.5 for text on the background; 3 for words of state, also on the row of the cursor and the bars."""
+    background = theme.colors["background"]
+    assert _contrast(theme.colors["foreground"], background) >= 4.5
+    for ground in ("cursor", "bar", "match"):
+        assert _contrast(theme.colors["foreground"], theme.grounds[ground]) >= 4.5, ground
+    for role in ROLES:
+        assert _contrast(theme.roles[role], background) >= 4.5, role
+        for ground in ("cursor", "bar"):
+            assert _contrast(theme.roles[role], theme.grounds[ground]) >= 3, (role, ground)
+
+
+def _contrast(one: str, other: str) -> float:
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: str) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in Color.parse(color).normalized]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_built_in_themes() -> None:
+    assert not FAULTS
+    assert {"dark", "light", "mono", "contrast"} <= THEMES.keys()
+    assert next(iter(THEMES)) == DEFAULT
+    assert THEMES["mono"].glyphs == "ascii"
+
+
+def test_faulty_user_themes_are_named_and_left_out(tmp_path: Path) -> None:
+    good = next(iter(theme_directories({}))) / "dark.toml"
+    text = good.read_text("utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace('name = "dark"', 'name = "mine"'), "utf-8")
+    (tmp_path / "colour.toml").write_text(text.replace("#11151a", "blackish", 1), "utf-8")
+    (tmp_path / "short.toml").write_text(text.replace("[roles]", "[rolls]"), "utf-8")
+    (tmp_path / "noise.toml").write_text("=", "utf-8")
+    themes, faults = load_themes((tmp_path,))
+    assert list(themes) == ["mine"]
+    assert len(faults) == 3
+    with pytest.raises(ThemeFault, match=r"colors\.background: 'blackish' is not a colour"):
+        read_theme(tmp_path / "colour.toml")
+
+
+def test_user_themes_have_a_place() -> None:
+    assert theme_directories({"HOME": "/home/li"})[1] == Path("/home/li/.config/nodeconsole/themes")
+    assert theme_directories({"HOME": "/home/li", "XDG_CONFIG_HOME": "/c"})[1] == Path("/c/nodeconsole/themes")
+    assert len(theme_directories({})) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        (
+            "nodeconsole.viewmodels.jobs, nodeconsole.viewmodels.logs, nodeconsole.i18n.catalogue",
+            ("textual", "rich", "pydantic"),
+        ),
+        (
+            "nodeconsole.app",
+            ("httpx", "pydantic", "textual.widgets._markdown", "textual.widgets._data_table", "tree_sitter"),
+        ),
+    ],
+    ids=["viewmodels", "app"],
+)
+def test_imports_stay_light(module: str, never: tuple[str, ...]) -> None:
+    """What would make the first paint late is not loaded before it."""
+    code = f"import sys, {module}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not set(done.stdout.split()) & set(never)

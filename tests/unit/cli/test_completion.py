@@ -1,0 +1,65 @@
+"""Completion scripts, tried in the shells themselves where they are installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from embedded_scheduler.domain.lifecycle import JobState
+from nodeconsole.cli.completion import places, script
+from nodeconsole.cli.parser import JOB_STATES, PROFILES, SHELLS, build_parser
+
+
+@pytest.fixture(scope="module")
+def scripts() -> dict[str, str]:
+    parser = build_parser()
+    return {shell: script(shell, parser) for shell in SHELLS}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_word_of_the_tree_is_offered(shell: str, scripts: dict[str, str]) -> None:
+    for place in places(build_parser()):
+        for word in place.words:
+            assert word.lstrip("-") in scripts[shell], (place.path, word)
+    assert all(profile in scripts[shell] for profile in PROFILES)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_accepts_its_script(shell: str, scripts: dict[str, str]) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run([program, "-n"], input=scripts[shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _complete(scripts: dict[str, str], *words: str) -> set[str]:
+    """What bash offers for the last word."""
+    typed = " ".join(f"'{word}'" for word in words)
+    program = f"{scripts['bash']}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}\n_nodeconsole\n"
+    program += 'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("nodeconsole", "le"), {"ledger"}),
+        (("nodeconsole", "job", "s"), {"submit", "show", "stop"}),
+        (("nodeconsole", "job", "submit", "--w"), {"--wait"}),
+        (("nodeconsole", "peer", "add", "bob", "http://x", "--profile", "k"), {"kuscia"}),
+        (("nodeconsole", "--json", "peer", "add", "--approval", ""), {"auto", "manual"}),
+        (("nodeconsole", "completion", ""), {*SHELLS, "--home", "--json", "-h", "--help"}),
+        (("nodeconsole", "job", "logs", "x", "--level", "e"), {"error"}),
+        (("nodeconsole", "--home", ""), set()),
+    ],
+)
+def test_bash_offers_what_can_follow(scripts: dict[str, str], words: tuple[str, ...], expected: set[str]) -> None:
+    assert _complete(scripts, *words) == expected
+
+
+def test_job_states_are_words_of_the_domain() -> None:
+    assert set(JOB_STATES) == {state.value for state in JobState}
