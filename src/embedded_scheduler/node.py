@@ -83,7 +83,7 @@ class Node:
                 clock=self._clock,
                 mint=self._mint,
                 node_id=self.settings.node_id,
-                policy=_ChannelPolicy(db, directory),
+                policy=SessionPolicy(db, directory),
                 forwarder=HttpForwarder(forwarding, directory),
                 inst_id=self.settings.inst_id,
             )
@@ -154,17 +154,6 @@ class Node:
         platform_schedule.register(self.platform_app, engine, verbs=verbs, database=engine.db)
         component_channel.register(self.platform_app, engine.channel, trust_loopback=trust)
         self.console_app = create_console_app(console)
-
-
-class _ChannelPolicy(SessionPolicy):
-    """What the channel asks: sessions from the database, partners from the directory."""
-
-    def __init__(self, db: Database, directory: Directory) -> None:
-        super().__init__(db)
-        self._directory = directory
-
-    def knows_partner(self, node_id: str) -> bool:
-        return self._directory.knows(node_id)
 
 
 class _ChannelUpkeep:

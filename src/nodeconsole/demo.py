@@ -44,7 +44,7 @@ T = TypeVar("T")
 OnDeath = Callable[[NodeProcess], Awaitable[None]]
 
 
-class DemoFailure(Exception):  # noqa: N818 - named as the operator sees it
+class DemoFailure(Exception):
     """The demo did not come to its result; the message says at which step and why."""
 
 

@@ -22,7 +22,7 @@ _PORTS = range(20_000, 30_000)
 _READY_POLL = 0.005
 
 
-class NodeFailure(Exception):  # noqa: N818 - named as the operator sees it
+class NodeFailure(Exception):
     """A node could not be created or started, or ended by itself; the message quotes what it said."""
 
 

@@ -34,7 +34,7 @@ GROUNDS = ("cursor", "bar", "match")
 DEFAULT = "dark"
 
 
-class ThemeFault(Exception):  # noqa: N818 - a fault of a file, told to the operator
+class ThemeFault(Exception):
     """A theme file that cannot be used; the message names file and member."""
 
 

@@ -210,7 +210,7 @@ class Cluster:
             clock=clock,
             mint=mint,
             node_id=node_id,
-            policy=SessionPolicy(db),
+            policy=SessionPolicy(db, partners),
             forwarder=NoForwarder(),  # type: ignore[arg-type]
         )
         channel.open()

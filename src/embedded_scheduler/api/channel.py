@@ -55,7 +55,7 @@ _CODES: tuple[tuple[type[NodeError], ptp.Code], ...] = (
 )
 
 
-class ClientGone(Exception):  # noqa: N818 - an event, not a fault of ours
+class ClientGone(Exception):
     """The client hung up; nobody is left to answer."""
 
 

@@ -20,7 +20,7 @@ from embedded_scheduler.engine import datasets, jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.transitions import Cause, advance
-from embedded_scheduler.errors import NodeError, Refused, StoreError
+from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner
 from embedded_scheduler.store import attempts, components, outbox
 from embedded_scheduler.store.attempts import Attempt
@@ -60,6 +60,12 @@ async def launch(engine: Engine, row: outbox.OutboxRow) -> Attempt | None:
         reached("launch.started")
     except StoreError:
         raise
+    except Unavailable as error:
+        # It may work later (no process, no disk space just now): the order stays, for a while.
+        if engine.clock.now_ms() - row.created_ms < engine.settings.timing.partner_lost * 1000:
+            raise
+        await _could_not_start(engine, row, task_name, party, str(error))
+        return None
     except (NodeError, OSError) as error:
         await _could_not_start(engine, row, task_name, party, str(error))
         return None
@@ -138,6 +144,7 @@ async def _prepare(
             callback_url=f"http://{engine.settings.platform.listen}/v1/platform/schedule/task/callback",
             transport=engine.settings.platform.listen,
             log_path=str(log_path.parent),
+            inst_ids={engine.node_id: engine.settings.inst_id or engine.node_id},
         ),
     )
     spec = LaunchSpec(

@@ -18,7 +18,7 @@ from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.ports import Delivery as Verdict
 from embedded_scheduler.engine.ports import Outgoing, Reply
 from embedded_scheduler.engine.transitions import Cause, advance
-from embedded_scheduler.engine.verdicts import job_state_of, verdict_of
+from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import NodeError, StoreError
 from embedded_scheduler.store import outbox
@@ -128,37 +128,35 @@ class Delivery:
             if came_back:
                 outbox.revive(tx, row.target)
             cause = Cause(f"peer:{row.target}", row.trace_id)
-            note = self._note(tx, row, reply)
-            return advance(
-                tx, jobs.scene(engine), row.job_id, cause, lambda s: [note, *self._meaning(tx, s, row, reply)]
-            )
+            return advance(tx, jobs.scene(engine), row.job_id, cause, lambda s: self._meaning(tx, s, row, reply))
 
         await jobs.settle(engine, await engine.db.write(work))
 
-    def _note(self, tx: Tx, row: OutboxRow, reply: Reply) -> NoteCall:
+    def _meaning(self, tx: Tx, s: JobSnapshot, row: OutboxRow, reply: Reply) -> list[Decision]:
+        """How the call stands now, and what the answer says."""
+        if row.key == "verdict":
+            return self._verdict(tx, s, row, reply)
         match reply.delivery:
             case Verdict.REFUSED:
-                return NoteCall(row.key, CallState.REFUSED, reply.error, row.next_ms)
+                return [NoteCall(row.key, CallState.REFUSED, reply.error, row.next_ms)]
             case Verdict.FAILED:
-                return NoteCall(row.key, CallState.WAITING, reply.error, tx.now_ms + self._backoff_ms(row))
-        if row.key == "verdict" and job_state_of(reply.data) is None:
-            # It is not over there yet: the question stays.
-            pause = int(self._engine.settings.timing.poll_first * 1000)
-            return NoteCall(row.key, CallState.WAITING, "", tx.now_ms + min(pause, 250 * (row.attempts + 1)))
-        return NoteCall(row.key, CallState.ACKNOWLEDGED, "", row.next_ms)
+                return [NoteCall(row.key, CallState.WAITING, reply.error, tx.now_ms + self._backoff_ms(row))]
+        done = NoteCall(row.key, CallState.ACKNOWLEDGED, "", row.next_ms)
+        return [done, *(_decision_in_reply(s, row.target, reply.data) if row.operation == "job/create" else ())]
 
-    def _meaning(self, tx: Tx, s: JobSnapshot, row: OutboxRow, reply: Reply) -> list[Decision]:
-        if row.operation == "job/create" and reply.delivery is Verdict.OK:
-            return _decision_in_reply(s, row.target, reply.data)
-        if row.key != "verdict":
-            return []
+    def _verdict(self, tx: Tx, s: JobSnapshot, row: OutboxRow, reply: Reply) -> list[Decision]:
         if reply.delivery is Verdict.OK:
-            state = job_state_of(reply.data)
-            return [] if state is None else verdict_of(s, state, reply.data)
+            verdict = verdict_of(s, reply.data)
+            if verdict is not None:
+                return [NoteCall(row.key, CallState.ACKNOWLEDGED, "", row.next_ms), *verdict]
+            # It is not over there yet: the question stays.
+            pause = min(int(self._engine.settings.timing.poll_first * 1000), 250 * (row.attempts + 1))
+            return [NoteCall(row.key, CallState.WAITING, "", tx.now_ms + pause)]
         waited = (tx.now_ms - row.created_ms) / 1000
         if reply.delivery is Verdict.REFUSED or waited > self._engine.settings.timing.partner_lost:
-            return reactions.verdict_unknown(s, f"the coordinator's word is not to be had: {reply.error}")
-        return []
+            given_up = NoteCall(row.key, CallState.REFUSED, reply.error, row.next_ms)
+            return [given_up, *reactions.verdict_unknown(s, f"the coordinator's word is not to be had: {reply.error}")]
+        return [NoteCall(row.key, CallState.WAITING, reply.error, tx.now_ms + self._backoff_ms(row))]
 
     def _backoff_ms(self, row: OutboxRow) -> int:
         timing = self._engine.settings.timing

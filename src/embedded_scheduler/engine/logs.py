@@ -6,15 +6,20 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedded_scheduler.config import MIB
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.errors import InvalidRequest, NotFound
+from embedded_scheduler.errors import InvalidRequest, NotFound, TooLarge
 from embedded_scheduler.store import attempts, jobs
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.logs import Level
 
 LEVELS: tuple[Level, ...] = ("debug", "info", "error")
+
+
+LARGEST_ANSWER = 64 * MIB
+"""Bytes of log text in one answer; whoever wants more reads it in ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +54,22 @@ async def read(engine: Engine, task_id: str, level: str, start: int, length: int
     if start < 0 or (length is not None and length < 0):
         raise InvalidRequest("start and length must not be negative")
     paths = await _paths(engine, task_id)
+    asked = f"the log from line {start}" if length is None else f"{length} lines"
 
     def collect() -> list[bytes]:
         found: list[bytes] = []
-        skip = start
+        skip, size = start, 0
         for path in paths:
             total = engine.logs.counts(path).of(wanted)
             if skip >= total:
                 skip -= total
                 continue
             left = None if length is None else length - len(found)
-            found += engine.logs.read(path, wanted, skip, left)
+            for line in engine.logs.lines(path, wanted, skip, left):
+                size += len(line) + 1
+                if size > LARGEST_ANSWER:
+                    raise TooLarge(f"{asked} exceeds {LARGEST_ANSWER} bytes: ask for fewer lines (length)")
+                found.append(line)
             skip = 0
             if length is not None and len(found) >= length:
                 break

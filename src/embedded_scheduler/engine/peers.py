@@ -59,6 +59,7 @@ async def add(
 
     peer = await engine.db.write(work)
     await engine.directory.refresh(engine.db)
+    engine.copies.clear()
     engine.wake()
     return peer
 
@@ -77,6 +78,7 @@ async def remove(engine: Engine, node_id: str, *, actor: str) -> None:
 
     await engine.db.write(work)
     await engine.directory.refresh(engine.db)
+    engine.copies.clear()
 
 
 def check_url(url: str) -> str:

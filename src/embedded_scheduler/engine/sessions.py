@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from embedded_scheduler.engine.ports import PartnerDirectory
 from embedded_scheduler.store import attempts, jobs
 from embedded_scheduler.store.database import Database, Reader
 
 
 class SessionPolicy:
-    """Answers from the attempts and jobs of this node."""
+    """Answers from the attempts and jobs of this node, and from its list of partners."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, directory: PartnerDirectory) -> None:
         self._db = db
+        self._directory = directory
+
+    def knows_partner(self, node_id: str) -> bool:
+        return self._directory.knows(node_id)
 
     async def authorise(self, session_id: str, token: str) -> bool:
         """Whether `token` belongs to an attempt of this session that has not ended."""

@@ -14,7 +14,7 @@ from embedded_scheduler.engine import attempts, jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.engine.transitions import Cause
-from embedded_scheduler.engine.verdicts import job_state_of, verdict_of
+from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watchlist import PollKey, PollState
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.store.attempts import Attempt
@@ -165,7 +165,5 @@ class Watching:
             )
 
     async def _take_verdict(self, key: PollKey, reply: Reply) -> None:
-        state = job_state_of(reply.data)
-        if state is not None:
-            cause = Cause(f"peer:{key.node_id}", key.job_id)
-            await jobs.react(self._engine, key.job_id, cause, lambda s: verdict_of(s, state, reply.data))
+        cause = Cause(f"peer:{key.node_id}", key.job_id)
+        await jobs.react(self._engine, key.job_id, cause, lambda s: verdict_of(s, reply.data) or [])

@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 _DEADLINE_S = 60.0
 
 
-class NotConformant(AssertionError):  # noqa: N818 - reads as the verdict it is
+class NotConformant(AssertionError):
     """An implementation breaks its contract."""
 
 

@@ -13,7 +13,7 @@ class ClientError(Exception):
         self.code = code
 
 
-class NodeUnreachable(Exception):  # noqa: N818 - a state of the node, named as the screens name it
+class NodeUnreachable(Exception):
     """Nothing answers on the node's socket, or the connection broke. `message` says how to start the node."""
 
     def __init__(self, message: str) -> None:

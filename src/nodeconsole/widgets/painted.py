@@ -108,6 +108,12 @@ class Painted(ScrollView, can_focus=False):
     def scroll_to_line(self, line: int) -> None:
         """Make `line` the first visible one, as far as there are lines below it."""
         self.scroll_target_y = self.scroll_y = max(0, min(line, self.max_scroll_y))
+        # The scroll bar appears with the next layout only, and does not ask where we are by then.
+        self.call_after_refresh(self._place_scroll_bar)
+
+    def _place_scroll_bar(self) -> None:
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = self.scroll_y
 
     def repaint(self) -> None:
         """Send the visible lines that look different from what was sent last."""

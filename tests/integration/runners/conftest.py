@@ -99,7 +99,7 @@ class Harness:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return when another process has brought something about; it has 20 seconds."""
         async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110
+            while not condition():
                 await asyncio.sleep(0.01)
 
     async def until_printed(self, text: str, attempt_id: str = "a") -> None:

@@ -1,6 +1,6 @@
 """Databases that cannot be used are refused with a sentence; full disks are survived."""
 
-# ruff: noqa: ASYNC221, ASYNC240 - nothing else waits for the loop of a test
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """SIGKILL in the middle of writing: what was acknowledged is there, and the chain holds."""
 
-# ruff: noqa: ASYNC220, ASYNC240 - nothing else waits for the loop of a test
+
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from embedded_scheduler.wire.bfia.message import Message, Open
 class ComponentInfo(Open):
     """§6.1: the identity is checked here; the rest, which even official samples get wrong, by the registry."""
 
-    componentName: Annotated[str, StringConstraints(min_length=1, max_length=128)]  # noqa: N815
+    componentName: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     provider: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     version: Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
@@ -20,5 +20,5 @@ class ComponentInfo(Open):
 class RegisterComponent(Message):
     """§5.8"""
 
-    imageUrl: Annotated[str, StringConstraints(min_length=1, max_length=2048, strip_whitespace=True)]  # noqa: N815
+    imageUrl: Annotated[str, StringConstraints(min_length=1, max_length=2048, strip_whitespace=True)]
     component_info: ComponentInfo

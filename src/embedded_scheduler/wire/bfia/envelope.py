@@ -70,7 +70,7 @@ class Answer:
         return self.code in SUCCESS_CODES
 
 
-class Unreadable(NodeError):  # noqa: N818 - named like the other errors of the node
+class Unreadable(NodeError):
     """A partner's answer that is not an envelope."""
 
     code = ErrorCode.UNAVAILABLE

@@ -41,7 +41,7 @@ class DagComponent(Open):
     """§6.7 in both dialects; which names are enough is the domain's rule."""
 
     name: str
-    componentName: str | None = None  # noqa: N815
+    componentName: str | None = None
     provider: str | None = None
     code: str | None = None
     module_name: str | None = None
@@ -60,7 +60,7 @@ class Dag(Open):
 class Initiator(Open):
     role: str | None = None
     node_id: str | None = None
-    nodeId: str | None = None  # noqa: N815
+    nodeId: str | None = None
     """The integration guide's template spells it so."""
 
 
