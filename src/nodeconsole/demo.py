@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -483,7 +484,7 @@ async def _command(args: argparse.Namespace, out: Output) -> int:
         progress=lambda step: out.progress(f"{step} ..."),
     )
     async with _ended(demo) as keep:
-        verdict = await demo.run(_attach if args.interactive else None)
+        verdict = await demo.run(partial(_attach, out) if args.interactive else None)
         if out.as_json:
             out.document(_as_json(verdict, demo, keep=args.keep))
         else:
@@ -530,13 +531,13 @@ def _agrees(question: str, out: Output) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-async def _attach(demo: Demo, job_id: str) -> None:
+async def _attach(out: Output, demo: Demo, job_id: str) -> None:
     """Open the host's console for the person, and go on when the host's decision is recorded."""
     await demo.asked(job_id)
     host = demo.nodes["host"]
-    sys.stderr.write(
+    out.note(
         f"The host's console opens now. Job {job_id} waits there for your decision: look at it, approve it, "
-        "watch its log, and leave with q.\n"
+        "watch its log, and leave with Ctrl+Q."
     )
     console = await asyncio.create_subprocess_exec(*host.command_line("attach"))
     try:

@@ -182,13 +182,10 @@ class NodeProcess:
     def kill(self) -> None:
         """SIGKILL, without any chance to tidy up; returns when the process is gone. Components it started go on."""
         if self._process is not None:
-            self._process.kill()
+            # The whole group: a one-file executable runs the node in a child of the process that we started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-
-    def send_kill(self) -> None:
-        """SIGKILL without waiting."""
-        if self._process is not None:
-            self._process.kill()
 
     async def stop(self, *, grace: float = 15.0) -> None:
         """SIGTERM, then SIGKILL after `grace` seconds; returns when the process is gone."""

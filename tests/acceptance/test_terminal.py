@@ -47,6 +47,17 @@ class Terminal:
             assert time.monotonic() < limit, f"no {texts} on the screen:\n{screen}"
             time.sleep(0.05)
 
+    def press_until_gone(self, key: str, text: str) -> None:
+        """As a person does: press, look, press again."""
+        for _ in range(20):
+            self.press(key)
+            limit = time.monotonic() + 1.0
+            while time.monotonic() < limit:
+                if text not in self.screen():
+                    return
+                time.sleep(0.05)
+        raise AssertionError(f"{text} stays on the screen:\n{self.screen()}")
+
     def end(self) -> None:
         subprocess.run([*self._base, "kill-server"], capture_output=True, check=False)
 
@@ -67,18 +78,27 @@ def test_a_person_approves_the_demo_in_the_console(terminal: Terminal, tmp_path:
     command = shlex.join([*program(), "demo", "--interactive", "--home", str(home)])
     terminal.start(f"sh -c '{command}; echo demo ended with $? > {outcome}; exec cat'")
 
-    jobs = terminal.shows("sample_alignment", within=60)
+    jobs = terminal.shows("waits for your decision", within=60)
     assert all(len(line) <= 80 for line in jobs.splitlines())
-    assert "host" in jobs
+    assert "guest → host" in jobs
 
     terminal.press("A")
-    card = terminal.shows("guest", "breast_cancer")
-    assert "sample_alignment" in card
-    job_id = _job_id(home)
+    card = terminal.shows("sample_alignment", "demo#breast_cancer", "WHAT LEAVES THIS NODE")
+    assert "asked by     guest" in card
+
     terminal.press("A")
-    terminal.type(job_id[-4:])
-    terminal.press("Enter")
-    terminal.shows("FINISHED")
+    terminal.shows("to approve")
+    terminal.type(_job_id(home)[-4:])
+    # Once for the id and once for the remark, which stays empty.
+    terminal.press_until_gone("Enter", "to approve")
+    terminal.shows("✓ done")
+
+    terminal.press("d")
+    detail = terminal.shows("psi_0", "host.0")
+    assert all(len(line) <= 80 for line in detail.splitlines())
+    terminal.press("l")
+    terminal.shows("end of log")
+
     terminal.press("C-q")
     limit = time.monotonic() + 60
     while not outcome.exists():

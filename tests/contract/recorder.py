@@ -168,13 +168,17 @@ class Node:
         body: object = None,
         *,
         headers: Mapping[str, str] | None = None,
-        source: str = "",
+        source: str | None = None,
         nonce: str = "",
         query: Mapping[str, str] | None = None,
         token: str = "",
     ) -> Answer:
-        """`body` bytes are sent as they are, anything else as JSON."""
+        """`body` bytes are sent as they are, anything else as JSON. A `source` that is not given is `seedy`, unless the
+        headers name one; an empty one is not sent."""
         sent = {"Content-Type": "application/json", **(headers or {})}
+        if source is None:
+            named = any(name.lower().replace("_", "-").endswith("node-id") for name in sent if "target" not in name)
+            source = "" if named else "seedy"
         if source:
             sent["x-source-node-id"] = source
         if nonce:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contract.recorder import TOKEN, Node, job_body, recording_node
 
+from embedded_scheduler.api.family import Endpoint
 from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.config import Limits
@@ -135,6 +136,47 @@ async def test_hostile_headers_are_refused(node: Node, nonce: str) -> None:
     assert bad_source.code == 400
 
 
+@pytest.mark.parametrize("endpoint", interconn.family.endpoints, ids=lambda e: f"{e.method} {e.path}")
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [("", 401, "x-source-node-id"), ("us", 403, "is this node itself")],
+    ids=["nobody", "ourselves"],
+)
+async def test_partners_say_who_they_are_and_are_not_us(
+    node: Node, endpoint: Endpoint[Any], source: str, code: int, words: str
+) -> None:
+    """Whoever leaves the header out would else pass for the initiator, and whoever gives our own id for our operator."""
+    answer = await node.call(endpoint.method, endpoint.path, job_body(), source=source, nonce="n-1")
+    assert (answer.status, answer.code) == (200, code)
+    assert words in answer.body["msg"]
+    assert node.verbs.calls == []
+
+
+async def test_a_crowded_query_of_a_callback_is_refused_in_the_envelope(node: Node) -> None:
+    query = "&".join(f"a{n}=1" for n in range(101))
+    body = {"task_id": "t", "status": "SUCCESS", "role": "guest"}
+    answer = await node.call("POST", f"{PF}/task/callback?{query}", body)
+    assert (answer.status, answer.code) == (200, 400)
+    assert node.verbs.calls == []
+
+
+@pytest.mark.parametrize("header", ["Origin", "Sec-Fetch-Site", "Referer"])
+async def test_a_web_page_is_not_the_platform_although_its_browser_runs_on_this_machine(
+    tmp_path: Path, header: str
+) -> None:
+    async with recording_node(tmp_path, trust_loopback=True) as node:
+        client = node.app.test_client()
+        for extra, code in (({}, 200), ({header: "http://evil.example"}, 401)):
+            response = await client.post(
+                f"{PF}/job/stop_all",
+                data=b'{"job_id": "j"}',
+                headers=extra,
+                scope_base={"client": ("127.0.0.1", 4711)},
+            )
+            assert json.loads(await response.get_data(as_text=False))["code"] == code
+        assert [verb for verb, _ in node.verbs.calls] == ["stop_all"]
+
+
 async def test_depth_is_limited_exactly(tmp_path: Path) -> None:
     async with recording_node(tmp_path, limits=Limits(json_depth=10)) as node:
         for extra, code in ((9, 200), (10, 413)):
@@ -179,7 +221,7 @@ BODIES = OBJECTS.map(lambda value: json.dumps(value).encode()) | st.binary(max_s
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from(POSTS), body=BODIES, source=st.sampled_from(["", "seedy", "fatima", "kuscha"]))
+@given(path=st.sampled_from(POSTS), body=BODIES, source=st.sampled_from(["seedy", "fatima", "kuscha", "stranger"]))
 async def test_any_body_gets_an_envelope_and_never_a_fault(node: Node, path: str, body: bytes, source: str) -> None:
     answer = await node.call("POST", path, body, source=source, token=TOKEN)
     assert answer.status == 200

@@ -159,8 +159,8 @@ class Partners:
     async def refresh(self, db: Database) -> None:
         return None
 
-    def session_id(self, coordinator: str, job_id: str, task_id: str) -> str:
-        return f"session_{job_id}"
+    def session_need(self, node_id: str) -> str:
+        return ""
 
     async def call(self, message: Outgoing) -> Reply:
         return await self.cluster.carry(self.node_id, message)

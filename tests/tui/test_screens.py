@@ -116,6 +116,8 @@ async def test_approve_needs_the_end_of_the_id(node: FakeNode, make_app: MakeApp
         assert node.jobs[job_id(3)].state == "READY"
         assert not node.jobs[job_id(3)].needs_decision
         await until_gone(pilot, "A approves, X rejects")
+        assert "◐ ready" in screen_text(pilot)
+        assert "WHAT LEAVES THIS NODE" in screen_text(pilot)
 
 
 async def test_reject_needs_a_reason_and_a_capital_y(node: FakeNode, make_app: MakeApp) -> None:

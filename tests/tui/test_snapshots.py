@@ -22,7 +22,7 @@ def _after(*steps: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
     """Wait for the list, then press keys (`key:x`) and wait for texts, in turn."""
 
     async def run(pilot: Pilot[Any]) -> None:
-        await until_shown(pilot, "1,200")
+        await until_shown(pilot, "psi-credit-daily")
         for step in steps:
             if step.startswith("key:"):
                 await press(pilot, step.removeprefix("key:"))

@@ -220,8 +220,7 @@ async def test_wrapped_log_shows_the_end_of_its_last_line() -> None:
         log.toggle_wrap()
         await pilot.pause()
         text = screen_text(pilot)
-        assert "49 样本" in text
-        assert text.rstrip().endswith("stop")
+        assert "stop" in text[text.index("49 样本") :]
         assert all(cell_len(line) <= 41 for line in text.splitlines())
         log.page(-1)
         await pilot.pause()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs
 
-from embedded_scheduler.errors import InvalidRequest, Unauthenticated, Unavailable
+from embedded_scheduler.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
 from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers
 from embedded_scheduler.wire.bfia.signature import NoSignature, SignedRequest, Verifier
@@ -65,7 +65,11 @@ class AnswerStyles(Protocol):
 
 
 class PartnerAuthenticator:
-    """Partners say who they are (control layer §2.2); `verifier` decides whether that has to be proven."""
+    """Partners say who they are (control layer §2.2); `verifier` decides whether that has to be proven.
+
+    Of the specified headers this one alone is required: every known implementation sends it in some spelling, and
+    behind this door a verb may take its source for somebody's word. Nobody but this node itself calls itself by its id.
+    """
 
     def __init__(self, node_id: str, styles: AnswerStyles, verifier: Verifier | None = None) -> None:
         self._node_id = node_id
@@ -79,6 +83,10 @@ class PartnerAuthenticator:
                 f"this is node {self._node_id}, the call is addressed to {headers.target}:"
                 f" check the address registered for {headers.target}"
             )
+        if not headers.source:
+            raise Unauthenticated("say which node calls: send its id in the header x-source-node-id (or x-node-id)")
+        if headers.source == self._node_id:
+            raise Forbidden(f"{headers.source} is this node itself: send the id of the calling node as the source")
         return Caller(
             source=headers.source,
             nonce=headers.nonce,
@@ -138,7 +146,8 @@ class PlatformAuthenticator:
         headers = read_headers(request.headers)
         fields = {name.lower(): value.decode("latin-1").strip() for name, value in request.headers}
         tokens = _tokens(fields, request.query if component else "")
-        trusted = (self._trust_loopback and _is_loopback(request.remote)) or any(map(self._token.matches, tokens))
+        local = self._trust_loopback and _is_loopback(request.remote) and not from_a_browser(fields)
+        trusted = local or any(map(self._token.matches, tokens))
         if not trusted and not component:
             raise Unauthenticated("send `Authorization: Bearer <content of platform.token in the node's home>`")
         return Caller(
@@ -162,8 +171,19 @@ def _tokens(fields: dict[bytes, str], query: str) -> list[str]:
     if fields.get(b"x-ptp-token"):
         found.append(fields[b"x-ptp-token"])
     if query:
-        found += parse_qs(query, max_num_fields=100).get("token", [])[:1]
+        try:
+            found += parse_qs(query, max_num_fields=100).get("token", [])[:1]
+        except ValueError:
+            raise InvalidRequest("the query is not valid: at most 100 fields") from None
     return found
+
+
+def from_a_browser(names: Iterable[bytes]) -> bool:
+    """Whether a web page sent the request, by the (lower-case) names of its headers.
+
+    The browser of somebody on this machine calls from loopback too, at the bidding of any page: it is not the platform.
+    """
+    return not {b"origin", b"sec-fetch-site", b"referer"}.isdisjoint(names)
 
 
 def _is_loopback(remote: str) -> bool:

@@ -66,7 +66,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers = _headers(scope["headers"])
-        self.timeout = _query_value(scope["query_string"], "timeout")
+        self._query = scope["query_string"]
         self._receive = receive
         self._send = send
         self._body_read = False
@@ -83,6 +83,11 @@ class Exchange:
         """What the client announces of the body, None when it does not."""
         value = self.headers.get("content-length", "")
         return int(value) if value.isascii() and value.isdigit() else None
+
+    @property
+    def timeout(self) -> str:
+        """What the query says of the time-out; empty when it says nothing."""
+        return _query_value(self._query, "timeout")
 
     def text(self, name: str) -> str:
         return ptp.header_text(self.headers, name)
@@ -197,7 +202,10 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
 
 
 def _query_value(query: bytes, name: str) -> str:
-    return parse_qs(query.decode("latin-1"), max_num_fields=16).get(name, [""])[0] if query else ""
+    try:
+        return parse_qs(query.decode("latin-1"), max_num_fields=16).get(name, [""])[0] if query else ""
+    except ValueError:
+        raise InvalidRequest("the query is not valid: at most 16 fields") from None
 
 
 Handler = Callable[[Exchange], Awaitable[None]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from embedded_scheduler.domain.identifiers import shorten
@@ -15,6 +16,13 @@ MAX_MEMBERS = 1000
 
 _TRUE = frozenset({"true", "1", "yes", "y"})
 _FALSE = frozenset({"false", "0", "no", "n", ""})
+
+
+class BoolStyle(StrEnum):
+    """How a boolean parameter is written: `true` (Kuscia, ours) or `True` (the guide's code, FATE)."""
+
+    LOWER = "true"
+    TITLE = "True"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,8 @@ class ComponentManifest:
     """Extension member `disclosure`: what leaves the node and who learns it."""
     adversary: str
     """Extension member `adversary`: against whom the author claims protection."""
+    bool_style: BoolStyle
+    """Extension member `boolStyle`: how the program wants booleans written."""
     raw: Mapping[str, Any] = field(compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """Deviations that were read over, as sentences."""
@@ -153,6 +163,7 @@ class _Reading:
             results=tuple(self._result(item, where) for where, item in self._members("result", named="resultCode")),
             disclosure=tuple(self._disclosures()),
             adversary=self._text(self.raw, "adversary"),
+            bool_style=self._bool_style(),
             raw=self.raw,
             warnings=tuple(dict.fromkeys(self.warnings)),
         )
@@ -244,6 +255,15 @@ class _Reading:
             else:
                 self.warnings.append(f"{where} says nothing, left out")
         return found
+
+    def _bool_style(self) -> BoolStyle:
+        value = self.raw.get("boolStyle")
+        if value in (None, ""):
+            return BoolStyle.LOWER
+        if isinstance(value, str) and value.strip() in set(BoolStyle):
+            return BoolStyle(value.strip())
+        self.warnings.append(f"boolStyle is {shorten(value)}, neither true nor True as text: read as true")
+        return BoolStyle.LOWER
 
     def _text(self, item: Mapping[str, Any], key: str, where: str = "") -> str:
         value = item.get(key)

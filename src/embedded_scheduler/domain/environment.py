@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-from embedded_scheduler.domain.component import ComponentManifest, DataPort
+from embedded_scheduler.domain.component import BoolStyle, ComponentManifest, DataPort
 from embedded_scheduler.domain.flow import Port
 from embedded_scheduler.domain.identifiers import shorten, task_id_for
 from embedded_scheduler.domain.job import JobSpec
@@ -20,13 +19,6 @@ DEFAULT_NAMESPACE = "datasets"
 
 DATASET_PORT = "data"
 """Formal name of a source task's input when the component declares none."""
-
-
-class BoolStyle(StrEnum):
-    """How a boolean parameter is written: `true` (Kuscia, ours) or `True` (the guide's code, FATE)."""
-
-    LOWER = "true"
-    TITLE = "True"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +138,6 @@ def build_environment(
     task_ids: Mapping[str, str],
     attempt: AttemptFacts,
     node: NodeFacts,
-    bool_style: BoolStyle = BoolStyle.LOWER,
 ) -> dict[str, str]:
     """The complete environment of one attempt (component layer, "environment variables").
 
@@ -170,6 +161,7 @@ def build_environment(
         environment[f"config.node_id.{each.key}"] = each.node_id
         environment[f"config.inst_id.{each.key}"] = node.inst_ids.get(each.node_id) or each.node_id
     environment.update(_threads(spec.resources(party).get("cpu")))
+    bool_style = manifest.bool_style if manifest else BoolStyle.LOWER
     environment.update(_parameters(spec, task_name, party, bool_style))
     environment.update(_inputs(spec, task_name, party, manifest, task_ids))
     for output in output_addresses(spec, task_name, party, task_id, manifest):

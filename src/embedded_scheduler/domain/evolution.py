@@ -22,7 +22,7 @@ from embedded_scheduler.domain.effects import (
     RequestStop,
     TerminateShare,
 )
-from embedded_scheduler.domain.lifecycle import APPROVAL, JOB, SHARE, TASK
+from embedded_scheduler.domain.lifecycle import APPROVAL, JOB, SHARE, TASK, TaskState
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.snapshot import Call, CallState, JobSnapshot, Share, TaskView
 
@@ -30,8 +30,40 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def evolve(snapshot: JobSnapshot, decision: Decision, now_ms: int) -> JobSnapshot:  # noqa: PLR0911 (one row per kind)
+def evolve(snapshot: JobSnapshot, decision: Decision, now_ms: int) -> JobSnapshot:
     """The snapshot after `decision`; raises `IllegalTransition` if its lifecycle has no such row."""
+    after = _evolved(snapshot, decision, now_ms)
+    match decision:
+        case FireJob() | RequestStop() | RecordVerdict():
+            # Other rules hold from now on, for every task.
+            return replace(after, touched=None)
+        case (
+            FireTask(task)
+            | FireShare(task)
+            | NameTask(task)
+            | CancelTask(task)
+            | LaunchShare(task)
+            | TerminateShare(task)
+        ):
+            return _touch(after, task)
+        case CallPeer(key=key) | DropCall(key) | NoteCall(key) if after.calls[key].operation == "task/start":
+            return _touch(after, started_task(after.calls[key]))
+        case _:
+            return after
+
+
+def started_task(call: Call) -> str:
+    """The task a `task/start` call is about; its key is `task:<task>:<node>`."""
+    return call.key[len("task:") : -len(call.node_id) - 1]
+
+
+def _touch(snapshot: JobSnapshot, task: str) -> JobSnapshot:
+    if snapshot.touched is None or task in snapshot.touched:
+        return snapshot
+    return replace(snapshot, touched=_put(snapshot.touched, task, None))
+
+
+def _evolved(snapshot: JobSnapshot, decision: Decision, now_ms: int) -> JobSnapshot:  # noqa: PLR0911 (one row per kind)
     match decision:
         case FireJob(trigger, reason, outcome):
             target = JOB.row(snapshot.state, trigger).target
@@ -39,7 +71,10 @@ def evolve(snapshot: JobSnapshot, decision: Decision, now_ms: int) -> JobSnapsho
         case FireTask(name, trigger, _):
             task = snapshot.tasks[name]
             target_state = TASK.row(task.state, trigger).target
-            return _with_task(snapshot, replace(task, state=target_state, since_ms=now_ms))
+            changed_task = replace(task, state=target_state, since_ms=now_ms)
+            if target_state is TaskState.FAILED and not snapshot.may_have_failed:
+                snapshot = replace(snapshot, may_have_failed=True)
+            return _with_task(snapshot, changed_task)
         case FireShare(name, party, _, outcome, reason):
 
             def fired(share: Share) -> Share:

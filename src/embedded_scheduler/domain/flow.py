@@ -73,6 +73,7 @@ class Flow:
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "warnings", tuple(self._check_edges(by_name)))
         object.__setattr__(self, "_order", _topological_order(self.nodes))
+        object.__setattr__(self, "_readers", self._find_readers())
 
     def _check_edges(self, by_name: Mapping[str, FlowNode]) -> Iterable[str]:
         for node in self.nodes:
@@ -106,6 +107,18 @@ class Flow:
         """All names, producers before consumers, otherwise as written."""
         order: tuple[str, ...] = self.__dict__["_order"]
         return order
+
+    def _find_readers(self) -> Mapping[str, tuple[FlowNode, ...]]:
+        readers: dict[str, list[FlowNode]] = {}
+        for node in self.nodes:
+            for up in node.upstream:
+                readers.setdefault(up, []).append(node)
+        return {name: tuple(found) for name, found in readers.items()}
+
+    def readers_of(self, name: str) -> tuple[FlowNode, ...]:
+        """The instances that read `name` directly, in flow order."""
+        readers: Mapping[str, tuple[FlowNode, ...]] = self.__dict__["_readers"]
+        return readers.get(name, ())
 
     def downstream_of(self, name: str) -> frozenset[str]:
         """Everything that reads `name`, directly or through others; not `name` itself."""

@@ -53,6 +53,23 @@ class JobSpec:
         return str(self.common_job_params.get("coordinator") or "")
 
     @property
+    def session_hint(self) -> str:
+        """Our extension `job_params.common.session_style`: how channel sessions are named; empty = not said."""
+        return str(self.common_job_params.get("session_style") or "")
+
+    def is_same_computation(self, other: JobSpec) -> bool:
+        """Whether `other` is this job as another node writes it: same parties, components and edges.
+
+        Parameters, and what a dialect has no words for (`provider`, `code`), may differ.
+        """
+        return (
+            self.parties == other.parties
+            and self.initiator == other.initiator
+            and len(self.flow.nodes) == len(other.flow.nodes)
+            and all(map(_is_same_node, self.flow.nodes, other.flow.nodes))
+        )
+
+    @property
     def digest(self) -> str:
         """SHA-256 (hex) over the canonical `dag` and `config`: tells a repeated create from a conflicting one."""
         body = {"dag": self.document["dag"], "config": self.document["config"]}
@@ -86,6 +103,17 @@ class JobSpec:
     def _own_task_params(self, party: Party) -> Mapping[str, Any]:
         found = self.document["config"]["task_params"].get(party.role, {}).get(str(party.index), {})
         return found if isinstance(found, Mapping) else {}
+
+
+def _is_same_node(one: FlowNode, other: FlowNode) -> bool:
+    mine, theirs = one.component, other.component
+    return (
+        one.name == other.name
+        and mine.name == theirs.name
+        and (mine.provider == theirs.provider or "" in (mine.provider, theirs.provider))
+        and [port.key for port in one.inputs] == [port.key for port in other.inputs]
+        and [port.key for port in one.outputs] == [port.key for port in other.outputs]
+    )
 
 
 def canonical_json(value: object) -> bytes:

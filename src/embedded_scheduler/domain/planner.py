@@ -64,7 +64,7 @@ def plan(snapshot: JobSnapshot) -> list[Decision]:
 
 def _aggregate(s: JobSnapshot) -> Iterator[Decision]:
     """A task's state follows from its shares: any FAILED, else all SUCCESS, else any that runs or ran."""
-    for task in s.tasks.values():
+    for task in s.touched_tasks:
         if TASK.is_terminal(task.state) or not task.task_id:
             continue
         states = {share.state for share in task.shares}
@@ -94,7 +94,7 @@ def _halt_task(s: JobSnapshot, task: TaskView, reason: str) -> Iterator[Decision
 
 
 def _halt_cancelled(s: JobSnapshot) -> Iterator[Decision]:
-    for task in s.tasks.values():
+    for task in s.touched_tasks:
         if task.cancelled:
             yield from _halt_task(s, task, "stopped on request")
 
@@ -119,6 +119,8 @@ def _end_calls(s: JobSnapshot) -> Iterator[Decision]:
             yield DropCall(call.key)
     for node in s.remote_nodes:
         create = s.calls.get(_create_key(node))
+        if s.outcome is Outcome.SUCCEEDED and not s.traits(node).end_signal:
+            continue
         if create is not None and _may_have_arrived(create) and _end_key(node) not in s.calls:
             yield CallPeer(node, ENDED_SIGNAL, _end_key(node), {"job_id": s.spec.job_id})
 
@@ -192,7 +194,7 @@ def _start_everywhere(s: JobSnapshot) -> Iterator[Decision]:
 
 
 def _refused_task_starts(s: JobSnapshot) -> Iterator[Decision]:
-    for task in s.tasks.values():
+    for task in s.touched_tasks:
         if TASK.is_terminal(task.state):
             continue
         for share in task.shares:
@@ -203,6 +205,8 @@ def _refused_task_starts(s: JobSnapshot) -> Iterator[Decision]:
 
 def failed_task(s: JobSnapshot) -> TaskView | None:
     """The task whose failure ends the job, if there is one."""
+    if not s.may_have_failed:
+        return None
     return next((t for t in s.tasks.values() if t.state is TaskState.FAILED and not t.cancelled), None)
 
 
@@ -234,12 +238,24 @@ def share_fault(task: TaskView) -> str:
 
 
 def _release(s: JobSnapshot) -> Iterator[Decision]:
-    for node in s.spec.flow.nodes:
+    for node in _releasable(s):
         task = s.tasks[node.name]
         if task.cancelled or task.state is not TaskState.PENDING:
             continue
         if all(s.tasks[up].state is TaskState.SUCCESS for up in node.upstream):
             yield from release_task(s, task, task_id_for(s.spec.job_id, task.name))
+
+
+def _releasable(s: JobSnapshot) -> Iterable[FlowNode]:
+    """What the last changes can have made ready: the tasks that changed, and those that read from them."""
+    flow = s.spec.flow
+    if s.touched is None:
+        return flow.nodes
+    found = {name: flow.node(name) for name in s.touched}
+    for name in s.touched:
+        if s.tasks[name].state is TaskState.SUCCESS:
+            found.update((reader.name, reader) for reader in flow.readers_of(name))
+    return found.values()
 
 
 def release_task(s: JobSnapshot, task: TaskView, task_id: str) -> Iterator[Decision]:
@@ -261,6 +277,8 @@ def release_task(s: JobSnapshot, task: TaskView, task_id: str) -> Iterator[Decis
 
 
 def _finish(s: JobSnapshot) -> Iterator[Decision]:
+    if any(not TASK.is_terminal(task.state) and not task.cancelled for task in s.touched_tasks):
+        return
     if any(not TASK.is_terminal(task.state) and not task.cancelled for task in s.tasks.values()) or _any_alive(s):
         return
     unfinished = [task.name for task in s.tasks.values() if task.state is not TaskState.SUCCESS]
@@ -345,7 +363,7 @@ def _report(s: JobSnapshot) -> Iterator[Decision]:
     """Tell the coordinator how the own part of each task ended (control layer §3.9), once per role."""
     if not s.traits(s.coordinator).callback:
         return
-    for task in s.tasks.values():
+    for task in s.touched_tasks:
         if not task.task_id or task.cancelled:
             continue
         for role in dict.fromkeys(share.party.role for share in task.shares):

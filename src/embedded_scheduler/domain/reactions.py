@@ -95,6 +95,10 @@ def stop(s: JobSnapshot, task_name: str, reason: str) -> list[Decision]:
         return [] if s.stop_reason else [RequestStop(reason)]
     if TASK.is_terminal(s.tasks[task_name].state):
         return []
+    if not s.coordinates and not s.tasks[task_name].shares:
+        # FATE-Flow tells every node when a task has ended, success included, and this node cannot know how it ended.
+        # Nothing after it runs here yet, and the coordinator will not start what it stopped.
+        return []
     after = s.spec.flow.downstream_of(task_name)
     names = [name for name in s.spec.flow.order if name == task_name or name in after]
     open_names = [n for n in names if not TASK.is_terminal(s.tasks[n].state) and not s.tasks[n].cancelled]
@@ -198,6 +202,12 @@ def verdict(
         outcome = None
     said = RecordVerdict(state, outcome, reason, final=True)
     return [said, RequestStop(f"the coordinator {s.coordinator} says the job is {state}")]
+
+
+def coordinator_forgot(s: JobSnapshot, reason: str) -> list[Decision]:
+    """The coordinator has said for long that it does not know the job: nobody will ever end it, so this node does."""
+    unknown = verdict_unknown(s, reason)
+    return [*unknown, RequestStop(reason)] if unknown and not s.stop_reason else unknown
 
 
 def verdict_unknown(s: JobSnapshot, reason: str) -> list[Decision]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -75,6 +75,8 @@ class PeerTraits:
 
     approval_channel: bool = True
     callback: bool = True
+    end_signal: bool = True
+    """`job/stop` tells it that a job succeeded; else it asks by itself, and `job/stop` would stop what it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,16 @@ class JobSnapshot:
     verdict_reason: str = ""
     verdict_final: bool = False
     """The coordinator's word is final, or it cannot be had any more; close with what is known."""
+    may_have_failed: bool = field(default=True, compare=False)
+    """False = no task is FAILED, so nobody has to look for one."""
+    touched: Mapping[str, None] | None = field(default=None, compare=False)
+    """Tasks that changed since the planner last found nothing to do; None = look at all of them."""
     revision: int = field(default=0, compare=False)
     """Grows with every change within one run of the node: of two snapshots, the larger is the later."""
+    follows: int = field(default=0, compare=False)
+    """The revision this one was made from; 0 = not known."""
+    news: Mapping[str, None] | None = field(default=None, compare=False)
+    """Tasks in which it differs from the revision it follows; None = not known."""
 
     @property
     def coordinates(self) -> bool:
@@ -114,6 +124,11 @@ class JobSnapshot:
     def remote_nodes(self) -> tuple[str, ...]:
         """Participants other than this node."""
         return tuple(node for node in self.spec.nodes if node != self.self_node)
+
+    @property
+    def touched_tasks(self) -> Iterable[TaskView]:
+        """The tasks for which something may follow now."""
+        return self.tasks.values() if self.touched is None else [self.tasks[name] for name in self.touched]
 
     def traits(self, node_id: str) -> PeerTraits:
         return self.peers.get(node_id, _DEFAULT_TRAITS)

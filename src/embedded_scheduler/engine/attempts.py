@@ -15,6 +15,7 @@ from embedded_scheduler.domain.component import ComponentManifest, parse_manifes
 from embedded_scheduler.domain.effects import Decision
 from embedded_scheduler.domain.environment import AttemptFacts, NodeFacts, build_environment, source_dataset
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.session import session_id
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import datasets, jobs
 from embedded_scheduler.engine.context import Engine
@@ -129,7 +130,7 @@ async def _prepare(
     if dataset is not None:
         await datasets.stage(engine, dataset.namespace, dataset.name)
     task_id = s.tasks[task_name].task_id
-    session = engine.directory.session_id(s.coordinator, s.spec.job_id, task_id)
+    session = session_id(s.spec, task_name, task_id, s.coordinator, engine.directory.session_need)
     log_path = log_file(engine, s.spec.job_id, attempt)
     manifest = parse_manifest(found.manifest)
     environment = build_environment(

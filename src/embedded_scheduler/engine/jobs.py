@@ -18,6 +18,7 @@ from embedded_scheduler.domain.job import SYNC_CALLBACK, Document, JobSpec, pars
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState, TaskState
 from embedded_scheduler.domain.party import matches_role
 from embedded_scheduler.domain.planner import combined_state
+from embedded_scheduler.domain.session import common_style, session_conflict, session_id
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
 from embedded_scheduler.engine import components
 from embedded_scheduler.engine.context import Engine
@@ -88,9 +89,13 @@ async def settle(engine: Engine, snapshot: JobSnapshot) -> None:
 
 def sessions(engine: Engine, snapshot: JobSnapshot) -> set[str]:
     """Every channel session this job can have had on this node."""
-    job_id = snapshot.spec.job_id
-    task_ids = [task.task_id for task in snapshot.tasks.values() if task.task_id]
-    return {engine.directory.session_id(snapshot.coordinator, job_id, task_id) for task_id in task_ids}
+    return {
+        session_id(
+            snapshot.spec, task.name, task.task_id, snapshot.coordinator, engine.directory.session_need
+        )
+        for task in snapshot.tasks.values()
+        if task.task_id
+    }
 
 
 async def view(engine: Engine, job_id: str) -> JobSnapshot:
@@ -105,18 +110,23 @@ async def view(engine: Engine, job_id: str) -> JobSnapshot:
     return found
 
 
-def _check_driver(s: JobSnapshot, source: str) -> None:
+def _check_driver(s: JobSnapshot, source: str, task_id: str = "") -> None:
     """Only the coordinator or the initiator may drive a job; others learn not even that it exists.
 
-    A request without a source header is let through: whether one is required is the contract's matter.
+    `task_id` is what the caller named instead of the job, so that the refusal does not tell it the job's id.
     """
-    if source and source not in (s.coordinator, s.spec.initiator):
-        raise NotFound(f"this node knows no job {s.spec.job_id}")
+    if source not in (s.coordinator, s.spec.initiator):
+        raise _unknown(s, task_id)
 
 
-def _check_member(s: JobSnapshot, source: str) -> None:
+def _check_member(s: JobSnapshot, source: str, task_id: str = "") -> None:
+    """As `_check_driver`, for every node of the job; an empty source is this node's own platform or operator."""
     if source and source not in (s.coordinator, s.spec.initiator, *s.spec.nodes):
-        raise NotFound(f"this node knows no job {s.spec.job_id}")
+        raise _unknown(s, task_id)
+
+
+def _unknown(s: JobSnapshot, task_id: str) -> NotFound:
+    return NotFound(f"this node knows no {f'task {shorten(task_id)}' if task_id else f'job {shorten(s.spec.job_id)}'}")
 
 
 def _check_partner(engine: Engine, node_id: str) -> None:
@@ -145,6 +155,9 @@ async def submit(
     for node in (coordinator, *(spec.nodes if coordinator == engine.node_id else ())):
         if node != engine.node_id and not engine.directory.knows(node):
             raise InvalidRequest(f"{node} is no partner of this node: add it with `nodeconsole peer add`")
+    spec = _with_session_style(engine, spec, coordinator)
+    if problem := session_conflict(spec, engine.directory.session_need):
+        raise InvalidRequest(problem)
     cause = Cause(actor, trace_id or job_id)
     auto = engine.settings.approval.own_jobs == "auto"
     await _insert(
@@ -170,6 +183,16 @@ def _normalised(reader: Reader, job_id: str, document: Mapping[str, Any]) -> Job
     return parse_job(job_id, spec.document)
 
 
+def _with_session_style(engine: Engine, spec: JobSpec, coordinator: str) -> JobSpec:
+    """The submitted job, saying how its channel sessions are named if that is not our way: another participant need
+    not know the node because of which it is so."""
+    style = common_style((*spec.nodes, coordinator), engine.directory.session_need)
+    if not style or spec.session_hint:
+        return spec
+    spec.document["config"]["job_params"]["common"]["session_style"] = style
+    return parse_job(spec.job_id, spec.document)
+
+
 async def create_all(
     engine: Engine, job_id: str, document: Mapping[str, Any], *, source: str, trace_id: str, as_sent: bytes = b""
 ) -> Submitted:
@@ -184,6 +207,8 @@ async def create_all(
     for node in spec.nodes:
         if node != engine.node_id and not engine.directory.knows(node):
             raise Refused(f"{node} is no partner of the coordinator {engine.node_id}")
+    if problem := session_conflict(spec, engine.directory.session_need):
+        raise Refused(problem)
     if not await _known_already(engine, spec):
         approve = "" if engine.directory.approval(initiator) == "manual" else "policy for jobs of this partner"
         cause = Cause(f"peer:{initiator}", trace_id)
@@ -204,6 +229,9 @@ async def create(
     if engine.node_id not in spec.nodes:
         raise Refused(f"{engine.node_id} has no role in job {job_id}")
     if not await _known_already(engine, spec, coordinator=coordinator):
+        if spec.initiator == engine.node_id:
+            # What starts here is stored here before anybody else hears of it.
+            raise Forbidden(f"{engine.node_id} has not submitted job {job_id}: nobody else can in its name")
         approve = await _policy(engine, spec, coordinator)
         cause = Cause(f"peer:{coordinator}", trace_id)
         await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
@@ -219,7 +247,7 @@ def _creation_state(s: JobSnapshot, node_id: str) -> str:
 
 async def _policy(engine: Engine, spec: JobSpec, coordinator: str) -> str:
     """Why the job is approved at once, or empty: the operator decides. `Refused` when nobody could ever say yes."""
-    auto = engine.directory.approval(coordinator) == "auto"
+    auto = engine.directory.approval(coordinator) == "auto" and not _wants_asking(engine, spec.initiator)
     if not auto and not engine.directory.decides_at_create(coordinator):
         return ""
     if not auto:
@@ -233,6 +261,12 @@ async def _policy(engine: Engine, spec: JobSpec, coordinator: str) -> str:
     return "policy for jobs of this partner"
 
 
+def _wants_asking(engine: Engine, initiator: str) -> bool:
+    """The operator decides by hand about this partner's jobs, whoever drives them. For a node that is no partner its
+    coordinator's word counts alone."""
+    return engine.directory.knows(initiator) and engine.directory.approval(initiator) == "manual"
+
+
 async def own_problems(engine: Engine, spec: JobSpec) -> list[str]:
     """Sentences why this node cannot run its part of the job; empty = it can."""
     own = [party for party in spec.parties if party.node_id == engine.node_id]
@@ -240,13 +274,15 @@ async def own_problems(engine: Engine, spec: JobSpec) -> list[str]:
 
 
 async def _known_already(engine: Engine, spec: JobSpec, *, coordinator: str = "") -> bool:
-    def look(reader: Reader) -> tuple[str | None, jobs.JobHead | None]:
-        return jobs.digest(reader, spec.job_id), jobs.head(reader, spec.job_id)
+    def look(reader: Reader) -> tuple[JobSpec | None, jobs.JobHead | None]:
+        return jobs.spec(reader, spec.job_id), jobs.head(reader, spec.job_id)
 
-    digest, head = await engine.db.read(look)
-    if head is None:
+    known, head = await engine.db.read(look)
+    if head is None or known is None:
         return False
-    if digest != spec.digest:
+    # A job of this node's own comes back in the words of the coordinator it was given to; what was submitted here holds.
+    comes_back = head.initiator == engine.node_id and coordinator == head.coordinator and known.is_same_computation(spec)
+    if known.digest != spec.digest and not comes_back:
         raise Conflict(f"job {spec.job_id} exists here with other content")
     if coordinator and coordinator not in (head.coordinator, head.initiator):
         raise Conflict(f"job {spec.job_id} is driven by another node")
@@ -454,7 +490,7 @@ async def stop_task(engine: Engine, task_id: str, *, source: str) -> None:
     job_id, name = await _task(engine, task_id)
 
     def reaction(s: JobSnapshot) -> list[Decision]:
-        _check_driver(s, source)
+        _check_driver(s, source, task_id)
         return reactions.stop_one(s, name)
 
     await react(engine, job_id, Cause(f"peer:{source}"), reaction)
@@ -467,7 +503,7 @@ async def callback(engine: Engine, task_id: str, status: str, role: str, *, sour
     """
     job_id, name = await _task(engine, task_id)
     snapshot = await view(engine, job_id)
-    _check_member(snapshot, source)
+    _check_member(snapshot, source, task_id)
     if not snapshot.coordinates:
         return
     node = source or _role_owner(snapshot, name, role)
@@ -537,7 +573,7 @@ async def poll(engine: Engine, task_id: str, role: str, *, source: str = "") -> 
     """
     job_id, name = await _task(engine, task_id)
     s = await view(engine, job_id)
-    _check_member(s, source)
+    _check_member(s, source, task_id)
     task = s.tasks[name]
     own = [share.state for share in task.shares if s.is_local(share) and matches_role(share.party, role)]
     state = combined_state(own)

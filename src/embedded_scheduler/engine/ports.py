@@ -72,6 +72,6 @@ class PartnerDirectory(Protocol):
         """Read the `peers` table again: it changed."""
         ...
 
-    def session_id(self, coordinator: str, job_id: str, task_id: str) -> str:
-        """`config.session_id` in the style both ends of this job use (profile trait `session_style`)."""
+    def session_need(self, node_id: str) -> str:
+        """How this partner's components name channel sessions (`domain.session.STYLES`); empty = as the others do."""
         ...

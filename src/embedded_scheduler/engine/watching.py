@@ -133,6 +133,10 @@ class Watching:
             state.failing_since = None
         elif state.failing_since is None:
             state.failing_since = now
+        if reply.delivery is Delivery.OK:
+            state.refused_since = None
+        elif reply.delivery is Delivery.REFUSED and state.refused_since is None:
+            state.refused_since = now
         # A job's verdict is a matter of minutes; a task's status, of seconds.
         longest = timing.poll_longest * (1 if key.task_id else 4)
         state.pause = min(longest, state.pause * 1.5)
@@ -155,7 +159,10 @@ class Watching:
                     lambda s: reactions.partner_status(s, key.task_name, key.node_id, key.role, status),
                 )
             return
-        if not key.task_id or state is None or state.failing_since is None:
+        if state is None or state.failing_since is None:
+            return
+        if not key.task_id:
+            await self._coordinator_forgot(key, state, reply)
             return
         silent = engine.clock.monotonic() - state.failing_since
         if silent > engine.settings.timing.partner_lost:
@@ -163,6 +170,16 @@ class Watching:
             await jobs.react(
                 engine, key.job_id, cause, lambda s: reactions.partner_lost(s, key.task_name, key.node_id, reason)
             )
+
+    async def _coordinator_forgot(self, key: PollKey, state: PollState, reply: Reply) -> None:
+        """A coordinator whose creation failed halfway tells those who had agreed nothing (FATE-Flow)."""
+        since, patience = state.refused_since, self._engine.settings.timing.partner_lost
+        if reply.delivery is Delivery.REFUSED and since is not None:
+            refused = self._engine.clock.monotonic() - since
+            if refused > patience:
+                reason = f"given up after {refused:.0f} s: {reply.error}; setting timing.partner_lost"
+                cause = Cause(f"peer:{key.node_id}", key.job_id)
+                await jobs.react(self._engine, key.job_id, cause, lambda s: reactions.coordinator_forgot(s, reason))
 
     async def _take_verdict(self, key: PollKey, reply: Reply) -> None:
         cause = Cause(f"peer:{key.node_id}", key.job_id)

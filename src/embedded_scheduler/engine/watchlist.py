@@ -27,6 +27,8 @@ class PollState:
     due: float
     pause: float
     failing_since: float | None = None
+    refused_since: float | None = None
+    """Since when every readable answer has been a refusal."""
 
 
 REMEMBERED = 4096

@@ -77,12 +77,11 @@ class Directory:
         partner = self._partners.get(node_id)
         return partner.approval if partner is not None else "manual"
 
-    def session_id(self, coordinator: str, job_id: str, task_id: str) -> str:
-        """In the style of the job's coordinator; `session_<job id>` when that is this node itself."""
-        style = self.profile(coordinator).session_style
-        if style == "job":
-            return job_id
-        return f"session_{task_id}" if style == "session_task" else f"session_{job_id}"
+    def session_need(self, node_id: str) -> str:
+        """Nodes of profile `seed` are taken to be like this one, unless their `session_style` was set."""
+        profile = self.profile(node_id)
+        follows = profile.name == DEFAULT.name and profile.session_style == DEFAULT.session_style
+        return "" if follows else profile.session_style
 
 
 _DEFAULT_STYLE = DEFAULT.answer_style

@@ -40,6 +40,8 @@ class Profile:
     """It sends and understands `audit_confirm`; otherwise decisions are made at create."""
     callback: bool = True
     """It takes `task/callback`."""
+    end_signal: bool = True
+    """`job/stop` tells it that a job succeeded; else it asks status_all, and `job/stop` stops what it still runs."""
     coordinates: bool = True
     """It takes `create_all` and `stop_all`."""
     role_style: Literal["bare", "indexed"] = "bare"
@@ -48,8 +50,6 @@ class Profile:
     id_style: Literal["any", "k8s"] = "any"
     """k8s = job and task ids are lower-case DNS names of at most 63 characters."""
     session_style: SessionStyle = "session_job"
-    bool_style: Literal["lower", "title"] = "lower"
-    """How its components spell booleans."""
     host_header: str = ""
     """Host header of requests to it, `{node_id}` filled in; empty = the host of its address."""
     created_before: str = ""
@@ -59,7 +59,9 @@ class Profile:
 
     @property
     def peer_traits(self) -> PeerTraits:
-        return PeerTraits(approval_channel=self.approval_channel, callback=self.callback)
+        return PeerTraits(
+            approval_channel=self.approval_channel, callback=self.callback, end_signal=self.end_signal
+        )
 
     @property
     def answer_style(self) -> AnswerStyle:
@@ -108,7 +110,6 @@ PROFILES: Mapping[str, Profile] = {
             old_job_id=True,
             status_all_style="get_body",
             approval_channel=False,
-            bool_style="title",
             created_before=r"duplicate entry|unique constraint",
         ),
         # Kuscia: poll only, no approval, Kubernetes names, reads nothing but strings in status maps.
@@ -122,6 +123,7 @@ PROFILES: Mapping[str, Profile] = {
             patient_poll=False,
             approval_channel=False,
             callback=False,
+            end_signal=False,
             coordinates=False,
             timestamp_unit="s",
             id_style="k8s",

@@ -114,7 +114,7 @@ def wait_of(value: object, default: float = DEFAULT_WAIT) -> float:
         raise InvalidRequest("timeout must be a number of seconds")
     try:
         seconds = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidRequest("timeout must be a number of seconds") from None
     if math.isnan(seconds):  # would slip through the clamp
         raise InvalidRequest("timeout must be a number of seconds")
@@ -293,9 +293,24 @@ def _check_metadata(value: object) -> dict[str, str]:
         return {}
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise InvalidRequest("metadata must be an object of strings")
+    if not all(_is_text(key) and _is_text(item) for key, item in value.items()):
+        raise InvalidRequest("metadata holds half a surrogate pair, which is no text")
     if sum(len(key) + len(item) for key, item in value.items()) > _METADATA_LIMIT:
-        raise TooLarge(f"metadata has at most {_METADATA_LIMIT} characters")
+        raise _metadata_too_large()
     return dict(value)
+
+
+def _metadata_too_large() -> TooLarge:
+    return TooLarge(f"metadata has at most {_METADATA_LIMIT} characters")
+
+
+def _is_text(value: str) -> bool:
+    """Half a surrogate pair passes JSON's grammar and cannot be written in any other form."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +327,7 @@ class ProtobufBody:
     def __init__(self, chunks: AsyncIterator[bytes], *, encapsulated: bool = False) -> None:
         self.topic = ""
         self.metadata: dict[str, str] = {}
+        self._metadata_size = 0
         self._input = _ByteStream(chunks)
         self._layout = _Layout(metadata=1) if encapsulated else _Layout(topic=1, metadata=3)
 
@@ -344,7 +360,11 @@ class ProtobufBody:
         elif number == self._layout.metadata:
             # A map entry reads like a message that holds only this entry, so the runtime can parse it.
             message = _read_protobuf("Inbound", b"\x0a" + _varint(len(value)) + value)
-            self.metadata = _check_metadata(self.metadata | dict(message.metadata))
+            # Counted as it comes: adding up all of it for every entry would take a hostile sender's time squared.
+            self._metadata_size += len(value)
+            if self._metadata_size > _METADATA_LIMIT:
+                raise _metadata_too_large()
+            self.metadata.update(message.metadata)
 
     async def _skip(self, wire_type: int) -> None:
         if wire_type == 0:

@@ -72,6 +72,9 @@ class CardScreen(Moves, ConsoleScreen):
         detail = await self.session.ask(lambda client: client.job(self._job_id))
         if detail is None:
             return False
+        if detail.card is None and self._detail is not None:
+            # Decided, here or elsewhere: what was decided on stays readable.
+            detail.card = self._detail.card
         self._detail = detail
         self.retranslate()
         return True

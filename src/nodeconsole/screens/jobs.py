@@ -62,6 +62,8 @@ class JobsScreen(Moves, ConsoleScreen):
         return tuple(left), (Span(f"{self._counted()} ", "dim"),)
 
     def _counted(self) -> str:
+        if not self.has_data:
+            return ""
         shown = count(len(self._rows))
         total = total_jobs(self.session.status) if self._query.empty else None
         if total is not None and total >= len(self._rows):

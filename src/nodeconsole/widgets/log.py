@@ -26,7 +26,7 @@ class VirtualLog(Painted):
     """
 
     DEFAULT_CSS = """
-    VirtualLog { height: 1fr; }
+    VirtualLog { height: 1fr; overflow-y: scroll; }
     """
 
     @dataclass

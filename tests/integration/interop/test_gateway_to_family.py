@@ -198,7 +198,7 @@ async def test_a_body_beyond_the_limit_is_told_so_over_a_real_connection(tmp_pat
     async with recording_node(tmp_path, limits=Limits(body_bytes=100_000)) as node, served(node) as url:
         async with httpx.AsyncClient() as client:
             path = f"{url}/v1/interconn/schedule/job/create"
-            answer = await client.post(path, content=b" " * 350_000)
+            answer = await client.post(path, content=b" " * 350_000, headers={"x-source-node-id": "seedy"})
         assert (answer.status_code, answer.json()["code"]) == (200, 413)
         assert "limits.body_bytes" in answer.json()["msg"]
         assert node.verbs.calls == []

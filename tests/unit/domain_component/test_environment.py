@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from embedded_scheduler.domain.component import ComponentManifest, DataPort, parse_manifest
+from embedded_scheduler.domain.component import BoolStyle, ComponentManifest, DataPort, parse_manifest
 from embedded_scheduler.domain.environment import (
     Address,
     AttemptFacts,
-    BoolStyle,
     NodeFacts,
     build_environment,
     dataset_address,
@@ -126,12 +125,21 @@ def test_every_variable_of_a_task_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("style", "texts"), [(BoolStyle.LOWER, ("true", "false")), (BoolStyle.TITLE, ("True", "False"))]
+    ("said", "texts"),
+    [({}, ("true", "false")), ({"boolStyle": "true"}, ("true", "false")), ({"boolStyle": "True"}, ("True", "False"))],
 )
-def test_booleans_in_both_styles(style: BoolStyle, texts: tuple[str, str]) -> None:
-    found = build(job({"yes": True, "no": False, "one": 1}), "train", GUEST, bool_style=style)
+def test_booleans_in_both_styles(said: dict[str, str], texts: tuple[str, str]) -> None:
+    manifest = parse_manifest({**MANIFEST.raw, **said})
+    assert manifest.warnings == MANIFEST.warnings
+    found = build(job({"yes": True, "no": False, "one": 1}), "train", GUEST, manifest)
     assert (found["runtime.component.parameter.yes"], found["runtime.component.parameter.no"]) == texts
     assert found["runtime.component.parameter.one"] == "1"
+
+
+def test_an_unknown_style_of_booleans_is_noted_and_read_as_ours() -> None:
+    manifest = parse_manifest({**MANIFEST.raw, "boolStyle": True})
+    assert manifest.bool_style is BoolStyle.LOWER
+    assert "boolStyle" in manifest.warnings[-1]
 
 
 @pytest.mark.parametrize(

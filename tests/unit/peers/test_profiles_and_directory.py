@@ -96,12 +96,15 @@ async def test_the_directory_answers_from_the_table(database: Database) -> None:
     assert directory.decides_at_create("k") is True
     assert directory.decides_at_create("e") is False
     assert directory.answer_style("k").omit_job_status is True
-    assert directory.session_id("k", "job-1", "task-1") == "session_task-1"
-    assert directory.session_id("e", "job-1", "task-1") == "session_task-1"
+    assert (directory.session_need("k"), directory.session_need("e")) == ("session_task", "session_task")
     await database.write(lambda tx: peers.delete(tx, "k"))
     await put(database, "e", "legacy")
     await directory.refresh(database)
-    assert directory.session_id("e", "job-1", "task-1") == "job-1"
+    assert directory.session_need("e") == "job"
+    await put(database, "s", "seed")
+    await put(database, "t", "seed", session_style="session_task")
+    await directory.refresh(database)
+    assert (directory.session_need("s"), directory.session_need("t")) == ("", "session_task")
     assert (directory.knows("k"), directory.answer_style("k").omit_job_status) == (False, False)
 
 
@@ -110,7 +113,7 @@ async def test_a_stranger_is_treated_with_care(database: Database) -> None:
     await directory.refresh(database)
     assert directory.approval("nobody") == "manual"
     assert directory.base_url("nobody") is None
-    assert directory.session_id("nobody", "job-1", "task-1") == "session_job-1"
+    assert directory.session_need("nobody") == ""
 
 
 async def test_a_stored_profile_that_became_invalid_does_not_stop_the_node(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quart import Quart
 
+from embedded_scheduler.api.authentication import from_a_browser
 from embedded_scheduler.api.channel import SELECTION_LIMIT, ClientGone, Exchange, mount
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.engine.channel import SMALL, Arrival, Channel, Envelope
@@ -14,7 +15,8 @@ from embedded_scheduler.wire import ptp
 def register(app: Quart, channel: Channel, *, trust_loopback: bool = False) -> None:
     """Serve `/v1/interconn/chan/push|pop|peek|release` in front of `app`.
 
-    Callers show the token of their attempt in `x-ptp-token`; with `trust_loopback` everybody on this machine may call.
+    Callers show the token of their attempt in `x-ptp-token`; with `trust_loopback` every program on this machine may
+    call, but no web page through somebody's browser.
     """
     side = ComponentSide(channel, trust_loopback=trust_loopback)
     mount(
@@ -37,7 +39,7 @@ class ComponentSide:
 
     async def _admit(self, exchange: Exchange) -> str:
         session_id = check_id("x-ptp-session-id", exchange.required(ptp.SESSION_ID))
-        if not self._trust_loopback:
+        if not self._trust_loopback or from_a_browser(name.encode("latin-1") for name in exchange.headers):
             await self._channel.admit_component(session_id, exchange.text(ptp.TOKEN))
         return session_id
 
