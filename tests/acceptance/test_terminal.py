@@ -94,7 +94,7 @@ def test_a_person_approves_the_demo_in_the_console(terminal: Terminal, tmp_path:
     terminal.shows("✓ done")
 
     terminal.press("d")
-    detail = terminal.shows("psi_0", "host.0")
+    detail = terminal.shows("psi_0", "approvals and results")
     assert all(len(line) <= 80 for line in detail.splitlines())
     terminal.press("l")
     terminal.shows("end of log")

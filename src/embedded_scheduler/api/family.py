@@ -17,6 +17,7 @@ from quart import Quart, Response
 
 from embedded_scheduler.api.authentication import Authenticator, Caller, Inbound
 from embedded_scheduler.api.verbs import Host
+from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, TimedOut, TooLarge
 from embedded_scheduler.store import inbox
 from embedded_scheduler.store.database import Database
@@ -109,7 +110,8 @@ class Family(Generic[V]):
     """
 
     def __init__(self, name: str, prefix: str, base: str) -> None:
-        """`prefix` is where endpoints are added; unknown paths are answered for everything below `base`."""
+        """`prefix` is where endpoints are added; unknown paths below `base` are answered by this family, and so are all
+        others unless the application serves them."""
         self.name = name
         self.prefix = prefix
         self.base = base
@@ -162,7 +164,8 @@ class Family(Generic[V]):
             by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
         for path, methods in by_path.items():
             _add_route(app, f"{self.name} {path}", path, partial(service.serve, methods))
-        _add_route(app, f"{self.name} unknown", f"{self.base}/<path:rest>", _unknown_path)
+        for name, path in (("unknown", f"{self.base}/<path:rest>"), ("elsewhere", "/<path:rest>"), ("top", "/")):
+            _add_route(app, f"{self.name} {name}", path, _unknown_path)
 
 
 def _add_route(app: Quart, name: str, path: str, view: Callable[..., Awaitable[Response]]) -> None:
@@ -264,6 +267,7 @@ class Service(Generic[V]):
             as_sent=body,
         )
         data = await endpoint.handler(call)
+        reached("inbound.acted")
         plain = envelope.NO_DATA if data is None else data.model_dump(exclude_none=True, exclude_unset=True)
         return envelope.success(caller.style.success_code, plain)
 
