@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ATTEMPT = "__attempt__"
 """First argument of a component's process: the second is its run directory."""
 
+TEMPLATE = "__template__"
+"""First argument of the process that components are forked from: then their package and the module search path."""
+
 
 def main() -> None:
     """Run the command line of this process and exit."""
@@ -29,6 +32,8 @@ def run(argv: list[str]) -> int:
     """The exit code of one command line."""
     if argv and argv[0] == ATTEMPT:
         return _attempt(argv[1:])
+    if argv and argv[0] == TEMPLATE:
+        return _template(argv[1:])
     from nodeconsole.cli.parser import parse  # noqa: PLC0415 - see above, as everywhere in this module
 
     args = parse(argv)
@@ -59,6 +64,16 @@ def _attempt(arguments: list[str]) -> int:
     if len(arguments) == 1:
         run_attempt(arguments[0])
     sys.stderr.write(f"nodeconsole: {ATTEMPT} needs exactly one run directory\n")
+    return 2
+
+
+def _template(arguments: list[str]) -> int:
+    from embedded_scheduler.runners.template import main as serve_forks  # noqa: PLC0415
+
+    if arguments:
+        serve_forks(arguments[0], arguments[1:])
+        return 0
+    sys.stderr.write(f"nodeconsole: {TEMPLATE} needs the package of the components; it is started by a node\n")
     return 2
 
 

@@ -100,12 +100,13 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
         inputs: Sequence[Input] = list(self.query(Input))
         place = inputs.index(event.input)
         if place + 1 < len(inputs):
-            inputs[place + 1].focus()
+            # At once: `Widget.focus` waits for the next turn, and keys typed ahead would land in the field before.
+            self.set_focus(inputs[place + 1])
             return
         faulty = self._first_fault()
         if faulty is not None:
             field, fault = faulty
-            self.query_one(f"#field-{field.id}", Input).focus()
+            self.set_focus(self.query_one(f"#field-{field.id}", Input))
             self._hint(fault, "bad")
         elif self.question.typed_confirmation:
             self.dismiss(self._values())
