@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import fcntl
 import logging
 import logging.handlers
 import os
+import resource
 import signal
 import socket
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,6 +38,7 @@ _KEEP_ALIVE_SECONDS = 75.0
 _DRAIN_SECONDS = 2.0
 _LONGEST_ADDRESS = 107
 """Bytes of a path that fit into a unix socket address (108 with the final NUL)."""
+_DESCRIPTORS = 65_536
 _LOG_BYTES = 5 * 1024 * 1024
 _LOG_FILES = 3
 
@@ -86,6 +89,7 @@ def serve(home: Home, output: TextIO | None = None) -> None:
 async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
     """Run the node of `home` until `stop` is set. Raises `NodeError` when it cannot start."""
     settings = home.load()
+    _allow_many_connections()
     with _locked(home), _logging(home, settings), contextlib.ExitStack() as open_sockets:
         partner = _listen(parse_address(settings.partner.listen, "partner.listen"), "partner.listen")
         open_sockets.enter_context(partner)
@@ -147,8 +151,39 @@ async def _serve_one(app: Quart, listener: socket.socket, up: asyncio.Event, dra
     config.backlog = _BACKLOG
     sockets = Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
     await worker_serve(
-        wrap_app(app, config.wsgi_max_body_size, "asgi"), config, sockets=sockets, shutdown_trigger=drained
+        wrap_app(Door(app), config.wsgi_max_body_size, "asgi"), config, sockets=sockets, shutdown_trigger=drained
     )
+
+
+class Door:
+    """ASGI middleware in front of every application: what none of them is to see.
+
+    A request with both `Content-Length` and `Transfer-Encoding` has two readings, and a proxy in front of the node may
+    take the other one (request smuggling). Websockets are not served.
+    """
+
+    def __init__(self, inner: Callable[..., Awaitable[None]]) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+            return
+        if scope["type"] == "http" and {b"content-length", b"transfer-encoding"} <= {n for n, _ in scope["headers"]}:
+            headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": b"the request states its length in two ways\n"})
+            return
+        await self._inner(scope, receive, send)
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system lets this process have: connections that others open and leave idle must not
+    use up what the database needs. The usual 1024 are a default for programs that cannot count further."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 # -- sockets ----------------------------------------------------------------------------------------------------------
@@ -274,6 +309,29 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         """Nowhere to complain to."""
 
 
+class _OneLine(logging.Formatter):
+    """What others sent cannot begin a line of its own in the log, nor speak to the terminal of whoever reads it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Another handler may have left its own form of the traceback in the record, which would be used as it is.
+        own = copy.copy(record)
+        own.exc_text = None
+        return super().format(own)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name logging calls
+        return _shown(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        # A traceback has lines of its own; its last one quotes what was sent.
+        return "\n".join(f"  {_shown(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
@@ -284,7 +342,7 @@ def _logging(home: Home, settings: Settings) -> Iterator[None]:
         handler = _LogFile(home.node_log, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES)
     except OSError as error:
         raise Unavailable(f"{home.node_log} cannot be written: {error.strerror}") from None
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

@@ -30,10 +30,8 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """The exit code of one command line."""
-    if argv and argv[0] == ATTEMPT:
-        return _attempt(argv[1:])
-    if argv and argv[0] == TEMPLATE:
-        return _template(argv[1:])
+    if argv and argv[0] in (ATTEMPT, TEMPLATE):
+        return _attempt(argv[1:]) if argv[0] == ATTEMPT else _template(argv[1:])
     from nodeconsole.cli.parser import parse  # noqa: PLC0415 - see above, as everywhere in this module
 
     args = parse(argv)

@@ -145,7 +145,7 @@ async def test_hostile_headers_are_refused(node: Node, nonce: str) -> None:
 async def test_partners_say_who_they_are_and_are_not_us(
     node: Node, endpoint: Endpoint[Any], source: str, code: int, words: str
 ) -> None:
-    """Whoever leaves the header out would else pass for the initiator, and whoever gives our own id for our operator."""
+    """Without the header one would pass for the initiator, with our own id for our operator."""
     answer = await node.call(endpoint.method, endpoint.path, job_body(), source=source, nonce="n-1")
     assert (answer.status, answer.code) == (200, code)
     assert words in answer.body["msg"]

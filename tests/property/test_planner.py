@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedded_scheduler.domain import reactions
-from embedded_scheduler.domain.effects import CallPeer, Decision, DropCall, LaunchShare, TerminateShare
+from embedded_scheduler.domain.effects import CallPeer, Decision, DropCall, LaunchShare, NoteCall, TerminateShare
 from embedded_scheduler.domain.evolution import evolve
 from embedded_scheduler.domain.identifiers import task_id_for
 from embedded_scheduler.domain.job import JobSpec, parse_job
@@ -119,6 +119,7 @@ class World:
             tasks=tasks,
             approvals={name: ApprovalView(name, ApprovalState.PENDING, "", 0) for name in members},
             peers={name: traits for name in self.nodes if name != node.node_id},
+            may_have_failed=False,
         )
         self.apply(node, [])
 
@@ -129,6 +130,9 @@ class World:
             if not queue:
                 queue = plan(node.snapshot)
                 if not queue:
+                    # Looking at the tasks that changed is as good as looking at all of them.
+                    assert plan(replace(node.snapshot, touched=None, may_have_failed=True)) == []
+                    node.snapshot = replace(node.snapshot, touched={})
                     return
             decision = queue.pop(0)
             before = node.snapshot
@@ -239,8 +243,7 @@ class World:
 
     def _set_call(self, node: Node, call: Any) -> None:
         assert node.snapshot is not None
-        node.snapshot = replace(node.snapshot, calls={**node.snapshot.calls, call.key: call})
-        self.apply(node, [])
+        self.apply(node, [NoteCall(call.key, call.state, call.last_error, self.now)])
 
     def _verdict(self, node: Node, tried: Any, answer: Any) -> None:
         assert node.snapshot is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedded_scheduler.clock import RandomMint, SystemClock
+from embedded_scheduler.clock import Clock, RandomMint, SystemClock
 from embedded_scheduler.config import Approval, Home, Limits, Settings, Timing
 from embedded_scheduler.domain.lifecycle import JOB
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
@@ -28,7 +28,7 @@ from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Supervisor
 from embedded_scheduler.engine.watching import Watching
-from embedded_scheduler.errors import NodeError, Unavailable
+from embedded_scheduler.errors import ErrorCode, NodeError, Unavailable
 from embedded_scheduler.spi.runner import Exit, LaunchSpec, RunHandle
 from embedded_scheduler.storage.local import LocalStorage
 from embedded_scheduler.store import jobs as job_store
@@ -179,16 +179,22 @@ Fault = Callable[[str, Outgoing], str]
 
 
 class Cluster:
-    """Engines by node id. `strangers` answer calls through a function instead of an engine (other vendors' nodes)."""
+    """Engines by node id. `strangers` answer calls through a function instead of an engine (other vendors' nodes).
+
+    `clock` counts for engines that are started afterwards.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.engines: dict[str, Engine] = {}
         self.runners: dict[str, HandRunner] = {}
         self.partners: dict[str, Partners] = {}
-        self.strangers: dict[str, Callable[[Outgoing], Reply]] = {}
+        self.strangers: dict[str, Callable[[Outgoing], Reply | Awaitable[Reply]]] = {}
         self.fault: Fault = lambda source, message: ""
         self.sent: list[tuple[str, Outgoing]] = []
+        self.clock: Clock = SystemClock()
+        self.watching: dict[str, Watching] = {}
+        self.delivery: dict[str, Delivery] = {}
         self._supervisors: dict[str, Supervisor] = {}
 
     async def start(self, node_id: str, **sections: Any) -> Engine:
@@ -197,7 +203,7 @@ class Cluster:
         home.path.mkdir(exist_ok=True)
         timing = Timing(poll_first=0.05, poll_longest=0.2, retry_first=0.01, retry_longest=0.1, submit_wait=2.0)
         settings = Settings(node_id=node_id, **{"timing": timing, **sections})
-        clock, mint = SystemClock(), RandomMint()
+        clock, mint = self.clock, RandomMint()
         db = await Database.open(home.database, clock=clock)
         partners = self.partners.setdefault(node_id, Partners(node_id, self))
         runner = self.runners.setdefault(node_id, HandRunner())
@@ -235,7 +241,9 @@ class Cluster:
         await components.register(engine, "builtin:probe", PROBE, actor="node")
         watching = Watching(engine)
         await recover(engine, watching)
-        supervisor = Supervisor([watching, Delivery(engine, watching)])
+        delivery = Delivery(engine, watching)
+        self.watching[node_id], self.delivery[node_id] = watching, delivery
+        supervisor = Supervisor([watching, delivery])
         await supervisor.start()
         self._supervisors[node_id] = supervisor
         return engine
@@ -243,6 +251,7 @@ class Cluster:
     async def stop(self, node_id: str) -> None:
         await self._supervisors.pop(node_id).stop()
         engine = self.engines.pop(node_id)
+        del self.watching[node_id], self.delivery[node_id]
         engine.channel.shut_down()
         await engine.db.close()
 
@@ -263,16 +272,17 @@ class Cluster:
 
     async def _answer(self, source: str, message: Outgoing) -> Reply:
         if message.node_id in self.strangers:
-            return self.strangers[message.node_id](message)
+            reply = self.strangers[message.node_id](message)
+            return reply if isinstance(reply, Reply) else await reply
         engine = self.engines.get(message.node_id)
         if engine is None:
             return Reply(Verdict.FAILED, {}, f"{message.node_id} is down")
         try:
             data = await _VERBS[message.operation](engine, source, message.body)
-        except Unavailable as error:
-            return Reply(Verdict.FAILED, {}, error.message)
         except NodeError as error:
-            ended = message.operation == "job/stop" and error.code == "not_found"
+            if error.code is ErrorCode.UNAVAILABLE:
+                return Reply(Verdict.FAILED, {}, error.message)
+            ended = message.operation == "job/stop" and error.code is ErrorCode.NOT_FOUND
             return Reply(Verdict.OK if ended else Verdict.REFUSED, {}, error.message)
         return Reply(Verdict.OK, data)
 

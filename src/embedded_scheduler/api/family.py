@@ -226,7 +226,7 @@ class Service(Generic[V]):
             remote=(scope.get("client") or ("",))[0],
         )
         caller = self._authenticator.identify(inbound, component=endpoint.component)
-        body = await _read_body(request, self._engine.settings.limits.body_bytes)
+        body = await read_body(request, self._engine.settings.limits.body_bytes)
         self._authenticator.verify(caller, inbound, body)
         if not endpoint.stored or not caller.nonce:
             return await self._run(endpoint, caller, inbound, body)
@@ -307,7 +307,7 @@ def _query(query: str) -> dict[str, str]:
     return members
 
 
-async def _read_body(request: quart.Request, limit: int) -> bytes:
+async def read_body(request: quart.Request, limit: int) -> bytes:
     """The whole body, or `TooLarge` past `limit` bytes, without holding more than that."""
     chunks: list[bytes] = []
     size = 0

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 
 from embedded_scheduler.errors import InvalidFlow
 
+MOST_COMPONENTS = 1000
+"""Every component is a row and a part of every plan; ten times what anybody runs, and no burden for a node yet."""
+
+_LONGEST_CYCLE = 20
+"""Names of a cycle that a message shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComponentRef:
@@ -65,6 +71,8 @@ class Flow:
     def __post_init__(self) -> None:
         if not self.nodes:
             raise InvalidFlow("the flow has no components")
+        if len(self.nodes) > MOST_COMPONENTS:
+            raise InvalidFlow(f"the flow has {len(self.nodes)} components; a job has at most {MOST_COMPONENTS}")
         by_name: dict[str, FlowNode] = {}
         for node in self.nodes:
             if node.name in by_name:
@@ -76,6 +84,7 @@ class Flow:
         object.__setattr__(self, "_readers", self._find_readers())
 
     def _check_edges(self, by_name: Mapping[str, FlowNode]) -> Iterable[str]:
+        outputs = {node.name: {output.key: output.type for output in node.outputs} for node in self.nodes}
         for node in self.nodes:
             seen: set[str] = set()
             for output in node.outputs:
@@ -88,7 +97,7 @@ class Flow:
                 producer = by_name.get(port.producer)
                 if producer is None:
                     raise InvalidFlow(f"input {port.key} of {node.name}: there is no component {port.producer}")
-                declared = {output.key: output.type for output in producer.outputs}
+                declared = outputs[producer.name]
                 if port.output not in declared:
                     raise InvalidFlow(f"input {port.key} of {node.name}: {port.producer} has no output {port.output}")
                 if declared[port.output] != port.type:
@@ -145,16 +154,21 @@ def _topological_order(nodes: tuple[FlowNode, ...]) -> tuple[str, ...]:
             if waiting_for[reader] == 0:
                 free.append(reader)
     if len(order) != len(nodes):
-        raise InvalidFlow(f"the flow has a cycle: {' -> '.join(_cycle(nodes, set(order)))}")
+        raise InvalidFlow(f"the flow has a cycle: {_shown(_cycle(nodes, set(order)))}")
     return tuple(order)
+
+
+def _shown(cycle: list[str]) -> str:
+    names = cycle if len(cycle) <= _LONGEST_CYCLE else [*cycle[: _LONGEST_CYCLE - 1], "...", cycle[-1]]
+    return " -> ".join(names)
 
 
 def _cycle(nodes: tuple[FlowNode, ...], done: set[str]) -> list[str]:
     upstream = {node.name: [u for u in node.upstream if u not in done] for node in nodes if node.name not in done}
     name = next(name for name, ups in upstream.items() if ups)
-    path: list[str] = []
-    while name not in path:
-        path.append(name)
+    seen: dict[str, int] = {}
+    while name not in seen:
+        seen[name] = len(seen)
         name = upstream[name][0]
     # Walked from reader to producer; shown in the direction the data flows.
-    return [*path[path.index(name) :], name][::-1]
+    return [*list(seen)[seen[name] :], name][::-1]

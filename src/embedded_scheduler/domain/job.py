@@ -19,6 +19,10 @@ Document = dict[str, Any]
 SYNC_POLL = "poll"
 SYNC_CALLBACK = "callback"
 
+MOST_PARTIES = 128
+MOST_SHARES = 10_000
+"""Parts of tasks, over all parties: each is a row, a state and, where it runs, a process."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
@@ -171,6 +175,8 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
     )
     if not parties:
         raise InvalidRequest("config.role names no node")
+    if len(parties) > MOST_PARTIES:
+        raise InvalidRequest(f"config.role names {len(parties)} parties; a job has at most {MOST_PARTIES}")
     canonical_config: Document = {
         "version": _text("config.version", config.get("version")) or "2.0.0",
         "initiator": {
@@ -182,7 +188,7 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
         "task_params": _params("config.task_params", config.get("task_params"), role_map),
     }
     canonical: Document = {"flow_id": flow_id, "dag": _flow_document(flow), "config": canonical_config}
-    return JobSpec(
+    spec = JobSpec(
         job_id=job_id,
         flow_id=flow_id,
         flow=flow,
@@ -191,6 +197,10 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
         parties=parties,
         document=canonical,
     )
+    shares = sum(len(spec.parties_of(name)) for name in flow.order)
+    if shares > MOST_SHARES:
+        raise InvalidRequest(f"{shares} parts of tasks in all; a job has at most {MOST_SHARES}")
+    return spec
 
 
 def _roles(config: Mapping[str, Any]) -> dict[str, Any]:

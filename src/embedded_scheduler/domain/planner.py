@@ -2,11 +2,15 @@
 
 `plan` is called again after its decisions were applied, until it has nothing more to say; so a rule states one step and
 relies on nothing having happened since. All rules are idempotent: an effect that exists is not asked for again.
+
+A rule about single tasks looks at `touched_tasks` alone, so that a small step in a large job costs little. That is
+right as long as it depends on the task, its calls, the tasks it reads from, and facts whose change touches all (see
+`evolve`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from embedded_scheduler.domain.effects import (
     CallPeer,
@@ -22,6 +26,7 @@ from embedded_scheduler.domain.effects import (
     TerminateShare,
 )
 from embedded_scheduler.domain.evolution import evolve
+from embedded_scheduler.domain.flow import FlowNode
 from embedded_scheduler.domain.identifiers import task_id_for
 from embedded_scheduler.domain.lifecycle import (
     JOB,
@@ -387,7 +392,7 @@ def combined_state(states: list[TaskState]) -> TaskState:
 
 _PARTICIPANT = {
     JobState.PENDING: (_refused_submission, _ask_verdict, _close, _own_decision),
-    JobState.READY: (_ask_verdict, _halt_all, _close),
+    JobState.READY: (_refused_submission, _ask_verdict, _halt_all, _close),
     JobState.RUNNING: (_aggregate, _report, _ask_verdict, _halt_all, _halt_cancelled, _close),
     JobState.REJECTED: (_withdraw_approvals,),
     JobState.FINISHED: (_withdraw_approvals,),

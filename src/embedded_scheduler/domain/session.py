@@ -1,4 +1,4 @@
-"""Which channel session the parties of a task meet in: nothing on the wire says it, so every node has to find the same."""
+"""Which channel session the parties of a task meet in: nothing on the wire says it, every node has to find the same."""
 
 from __future__ import annotations
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
+import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from embedded_scheduler.config import MIB
@@ -29,6 +31,11 @@ from embedded_scheduler.store.database import Tx
 
 GIB = 1024 * MIB
 
+_SCARCE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""What the system answers when something has run out that may be there again later."""
+
+_LOG = logging.getLogger(__name__)
+
 
 def handle_of(attempt: Attempt) -> RunHandle:
     return RunHandle(runner=attempt.runner, attempt_id=attempt.attempt_id, data=attempt.handle)
@@ -43,8 +50,13 @@ def log_file(engine: Engine, job_id: str, attempt: str) -> Path:
     return engine.home.logs / job_id / f"{attempt}.log"
 
 
-async def launch(engine: Engine, row: outbox.OutboxRow) -> Attempt | None:
-    """Carry out a launch order. Returns the running attempt, or None when it cannot run here (recorded as failed)."""
+async def launch(
+    engine: Engine, row: outbox.OutboxRow, *, adopt: Callable[[Attempt], None], failing: float = 0.0
+) -> None:
+    """Carry out a launch order: `adopt` gets the running attempt, or it is recorded as failed.
+
+    `failing` = seconds since it first could not be started because something was not there.
+    """
     snapshot = await jobs.view(engine, row.job_id)
     task_name = str(row.body["task"])
     party = Party(role=row.body["role"], index=row.body["index"], node_id=engine.node_id)
@@ -61,30 +73,34 @@ async def launch(engine: Engine, row: outbox.OutboxRow) -> Attempt | None:
         reached("launch.started")
     except StoreError:
         raise
-    except Unavailable as error:
-        # It may work later (no process, no disk space just now): the order stays, for a while.
-        if engine.clock.now_ms() - row.created_ms < engine.settings.timing.partner_lost * 1000:
-            raise
-        await _could_not_start(engine, row, task_name, party, str(error))
-        return None
     except (NodeError, OSError) as error:
+        # It may work later (no process, no disk space just now): the order stays, for a while.
+        if _is_passing(error) and failing < engine.settings.timing.partner_lost:
+            raise Unavailable(f"{task_name} cannot be started just now: {error}") from error
         await _could_not_start(engine, row, task_name, party, str(error))
-        return None
-
-    def started(tx: Tx) -> Attempt | None:
-        attempts.launched(tx, row.target)
-        outbox.acknowledge(tx, row.id)
-        return attempts.get(tx, row.target)
+        return
 
     def work(tx: Tx) -> tuple[Attempt | None, JobSnapshot]:
-        attempt = started(tx)
+        attempts.launched(tx, row.target)
+        outbox.acknowledge(tx, row.id)
+        attempt = attempts.get(tx, row.target)
         here = jobs.scene(engine)
         cause = Cause("node", row.trace_id)
         return attempt, advance(tx, here, row.job_id, cause, lambda s: reactions.share_running(s, task_name, party))
 
-    attempt, after = await engine.db.write(work)
-    await jobs.settle(engine, after)
-    return attempt
+    def committed(result: tuple[Attempt | None, JobSnapshot]) -> None:
+        # Whatever becomes of this call from here on: its end has to be seen.
+        if result[0] is not None:
+            adopt(result[0])
+        jobs.announce(engine, result[1])
+
+    _, after = await engine.db.write(work, committed=committed)
+    await jobs.close_ended(engine, after)
+
+
+def _is_passing(error: NodeError | OSError) -> bool:
+    """Whether the same launch may work later."""
+    return isinstance(error, Unavailable) or (isinstance(error, OSError) and error.errno in _SCARCE)
 
 
 def _store(
@@ -138,7 +154,7 @@ async def _prepare(
         task_name=task_name,
         party=party,
         manifest=manifest,
-        task_ids={task.name: task.task_id for task in s.tasks.values() if task.task_id},
+        task_ids={name: s.tasks[name].task_id for name in (task_name, *s.spec.flow.node(task_name).upstream)},
         attempt=AttemptFacts(session_id=session, token=token_of(engine, attempt), trace_id=s.spec.job_id),
         node=NodeFacts(
             storage_url=engine.storage.url,
@@ -206,7 +222,10 @@ async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str
         engine.logs.append_line(path, f"nodeconsole: error: could not start: {reason}")
         engine.logs.append_line(path, f"{END_OF_LOG}, not started")
 
-    await asyncio.to_thread(write_log)
+    try:
+        await asyncio.to_thread(write_log)
+    except OSError as error:
+        _LOG.error("%s cannot be written: %s", path, error)
 
     def work(tx: Tx) -> JobSnapshot:
         if attempts.get(tx, row.target) is None:
@@ -235,14 +254,16 @@ async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str
             lambda s: reactions.share_ended(s, task_name, party, ok=False, reason=reason),
         )
 
-    await jobs.settle(engine, await engine.db.write(work))
+    await jobs.commit(engine, work)
 
 
 async def terminate(engine: Engine, row: outbox.OutboxRow) -> None:
     """Carry out an order to end an attempt; its end is taken in like any other."""
     attempt = await engine.db.read(lambda reader: attempts.get(reader, row.target))
     if attempt is not None and attempt.launched_ms is not None and attempt.ended_ms is None:
-        runner = engine.runners[attempt.runner]
+        runner = engine.runners.get(attempt.runner)
+        if runner is None:
+            raise Unavailable(f"the runner {attempt.runner} that started {row.target} is not installed any more")
         await runner.terminate(handle_of(attempt), engine.settings.timing.stop_grace)
         reached("terminate.done")
     await engine.db.write(lambda tx: outbox.acknowledge(tx, row.id))
@@ -264,7 +285,7 @@ async def ended(engine: Engine, attempt: Attempt, exit_: Exit) -> None:
 
         return advance(tx, jobs.scene(engine), attempt.job_id, Cause("node"), reaction)
 
-    await jobs.settle(engine, await engine.db.write(work))
+    await jobs.commit(engine, work)
 
 
 def fault(exit_: Exit, callback: str) -> str:

@@ -7,8 +7,8 @@ it streams a push to the partner's node and passes that node's answer on.
 
 Sessions. A session belongs to a job, whose parties alone may write to it. A partner's component may start, and push,
 before this node has begun its own part; such messages of a known partner are held in an *early* session, up to
-`EARLY_SESSION_BYTES` each and `EARLY_TOTAL_BYTES` together, for `EARLY_SECONDS`. The session becomes an ordinary one as
-soon as its job is known; what a stranger to the job had sent is dropped then.
+`EARLY_SESSION_BYTES` each and `EARLY_TOTAL_BYTES` together, in at most `EARLY_SESSIONS`, for `EARLY_SECONDS`. The
+session becomes an ordinary one as soon as its job is known; what a stranger to the job had sent is dropped then.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ logger = logging.getLogger(__name__)
 EARLY_SESSION_BYTES = 64 * MIB
 EARLY_TOTAL_BYTES = 256 * MIB
 EARLY_SECONDS = 600.0
+EARLY_SESSIONS = 1024
+MESSAGE_OVERHEAD = 4096
+"""Bytes that every early message counts for beside its own: its file and its place in the index. Without it a sender of
+tiny messages could have millions of them kept within the limits."""
 TOKEN_SECONDS = 30.0
 """How long an accepted token is trusted without asking the policy again."""
 SMALL = 64 * 1024
@@ -158,6 +162,8 @@ class _Session:
     members: frozenset[str] | None = None
     over: bool = False
     reserved: int = 0
+    writers: int = 0
+    """Calls that store a message in this very object: it must stay the session's one until they are done."""
     tokens: dict[bytes, float] = field(default_factory=dict)
     readers: dict[str, set[asyncio.Future[None]]] = field(default_factory=dict)
     entrance: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -173,6 +179,11 @@ class _Session:
     def held(self) -> int:
         """Bytes that count against the session's limit: unread, and being received."""
         return self.files.unread + self.reserved
+
+    @property
+    def burden(self) -> int:
+        """What an early session costs this node: as `held`, and the messages as such."""
+        return self.held + self.files.messages * MESSAGE_OVERHEAD
 
     def wake_readers(self, topic: str) -> None:
         _resolve(self.readers.get(topic, set()))
@@ -416,14 +427,20 @@ class Channel:
         await self._confirm(session)
         if session.members is None:
             if sender != self.node_id and not self._policy.knows_partner(sender):
-                self._discard_if_idle(session)
                 raise Forbidden(f"{shorten(sender)} is not a partner of this node")
+            if not session.files.messages and self._early_sessions() > EARLY_SESSIONS:
+                raise BufferFull(f"{self.node_id} holds messages for {EARLY_SESSIONS} jobs that it does not know yet")
         elif sender not in session.members:
             raise Forbidden(f"{shorten(sender)} is not a party of the job of session {session.files.session_id}")
 
+    def _early_sessions(self) -> int:
+        return sum(1 for session in self._sessions.values() if session.early)
+
     def _discard_if_idle(self, session: _Session) -> None:
-        if not session.held and not session.readers:
-            self._sessions.pop(session.files.session_id, None)
+        """Forget an early session in which nothing is kept: whoever calls may name any number of them."""
+        idle = not (session.held or session.files.messages or session.readers or session.writers)
+        if session.early and idle and self._sessions.get(session.files.session_id) is session:
+            del self._sessions[session.files.session_id]
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -463,6 +480,14 @@ class Channel:
         `Forbidden`, `SessionOver`, and whatever iterating the parcel raises.
         """
         session = self._live(arrival.session_id)
+        session.writers += 1
+        try:
+            await self._store(session, arrival, parcel)
+        finally:
+            session.writers -= 1
+            self._discard_if_idle(session)
+
+    async def _store(self, session: _Session, arrival: Arrival, parcel: Parcel) -> None:
         await self._admit_sender(session, arrival.sender)
         key = nonce_key(arrival.sender, arrival.nonce)
         if session.files.knows(key):
@@ -511,8 +536,8 @@ class Channel:
         """Whether `more` bytes may be held for the session now."""
         if not session.early:
             return session.held + more <= self.limits.channel_session_bytes
-        early = sum(other.held for other in self._sessions.values() if other.early)
-        return session.held + more <= EARLY_SESSION_BYTES and early + more <= EARLY_TOTAL_BYTES
+        early = sum(other.burden for other in self._sessions.values() if other.early)
+        return session.burden + more <= EARLY_SESSION_BYTES and early + more <= EARLY_TOTAL_BYTES
 
     @property
     def closing(self) -> bool:

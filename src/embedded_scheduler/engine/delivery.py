@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from embedded_scheduler.domain import reactions
@@ -20,18 +23,40 @@ from embedded_scheduler.engine.ports import Outgoing, Reply
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watching import Watching
-from embedded_scheduler.errors import NodeError, StoreError
+from embedded_scheduler.errors import NodeError, StoreError, Unavailable
 from embedded_scheduler.store import outbox
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.outbox import OutboxRow
 
 _LOG = logging.getLogger(__name__)
 
-AT_ONCE = 64
-"""Effects carried out at the same time."""
+CALLS_AT_ONCE = 64
+CALLS_PER_PARTNER = 16
+PROBES_PER_PARTNER = 2
+"""Calls under way at the same time: to all, to one partner, and to one that gave no answer last time.
+
+A partner that hangs holds its calls until they time out; the others' have to find a place meanwhile.
+"""
+
+ENDS_AT_ONCE = 32
+"""Attempts brought to an end at the same time."""
+
+FIRST_REST, LONGEST_REST = 1.0, 30.0
+"""Seconds a lane rests after its effect failed here (disk full, an error of ours) and the database could not say so."""
 
 SAFETY_SWEEP = 30.0
 """Seconds after which the outbox is looked at although nobody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """How many calls may begin: to all together, and to those partners that have calls under way or gave no answer."""
+
+    free: int
+    left: Mapping[str, int]
+
+    def of(self, node_id: str) -> int:
+        return min(self.free, self.left.get(node_id, CALLS_PER_PARTNER))
 
 
 class Delivery:
@@ -42,43 +67,92 @@ class Delivery:
     def __init__(self, engine: Engine, watching: Watching) -> None:
         self._engine = engine
         self._watching = watching
-        self._busy: set[str] = set()
-        self._blocked: set[str] = set()
+        self._busy: dict[str, OutboxRow] = {}
+        self._calls: Counter[str] = Counter()
         self._down: set[str] = set()
+        self._failing_since: dict[int, float] = {}
+        self._faults: Counter[str] = Counter()
+        self._resting: dict[str, float] = {}
+
+    @property
+    def under_way(self) -> Collection[str]:
+        """Lanes whose effect is being carried out now."""
+        return self._busy.keys()
 
     async def run(self) -> None:
         self._busy.clear()
-        self._blocked.clear()
+        self._calls.clear()
         wakeup = self._engine.bus.wakeup("delivery")
+        fault_pause = FIRST_REST
         async with asyncio.TaskGroup() as group:
             while True:
-                rows, pause = await self._due()
+                try:
+                    rows, pause = await self._due()
+                    fault_pause = FIRST_REST
+                except StoreError as error:
+                    # What is under way goes on.
+                    _LOG.error("the outbox cannot be read: %s", error)
+                    rows, pause = [], fault_pause
+                    fault_pause = min(fault_pause * 2, LONGEST_REST)
                 for row in rows:
-                    self._busy.add(row.lane)
+                    self._busy[row.lane] = row
+                    if row.kind == "call":
+                        self._calls[row.target] += 1
                     group.create_task(self._work(row), name=f"deliver:{row.lane}")
                 await wakeup.wait(pause)
 
     async def _due(self) -> tuple[list[OutboxRow], float]:
-        """What to begin now, and how many seconds to sleep afterwards if nothing else happens."""
-        engine = self._engine
-        if self._slots() > 0:
-            self._blocked.clear()
-        room = AT_ONCE - len(self._busy)
-        skip = self._busy | self._blocked
-        now = engine.clock.now_ms()
+        """What to begin now, and how many seconds to sleep afterwards if nothing else happens.
 
-        def look(reader: Reader) -> tuple[list[OutboxRow], int | None]:
-            rows = outbox.heads(reader, now_ms=now, limit=room, busy_lanes=skip) if room > 0 else []
-            begun = skip | {row.lane for row in rows}
-            return rows, outbox.next_due(reader, busy_lanes=begun)
+        What is due and has no place now is looked at again when one becomes free.
+        """
+        engine = self._engine
+        ticks, now = engine.clock.monotonic(), engine.clock.now_ms()
+        self._resting = {lane: until for lane, until in self._resting.items() if until > ticks}
+        skip = {*self._busy, *self._resting}
+        ends = ENDS_AT_ONCE - sum(row.kind == "terminate" for row in self._busy.values())
+        slots, places = self._slots(), self._places()
+
+        def look(reader: Reader) -> tuple[list[OutboxRow], tuple[int, int] | None]:
+            rows = _due_calls(reader, now, skip, places)
+            stopping = outbox.due_ends(reader, now_ms=now, limit=ends, busy_lanes=skip)
+            # A launch before an order to end only has to be refused: it needs no slot.
+            begun = skip | {row.lane for row in stopping}
+            launches = outbox.due_launches(reader, now_ms=now, limit=slots, busy_lanes=begun)
+            return [*rows, *stopping, *launches], outbox.next_due(reader, now_ms=now)
 
         rows, due = await engine.db.read(look)
-        if due is None or len(rows) >= room:
-            return rows, SAFETY_SWEEP
-        return rows, min(SAFETY_SWEEP, max(0.0, (due - engine.clock.now_ms()) / 1000))
+        pause = SAFETY_SWEEP
+        if due is not None:
+            first, last = due
+            if last > now + self._longest_wait_ms():
+                # Nothing is put off that long: the clock was set back.
+                await self._pull_in(now)
+                return rows, 0.0
+            pause = min(pause, (first - engine.clock.now_ms()) / 1000)
+        for until in self._resting.values():
+            pause = min(pause, until - ticks)
+        return rows, max(0.0, pause)
+
+    def _places(self) -> _Places:
+        full = {
+            node: (PROBES_PER_PARTNER if node in self._down else CALLS_PER_PARTNER) - self._calls[node]
+            for node in {*self._down, *self._calls}
+        }
+        return _Places(CALLS_AT_ONCE - self._calls.total(), full)
+
+    def _longest_wait_ms(self) -> int:
+        timing = self._engine.settings.timing
+        return int(2000 * max(timing.retry_longest, timing.poll_first))
+
+    async def _pull_in(self, now_ms: int) -> None:
+        latest = now_ms + self._longest_wait_ms()
+        count = await self._engine.db.write(lambda tx: outbox.pull_in(tx, now_ms=now_ms, latest_ms=latest))
+        _LOG.warning("the clock was set back: %d effects that wait are tried now", count)
 
     def _slots(self) -> int:
-        return self._engine.settings.limits.concurrent_attempts - self._watching.attempts_running
+        starting = {row.target for row in self._busy.values() if row.kind == "launch"}
+        return self._engine.settings.limits.concurrent_attempts - len(starting.union(self._watching.attempts))
 
     async def _work(self, row: OutboxRow) -> None:
         try:
@@ -90,30 +164,37 @@ class Delivery:
                     await self._launch(row)
                 case _:
                     await attempts.terminate(self._engine, row)
+            self._faults.pop(row.lane, None)
         except StoreError as error:
             # Disk full and the like: nothing is lost, the row is still there.
+            self._rest(row)
             _LOG.error("effect %s of job %s: %s", row.key, row.job_id, error)
-            await asyncio.sleep(1.0)
         except (NodeError, OSError) as error:
             _LOG.error("effect %s of job %s: %s", row.key, row.job_id, error)
             await self._again(row, str(error))
+        except Exception as error:  # noqa: BLE001 (one effect must not take those under way with it)
+            _LOG.exception("effect %s of job %s failed", row.key, row.job_id)
+            await self._again(row, f"an error of this node ({type(error).__name__}): see its log")
         finally:
-            self._busy.discard(row.lane)
+            del self._busy[row.lane]
+            if row.kind == "call":
+                self._calls[row.target] -= 1
+                self._calls += Counter()
             self._engine.bus.wakeup("delivery").set()
 
-    async def _launch(self, row: OutboxRow) -> None:
-        if self._slots() <= 0 and not await self._is_terminating(row):
-            self._blocked.add(row.lane)
-            return
-        with self._watching.reserved():
-            attempt = await attempts.launch(self._engine, row)
-            if attempt is not None:
-                self._watching.adopt(attempt)
+    def _rest(self, row: OutboxRow) -> None:
+        """Leave a lane alone for a while, longer each time."""
+        pause = min(LONGEST_REST, FIRST_REST * 2 ** min(self._faults[row.lane], 16))
+        self._faults[row.lane] += 1
+        self._resting[row.lane] = self._engine.clock.monotonic() + pause
 
-    async def _is_terminating(self, row: OutboxRow) -> bool:
-        snapshot = await jobs.view(self._engine, row.job_id)
-        shares = snapshot.tasks[row.body["task"]].shares
-        return any(s.terminating for s in shares if s.party.key == f"{row.body['role']}.{row.body['index']}")
+    async def _launch(self, row: OutboxRow) -> None:
+        try:
+            await attempts.launch(self._engine, row, adopt=self._watching.adopt, failing=self._failing(row))
+        except Unavailable:
+            self._failing_since.setdefault(row.id, self._engine.clock.monotonic())
+            raise
+        self._failing_since.pop(row.id, None)
 
     async def _call(self, row: OutboxRow) -> None:
         engine = self._engine
@@ -121,6 +202,10 @@ class Delivery:
         reached("call.answered")
         if reply.delivery is Verdict.FAILED:
             self._down.add(row.target)
+            if row.key == "verdict":
+                self._failing_since.setdefault(row.id, engine.clock.monotonic())
+        else:
+            self._failing_since.pop(row.id, None)
         came_back = reply.delivery is not Verdict.FAILED and row.target in self._down
         self._down -= {row.target} if came_back else set()
 
@@ -130,7 +215,7 @@ class Delivery:
             cause = Cause(f"peer:{row.target}", row.trace_id)
             return advance(tx, jobs.scene(engine), row.job_id, cause, lambda s: self._meaning(tx, s, row, reply))
 
-        await jobs.settle(engine, await engine.db.write(work))
+        await jobs.commit(engine, work)
 
     def _meaning(self, tx: Tx, s: JobSnapshot, row: OutboxRow, reply: Reply) -> list[Decision]:
         """How the call stands now, and what the answer says."""
@@ -152,8 +237,7 @@ class Delivery:
             # It is not over there yet: the question stays.
             pause = min(int(self._engine.settings.timing.poll_first * 1000), 250 * (row.attempts + 1))
             return [NoteCall(row.key, CallState.WAITING, "", tx.now_ms + pause)]
-        waited = (tx.now_ms - row.created_ms) / 1000
-        if reply.delivery is Verdict.REFUSED or waited > self._engine.settings.timing.partner_lost:
+        if reply.delivery is Verdict.REFUSED or self._failing(row) > self._engine.settings.timing.partner_lost:
             given_up = NoteCall(row.key, CallState.REFUSED, reply.error, row.next_ms)
             return [given_up, *reactions.verdict_unknown(s, f"the coordinator's word is not to be had: {reply.error}")]
         return [NoteCall(row.key, CallState.WAITING, reply.error, tx.now_ms + self._backoff_ms(row))]
@@ -163,13 +247,34 @@ class Delivery:
         pause = min(timing.retry_longest, timing.retry_first * 2 ** min(row.attempts, 16))
         return int(pause * 1000 * random.uniform(0.8, 1.2))  # noqa: S311 (jitter)
 
+    def _failing(self, row: OutboxRow) -> float:
+        """Seconds since this effect failed first in this run; how long it waited before, nobody can be blamed for."""
+        return (
+            0.0 if row.id not in self._failing_since else self._engine.clock.monotonic() - self._failing_since[row.id]
+        )
+
     async def _again(self, row: OutboxRow, error: str) -> None:
+        """Put an effect off. Raises nothing: what cannot be written down rests."""
         later = self._engine.clock.now_ms() + self._backoff_ms(row)
         note = NoteCall(row.key, CallState.WAITING, error, later)
-        if row.kind == "call":
-            await jobs.react(self._engine, row.job_id, Cause("node", row.trace_id), lambda _: [note])
-        else:
-            await self._engine.db.write(lambda tx: outbox.retry(tx, row.id, error, later))
+        try:
+            if row.kind == "call":
+                await jobs.react(self._engine, row.job_id, Cause("node", row.trace_id), lambda _: [note])
+            else:
+                await self._engine.db.write(lambda tx: outbox.retry(tx, row.id, error, later))
+        except Exception as fault:  # noqa: BLE001 (the same)
+            self._rest(row)
+            _LOG.error("effect %s of job %s cannot be put off: %s", row.key, row.job_id, fault)
+
+
+def _due_calls(reader: Reader, now_ms: int, skip: set[str], places: _Places) -> list[OutboxRow]:
+    waiting = [
+        outbox.due_calls(reader, target=node, now_ms=now_ms, limit=places.of(node), busy_lanes=skip)
+        for node in outbox.targets(reader)
+    ]
+    # One for each partner in turn, so that none is first every time.
+    turns = itertools.zip_longest(*waiting)
+    return [row for turn in turns for row in turn if row is not None][: max(0, places.free)]
 
 
 def _decision_in_reply(s: JobSnapshot, node_id: str, data: Mapping[str, Any]) -> list[Decision]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,17 +71,35 @@ def scene(engine: Engine) -> Scene:
 async def react(engine: Engine, job_id: str, cause: Cause, reaction: Reaction | None) -> JobSnapshot:
     """Apply a reaction to a job in one transaction and wake whoever has to act on what followed."""
     here = scene(engine)
-    snapshot = await engine.db.write(lambda tx: advance(tx, here, job_id, cause, reaction))
-    await settle(engine, snapshot)
+    return await commit(engine, lambda tx: advance(tx, here, job_id, cause, reaction))
+
+
+async def commit(engine: Engine, work: Callable[[Tx], JobSnapshot]) -> JobSnapshot:
+    """A transaction that leaves a job as `work` returns it, and what follows from that outside the database.
+
+    The services hear of it even when the caller is gone by then (a partner that hung up on its own request).
+    """
+    snapshot = await engine.db.write(work, committed=lambda after: announce(engine, after))
+    await close_ended(engine, snapshot)
     return snapshot
 
 
 async def settle(engine: Engine, snapshot: JobSnapshot) -> None:
     """After a commit: let the services know, and close the channel of a job that is over."""
+    announce(engine, snapshot)
+    await close_ended(engine, snapshot)
+
+
+def announce(engine: Engine, snapshot: JobSnapshot) -> None:
+    """Let the services know what was committed."""
     if engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.poll_first):
         engine.bus.wakeup("watching").set()
     engine.bus.wakeup("delivery").set()
     engine.bus.settled(snapshot.spec.job_id)
+
+
+async def close_ended(engine: Engine, snapshot: JobSnapshot) -> None:
+    """Close the channel sessions of a job that is over."""
     if JOB.is_terminal(snapshot.state):
         for session in sessions(engine, snapshot):
             await engine.channel.close_session(session)
@@ -90,9 +108,7 @@ async def settle(engine: Engine, snapshot: JobSnapshot) -> None:
 def sessions(engine: Engine, snapshot: JobSnapshot) -> set[str]:
     """Every channel session this job can have had on this node."""
     return {
-        session_id(
-            snapshot.spec, task.name, task.task_id, snapshot.coordinator, engine.directory.session_need
-        )
+        session_id(snapshot.spec, task.name, task.task_id, snapshot.coordinator, engine.directory.session_need)
         for task in snapshot.tasks.values()
         if task.task_id
     }
@@ -280,9 +296,9 @@ async def _known_already(engine: Engine, spec: JobSpec, *, coordinator: str = ""
     known, head = await engine.db.read(look)
     if head is None or known is None:
         return False
-    # A job of this node's own comes back in the words of the coordinator it was given to; what was submitted here holds.
-    comes_back = head.initiator == engine.node_id and coordinator == head.coordinator and known.is_same_computation(spec)
-    if known.digest != spec.digest and not comes_back:
+    # A job submitted here comes back in the words of the coordinator it was given to; what was submitted holds.
+    given_away = head.initiator == engine.node_id and coordinator == head.coordinator
+    if known.digest != spec.digest and not (given_away and known.is_same_computation(spec)):
         raise Conflict(f"job {spec.job_id} exists here with other content")
     if coordinator and coordinator not in (head.coordinator, head.initiator):
         raise Conflict(f"job {spec.job_id} is driven by another node")
@@ -323,8 +339,7 @@ async def _insert(
             return advance(tx, here, spec.job_id, cause)
         if inbox.is_tombstoned(tx, spec.job_id, coordinator):
             raise Conflict(f"job {spec.job_id} was stopped before it was created")
-        counts = jobs.counts(tx, engine.node_id)
-        if sum(counts.get(state, 0) for state in ("PENDING", "READY", "RUNNING")) >= engine.settings.limits.open_jobs:
+        if jobs.open_count(tx) >= engine.settings.limits.open_jobs:
             raise Unavailable(
                 f"{engine.node_id} has {engine.settings.limits.open_jobs} open jobs and takes no more now"
             )
@@ -350,7 +365,7 @@ async def _insert(
         )
         return advance(tx, here, spec.job_id, cause, first_steps)
 
-    await settle(engine, await engine.db.write(work))
+    await commit(engine, work)
 
 
 async def _created_everywhere(engine: Engine, job_id: str) -> Submitted:
@@ -370,7 +385,8 @@ async def _created_everywhere(engine: Engine, job_id: str) -> Submitted:
 
 def _creating(s: JobSnapshot) -> bool:
     waiting = (call.state is CallState.WAITING for call in s.calls.values() if call.operation.startswith("job/create"))
-    return s.state is JobState.PENDING and any(waiting)
+    # The submitter itself is READY as soon as it has approved, whatever the coordinator will say.
+    return not JOB.is_terminal(s.state) and any(waiting)
 
 
 def _progress(s: JobSnapshot, node: str) -> str:
@@ -560,7 +576,7 @@ async def component_callback(
 
         return advance(tx, here, job_id, Cause("component"), reaction)
 
-    await settle(engine, await engine.db.write(work))
+    await commit(engine, work)
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 
 from embedded_scheduler.domain.lifecycle import JOB
-from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.engine.watching import Watching
+from embedded_scheduler.errors import StoreError
 from embedded_scheduler.store import attempts
 from embedded_scheduler.store import jobs as job_store
-from embedded_scheduler.store.database import Tx
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,17 +27,28 @@ async def recover(engine: Engine, watching: Watching) -> None:
     for attempt in await engine.db.read(attempts.running):
         watching.adopt(attempt)
     open_ids = await engine.db.read(job_store.open_jobs)
-    here = jobs.scene(engine)
     for begin in range(0, len(open_ids), BATCH):
-        batch = open_ids[begin : begin + BATCH]
-
-        def work(tx: Tx, ids: list[str] = batch) -> list[JobSnapshot]:
-            return [advance(tx, here, job_id, Cause("node")) for job_id in ids]
-
-        for snapshot in await engine.db.write(work):
-            engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.retry_first)
-            if JOB.is_terminal(snapshot.state):
-                await jobs.settle(engine, snapshot)
+        await _take_up(engine, open_ids[begin : begin + BATCH])
     if open_ids:
         _LOG.info("took up %d open jobs", len(open_ids))
     engine.wake()
+
+
+async def _take_up(engine: Engine, job_ids: list[str]) -> None:
+    here = jobs.scene(engine)
+    try:
+        found = await engine.db.write(lambda tx: [advance(tx, here, job_id, Cause("node")) for job_id in job_ids])
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001 (whatever is wrong with one job)
+        if len(job_ids) > 1:
+            for job_id in job_ids:
+                await _take_up(engine, [job_id])
+            return
+        # It rests as it is; the node and its other jobs do not.
+        _LOG.exception("job %s cannot be taken up", job_ids[0])
+        return
+    for snapshot in found:
+        engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.retry_first)
+        if JOB.is_terminal(snapshot.state):
+            await jobs.settle(engine, snapshot)

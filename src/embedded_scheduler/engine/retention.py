@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from pathlib import Path
 
 from embedded_scheduler.engine import attempts as attempt_verbs
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.store import attempts, retention
+from embedded_scheduler.errors import NodeError
+from embedded_scheduler.store import attempts, jobs, retention
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
 
@@ -39,26 +41,43 @@ class Retention:
         ages = engine.settings.retention
         while (await engine.db.write(lambda tx: retention.prune(tx, now_ms=now, settings=ages))).more:
             pass
-        before = now - engine.settings.retention.runs_days * DAY_MS
-
-        def old(reader: Reader) -> list[tuple[str, list[Attempt]]]:
-            rows = reader.all("jobs.ended_before", before_ms=before, limit=AT_ONCE)
-            return [(row["job_id"], attempts.of_job(reader, row["job_id"])) for row in rows]
-
+        before = now - ages.runs_days * DAY_MS
+        # Jobs stay known for ever; their folders of logs are those that still have files.
+        folders = await asyncio.to_thread(_folders, engine.home.logs)
         removed = 0
-        for job_id, runs in await engine.db.read(old):
-            folder = engine.home.logs / job_id
-            if not await asyncio.to_thread(folder.exists):
-                continue
-            for run in runs:
-                runner = engine.runners.get(run.runner)
-                if runner is not None:
-                    await runner.forget(attempt_verbs.handle_of(run))
-                namespace = f"{job_id}-{run.role}-{run.index}"
-                for stored in await engine.storage.list(namespace):
-                    await engine.storage.delete(namespace, stored.name)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-            removed += 1
+        for begin in range(0, len(folders), AT_ONCE):
+            batch = folders[begin : begin + AT_ONCE]
+
+            def old(reader: Reader, names: list[str] = batch) -> list[tuple[str, list[Attempt]]]:
+                return [
+                    (job_id, attempts.of_job(reader, job_id)) for job_id in jobs.ended_before(reader, names, before)
+                ]
+
+            for job_id, runs in await engine.db.read(old):
+                try:
+                    await self._remove(job_id, runs)
+                    removed += 1
+                except (NodeError, OSError) as error:
+                    # The folder of logs goes last, so the next pass finds this job again.
+                    _LOG.error("files of job %s cannot be removed: %s", job_id, error)
         if removed:
             _LOG.info("removed logs and results of %d old jobs", removed)
         return removed
+
+    async def _remove(self, job_id: str, runs: list[Attempt]) -> None:
+        engine = self._engine
+        for run in runs:
+            runner = engine.runners.get(run.runner)
+            if runner is not None:
+                await runner.forget(attempt_verbs.handle_of(run))
+            namespace = f"{job_id}-{run.role}-{run.index}"
+            for stored in await engine.storage.list(namespace):
+                await engine.storage.delete(namespace, stored.name)
+        await asyncio.to_thread(shutil.rmtree, engine.home.logs / job_id)
+
+
+def _folders(logs: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in logs.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []

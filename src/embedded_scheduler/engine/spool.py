@@ -148,12 +148,14 @@ def _make_directory(path: Path) -> None:
 
 
 class SpooledSession:
-    """The messages of one session. `unread` is the sum of their payload sizes in bytes."""
+    """The messages of one session. `unread` is the sum of their payload sizes in bytes, `messages` their number; both
+    count a message that is being read until it is removed."""
 
     def __init__(self, root: Path, session_id: str) -> None:
         self.session_id = session_id
         self.directory = root / session_id
         self.unread = 0
+        self.messages = 0
         self.queues: dict[tuple[str, str], Queue] = {}
         self._sequence = 0
         self._drafts = 0
@@ -177,6 +179,7 @@ class SpooledSession:
         entries = [entry for path in directory.iterdir() if (entry := _entry_at(path)) is not None]
         queue.entries.extend(sorted(entries, key=lambda entry: entry.sequence))
         self.queues[queue.sender, queue.topic] = queue
+        self.messages += len(queue.entries)
         for entry in queue.entries:
             self.unread += entry.size
             self._sequence = max(self._sequence, entry.sequence)
@@ -200,6 +203,7 @@ class SpooledSession:
         entry = Entry(self._sequence, draft.size, nonce, path)
         queue.entries.append(entry)
         self.unread += entry.size
+        self.messages += 1
         self._remember(nonce)
         return entry
 
@@ -258,12 +262,14 @@ class SpooledSession:
     def remove(self, entry: Entry) -> None:
         """Forget a message that was taken off its queue, and its file."""
         self.unread -= entry.size
+        self.messages -= 1
         entry.path.unlink(missing_ok=True)
 
     def drop_queue(self, queue: Queue) -> None:
         """Remove a queue with its messages."""
         self.queues.pop((queue.sender, queue.topic), None)
         self.unread -= sum(entry.size for entry in queue.entries)
+        self.messages -= len(queue.entries)
         queue.entries.clear()
         shutil.rmtree(queue.directory, ignore_errors=True)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Collection
 
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.lifecycle import TaskState
@@ -16,13 +15,21 @@ from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.engine.transitions import Cause
 from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watchlist import PollKey, PollState
-from embedded_scheduler.errors import NodeError
+from embedded_scheduler.errors import NodeError, Unavailable
+from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.store import attempts as store
 from embedded_scheduler.store.attempts import Attempt
 
 _LOG = logging.getLogger(__name__)
 
 SAFETY_SWEEP = 30.0
+
 CONCURRENT_POLLS = 32
+POLLS_PER_PARTNER = 8
+"""A partner that hangs holds up its own answers, not everybody's."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+"""Seconds between two tries of something that fails here (disk full, an error of ours)."""
 
 
 class Watching:
@@ -34,22 +41,12 @@ class Watching:
         self._engine = engine
         self._adopted: dict[str, Attempt] = {}
         self._fresh: list[Attempt] = []
-        self._reserved = 0
-        self._asking: set[PollKey] = set()
+        self._swept = 0.0
 
     @property
-    def attempts_running(self) -> int:
-        """Attempts that run, or are being started."""
-        return len(self._adopted) + self._reserved
-
-    @contextlib.contextmanager
-    def reserved(self) -> Iterator[None]:
-        """Hold a slot while an attempt is being started."""
-        self._reserved += 1
-        try:
-            yield
-        finally:
-            self._reserved -= 1
+    def attempts(self) -> Collection[str]:
+        """Ids of the attempts that run, as far as their end is not recorded."""
+        return self._adopted.keys()
 
     def adopt(self, attempt: Attempt) -> None:
         """Watch an attempt from now on; once more is harmless."""
@@ -61,62 +58,82 @@ class Watching:
     async def run(self) -> None:
         # After a crash of this service the attempts are still there, and have to be waited for again.
         self._fresh = list(self._adopted.values())
-        self._asking.clear()
+        self._swept = -SAFETY_SWEEP
+        watchlist, clock = self._engine.watchlist, self._engine.clock
+        watchlist.forget_asking()
         wakeup = self._engine.bus.wakeup("watching")
         async with asyncio.TaskGroup() as group:
             while True:
+                await self._sweep()
                 while self._fresh:
                     attempt = self._fresh.pop()
                     group.create_task(self._until_ended(attempt), name=f"attempt:{attempt.attempt_id}")
-                for key in self._questions():
-                    self._asking.add(key)
+                for key in watchlist.take(clock.monotonic(), at_once=CONCURRENT_POLLS, per_partner=POLLS_PER_PARTNER):
                     group.create_task(self._ask(key), name=f"poll:{key.task_id or key.job_id}")
-                await wakeup.wait(self._pause())
+                due = watchlist.next_due()
+                pause = SAFETY_SWEEP if due is None else max(0.0, due - clock.monotonic())
+                await wakeup.wait(min(SAFETY_SWEEP, pause))
 
-    def _questions(self) -> list[PollKey]:
-        due = self._engine.watchlist.due(self._engine.clock.monotonic())
-        free = CONCURRENT_POLLS - len(self._asking)
-        return [key for key in due if key not in self._asking][:free]
-
-    def _pause(self) -> float:
-        states = (s for key, s in self._engine.watchlist.polls.items() if key not in self._asking)
-        due = min((state.due for state in states), default=None)
-        if due is None or len(self._asking) >= CONCURRENT_POLLS:
-            return SAFETY_SWEEP
-        return min(SAFETY_SWEEP, max(0.0, due - self._engine.clock.monotonic()))
+    async def _sweep(self) -> None:
+        """Now and then: adopt what runs and was never handed over, because whoever launched it failed just then."""
+        now = self._engine.clock.monotonic()
+        if now - self._swept < SAFETY_SWEEP:
+            return
+        self._swept = now
+        try:
+            found = await self._engine.db.read(store.running)
+        except NodeError as error:
+            _LOG.error("running attempts cannot be listed: %s", error)
+            return
+        for attempt in found:
+            self.adopt(attempt)
 
     # -- components ---------------------------------------------------------------------------------------------------
 
     async def _until_ended(self, attempt: Attempt) -> None:
-        runner = self._engine.runners[attempt.runner]
-        exit_ = await runner.wait(attempts.handle_of(attempt))
-        pause = 0.2
+        pause = FIRST_PAUSE
         while True:
             try:
+                exit_ = await self._runner(attempt).wait(attempts.handle_of(attempt))
                 await attempts.ended(self._engine, attempt, exit_)
                 break
             except NodeError as error:
                 # The database is not to be written to just now (disk full): the exit status stays on disk too.
                 _LOG.error("end of %s cannot be recorded: %s", attempt.attempt_id, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 10.0)
+            except Exception:  # noqa: BLE001 - one attempt must not take the others' watch with it
+                _LOG.exception("end of %s cannot be taken in; next try in %.1f s", attempt.attempt_id, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
         del self._adopted[attempt.attempt_id]
         # A slot is free.
         self._engine.bus.wakeup("delivery").set()
 
+    def _runner(self, attempt: Attempt) -> Runner:
+        runner = self._engine.runners.get(attempt.runner)
+        if runner is None:
+            raise Unavailable(
+                f"the runner {attempt.runner} that started it is not installed any more: install it again"
+            )
+        return runner
+
     # -- partners -----------------------------------------------------------------------------------------------------
 
     async def _ask(self, key: PollKey) -> None:
+        watchlist, clock = self._engine.watchlist, self._engine.clock
+        state = watchlist.polls.get(key)
+        pause = LONGEST_PAUSE
         try:
             reply = await self._engine.gateway.call(self._question(key))
-            state = self._engine.watchlist.polls.get(key)
             if state is not None:
-                self._schedule(key, state, reply)
+                pause = self._pause_after(key, state, reply)
             await self._take_in(key, state, reply)
         except NodeError as error:
             _LOG.error("what %s says of %s cannot be recorded: %s", key.node_id, key.task_id or key.job_id, error)
+        except Exception:  # noqa: BLE001 - one question must not take the others with it
+            _LOG.exception("asking %s about %s failed", key.node_id, key.task_id or key.job_id)
         finally:
-            self._asking.discard(key)
+            now = clock.monotonic()
+            watchlist.answered(key, state, now, now + pause)
             self._engine.bus.wakeup("watching").set()
 
     def _question(self, key: PollKey) -> Outgoing:
@@ -126,7 +143,8 @@ class Watching:
             return Outgoing(key.node_id, "task/poll", body, nonce, trace)
         return Outgoing(key.node_id, "job/status_all", {"job_id": key.job_id}, nonce, trace)
 
-    def _schedule(self, key: PollKey, state: PollState, reply: Reply) -> None:
+    def _pause_after(self, key: PollKey, state: PollState, reply: Reply) -> float:
+        """Seconds until the same question may be asked again."""
         timing = self._engine.settings.timing
         now = self._engine.clock.monotonic()
         if reply.delivery is Delivery.OK:
@@ -140,7 +158,7 @@ class Watching:
         # A job's verdict is a matter of minutes; a task's status, of seconds.
         longest = timing.poll_longest * (1 if key.task_id else 4)
         state.pause = min(longest, state.pause * 1.5)
-        state.due = now + state.pause * random.uniform(0.9, 1.1)  # noqa: S311 (jitter)
+        return state.pause * random.uniform(0.9, 1.1)  # noqa: S311 (jitter)
 
     async def _take_in(self, key: PollKey, state: PollState | None, reply: Reply) -> None:
         engine = self._engine

@@ -324,7 +324,9 @@ def _reply(partner: Partner, message: Outgoing, raw: _Raw) -> Reply:
         answer = read_answer(raw.body)
     except Unreadable as error:
         if not raw.is_success:
-            return _failed(f"{partner.node_id} answered {message.operation} with HTTP {raw.status}")
+            wrong = raw.status in (404, 405)
+            hint = f": check its address and profile (here: {partner.profile.name})" if wrong else ""
+            return _failed(f"{partner.node_id} answered {message.operation} with HTTP {raw.status}{hint}")
         return _failed(f"{partner.node_id} answered {message.operation}, but {error.message}")
     if raw.status >= 500 or raw.status in _NOT_NOW or 300 <= raw.status < 400:
         return _failed(_said(partner, message, answer, f"HTTP {raw.status}"))
@@ -358,14 +360,15 @@ def _denied(partner: Partner, message: Outgoing, answer: Answer) -> Reply:
     said = _said(partner, message, answer, f"code {answer.code}")
     if operation in STOPS and (answer.code == 404 or _matches(profile.unknown_job, answer.text)):
         return Reply(Delivery.OK, NO_DATA, f"{said}: nothing to stop there")
-    if operation == "job/create" and answer.code != 409 and _matches(profile.created_before, answer.text):
+    if operation in CREATES and answer.code != 409 and _matches(profile.created_before, answer.text):
         return Reply(Delivery.OK, NO_DATA, f"{said}: an earlier try had arrived")
     if operation == "task/start" and answer.text.lower() == "success":
         # FATE-Flow answers a repeated task/start so.
         return Reply(Delivery.OK, NO_DATA, f"{said}: an earlier try had arrived")
     if 500 <= answer.code < 600 or answer.code in _NOT_NOW:
         return _failed(said)
-    return _refused(said)
+    # What a node of another kind says of a job that is written for the wrong one is rarely clear.
+    return _refused(f"{said} (written for profile {profile.name})" if operation in CREATES else said)
 
 
 def _matches(pattern: str, text: str) -> bool:

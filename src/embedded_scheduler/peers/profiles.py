@@ -53,15 +53,13 @@ class Profile:
     host_header: str = ""
     """Host header of requests to it, `{node_id}` filled in; empty = the host of its address."""
     created_before: str = ""
-    """Regular expression: messages of a refused `job/create` that mean the same create had arrived before."""
+    """Regular expression: messages of a refused create that mean the same create had arrived before."""
     unknown_job: str = ""
     """Regular expression: messages that mean it knows no such job or task; its code 404 always does."""
 
     @property
     def peer_traits(self) -> PeerTraits:
-        return PeerTraits(
-            approval_channel=self.approval_channel, callback=self.callback, end_signal=self.end_signal
-        )
+        return PeerTraits(approval_channel=self.approval_channel, callback=self.callback, end_signal=self.end_signal)
 
     @property
     def answer_style(self) -> AnswerStyle:
@@ -83,6 +81,9 @@ class Profile:
         )
 
 
+_EXISTS = r"already exists|duplicate"
+"""No text says how a repeated create is answered. Job ids are random: who knows one has been told before."""
+
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -97,9 +98,10 @@ PROFILES: Mapping[str, Profile] = {
             dataset_reference="all",
             status_all_style="post",
             approval_channel=False,
+            created_before=_EXISTS,
         ),
         # The older export of v1.0.0: components by code and module_name.
-        Profile(name="legacy", dialect="s1", session_style="job"),
+        Profile(name="legacy", dialect="s1", session_style="job", created_before=_EXISTS),
         # FATE-Flow 2.2: reads GETs from a JSON body, has no approval of its own jobs, reports a repeated create as an
         # error of its database.
         Profile(

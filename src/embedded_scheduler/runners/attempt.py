@@ -1,9 +1,10 @@
 """The attempt shim: a small process beside each component that outlives the node and keeps how the component ended.
 
-It is started once per attempt as the leader of its own session, with the attempt's log as stdout and stderr and the
-attempt's lock as descriptor 3. It forks; the child becomes the component; the parent waits, ends what the component
-left behind, closes the log and writes the exit file. It holds the lock from its first to its last instruction, so
-"the lock is held" is the same as "somebody will still write the exit file".
+It is started once per attempt, afresh or as a fork of the template (`template.py`), as the leader of its own session,
+with the attempt's log as stdout and stderr and the attempt's lock as descriptor 3. It forks; the child becomes the
+component; the parent waits, ends what the component left behind, closes the log and writes the exit file. It holds the
+lock from its first to its last instruction, so "the lock is held" is the same as "somebody will still write the exit
+file".
 
 A control plane starts one of these per task, so every import counts: beyond what the interpreter has loaded anyway,
 only C modules are imported, and nothing of this package. (`signal`, `json`, `typing`, `pathlib` and `dataclasses`
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LOCK_DESCRIPTOR = 3
 ORDER_FILE = "order"
+TAKEN_ORDER_FILE = "order.taken"
 IDENTITY_FILE = "pid"
 EXIT_FILE = "exit.json"
 WORK = "work"
@@ -142,15 +144,25 @@ class Ending:
         return ("{" + ", ".join(f'"{k}": {"null" if v is None else v}' for k, v in members) + "}\n").encode()
 
 
-def main(run_directory: str) -> "NoReturn":
-    """Run the attempt prepared in `run_directory`; called once, first thing, in a process of its own."""
+def main(run_directory: str, begun: "Callable[[], None] | None" = None) -> "NoReturn":
+    """Run the attempt prepared in `run_directory`; called once, first thing, in a process of its own.
+
+    `begun` is called when the identity file is there; after it, only descriptors 0 to 3 may be open.
+    """
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _DEFERRED)
     os.umask(0o077)
     os.chdir(run_directory)
-    order = Order.decode(_read(ORDER_FILE))
+    try:
+        # The node starts a second process when the first seems to hang; only one of them can rename the order.
+        os.rename(ORDER_FILE, TAKEN_ORDER_FILE)
+    except FileNotFoundError:
+        os._exit(0)
+    order = Order.decode(_read(TAKEN_ORDER_FILE))
     replace_file(IDENTITY_FILE, identity_of_this_process(order.log))
     # The environment holds the attempt's token, which is needed only here.
-    os.unlink(ORDER_FILE)
+    os.unlink(TAKEN_ORDER_FILE)
+    if begun is not None:
+        begun()
     ending = _run(order)
     _end_leftovers(os.getsid(0))
     _when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"), _PATIENCE_FOR_LOG_S)
@@ -215,30 +227,31 @@ def close_log(descriptor: int, line: str) -> None:
 def _run(order: Order) -> Ending:
     if TERMINATE in _signal.sigpending():
         return Ending(signal=TERMINATE)
-    failures, failure = os.pipe()
+    # Tells why execve failed; a built-in component is not executed, and gets no descriptor that it need not have.
+    failures, failure = os.pipe() if order.kind != "builtin" else (None, None)
     child = os.fork()
     if child == 0:
         _become_component(order, failure)
-    os.close(failure)
+    if failure is not None:
+        os.close(failure)
     if TERMINATE in _signal.sigpending():
         # It may have come after the check above and before there was a child to receive it.
         os.kill(child, TERMINATE)
-    fault = os.read(failures, 16) if order.kind != "builtin" else b""
+    fault = os.read(failures, 16) if failures is not None else b""
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if fault:
         return Ending(fault=int(fault))
     return Ending(code=status) if status >= 0 else Ending(signal=-status)
 
 
-def _become_component(order: Order, failure: int) -> "NoReturn":
+def _become_component(order: Order, failure: int | None) -> "NoReturn":
     os.close(LOCK_DESCRIPTOR)
     os.chdir(WORK)
     for number in _DEFERRED:
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _DEFERRED)
     _limit(order)
-    if order.kind == "builtin":
-        os.close(failure)
+    if failure is None:
         _leave(_run_builtin(order))
     program = [order.target] if order.kind == "exec" else [order.python, "-m", order.target]
     # Python ignores these two for itself, and what is ignored stays ignored across execve.

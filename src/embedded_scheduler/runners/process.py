@@ -12,6 +12,9 @@ exit file.
 So after a restart the engine launches again whatever it had decided to launch without learning that it was launched,
 and waits for the rest; `wait` for an attempt that was not started says so at once.
 
+The shim of a built-in component is forked by a template process (`template.py`); any other, and any that the template
+does not bring up in time, is started afresh.
+
 The standalone executable starts a shim through itself (`nodeconsole __attempt__ <run directory>`). A one-file
 executable unpacks itself at every start unless it finds the variables of its parent's unpacked copy (`_PYI_*`,
 PyInstaller 6.9 and later); they are handed on, which makes a start as cheap as in a folder build. The copy is removed
@@ -24,7 +27,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import logging
 import math
 import os
@@ -41,18 +43,14 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Conflict, Refused, Unavailable
 from embedded_scheduler.runners import pidfd
 from embedded_scheduler.runners.address import Catalog, Program
-from embedded_scheduler.runners.attempt import LOCK_DESCRIPTOR, SCRATCH, WORK, Order
+from embedded_scheduler.runners.attempt import SCRATCH, WORK, Order
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
+from embedded_scheduler.runners.starting import Starter, Template
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")
-_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
-_START = (
-    f"import sys; sys.path.insert(0, {_PACKAGE_ROOT!r}); "
-    "from embedded_scheduler.runners.attempt import main; main(sys.argv[1])"
-)
 _BIRTH_POLL_S = 0.01
 _KILL_INTERVAL_S = 0.01
 _SHIM_PATIENCE_S = 5.0
@@ -95,6 +93,8 @@ class ProcessRunner:
             str(Path(entry).absolute()) for entry in (sys.path if python_path is None else python_path)
         ]
         self._reserve_bytes = reserve_bytes
+        self._starter = Starter(python, frozen=self._frozen, package=components, path=self._python_path)
+        self._template = Template(self._starter)
         self._started: dict[str, int] = {}
         """Attempts this object started: attempt id to the process started for it, 0 once that was collected."""
 
@@ -112,7 +112,8 @@ class ProcessRunner:
         """Start the attempt unless it was started before.
 
         `Refused`: can never start here. `Unavailable`: the machine is short of something, the same launch may
-        work later. Blocks the loop for about a millisecond: handing that to a thread would cost as much.
+        work later. Blocks the loop for about a millisecond: handing that to a thread would cost as much. Cancelled
+        while it waits for the template, the attempt may have started: its lock tells.
         """
         self._collect_children()
         run = self._run(spec.attempt_id)
@@ -121,7 +122,7 @@ class ProcessRunner:
         program = self._catalog.find(spec.image_url)
         order = self._order(spec, program, run)
         try:
-            self._start(spec, run, order)
+            await self._start(spec, run, order)
         except OSError as error:
             if error.errno in _TRY_LATER:
                 raise Unavailable(f"attempt {spec.attempt_id} cannot be started now: {error}") from error
@@ -186,7 +187,7 @@ class ProcessRunner:
             cpu=0 if spec.limits.cpu is None else max(1, math.ceil(spec.limits.cpu)),
         )
 
-    def _start(self, spec: LaunchSpec, run: RunDirectory, order: Order) -> None:
+    async def _start(self, spec: LaunchSpec, run: RunDirectory, order: Order) -> None:
         run.create()
         lock = run.acquire()
         if lock is None:
@@ -201,7 +202,7 @@ class ProcessRunner:
                 spec.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode=0o600
             )
             try:
-                self._started[spec.attempt_id] = self._spawn(run, lock, log)
+                self._started[spec.attempt_id] = await self._begin(order.kind, run, lock, log)
             finally:
                 os.close(log)
         finally:
@@ -217,44 +218,11 @@ class ProcessRunner:
                 "make room, or lower the disk limit of the job"
             )
 
-    def _spawn(self, run: RunDirectory, lock: int, log: int) -> int:
-        # Moved out of the way of the numbers they are copied to.
-        spare = LOCK_DESCRIPTOR + 1
-        high_lock = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, spare)
-        high_log = fcntl.fcntl(log, fcntl.F_DUPFD_CLOEXEC, spare)
-        try:
-            actions: list[tuple[int, int, int] | tuple[int, int] | tuple[int, int, str, int, int]] = [
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, high_log, 1),
-                (os.POSIX_SPAWN_DUP2, high_log, 2),
-                (os.POSIX_SPAWN_DUP2, high_lock, LOCK_DESCRIPTOR),
-                *((os.POSIX_SPAWN_CLOSE, leak) for leak in _inheritable_above(LOCK_DESCRIPTOR)),
-            ]
-            return os.posix_spawn(
-                self._python,
-                self._command(run),
-                self._shim_environment(),
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD),
-            )
-        finally:
-            os.close(high_lock)
-            os.close(high_log)
-
-    def _command(self, run: RunDirectory) -> list[str]:
-        if self._frozen:
-            return [self._python, "__attempt__", str(run.path)]
-        # Neither site packages nor the user's settings: half of an interpreter's start. Imported by name, not run as
-        # a script, because a script is compiled anew at every start.
-        return [self._python, "-I", "-S", "-X", "utf8", "-c", _START, str(run.path)]
-
-    def _shim_environment(self) -> dict[str, str]:
-        environment = {"LANG": "C.UTF-8"}
-        if self._frozen:
-            environment |= {name: value for name, value in os.environ.items() if name.startswith("_PYI_")}
-        return environment
+    async def _begin(self, kind: str, run: RunDirectory, lock: int, log: int) -> int:
+        """Bring up the shim; the process to collect once it has ended, 0 if it is not this process's child."""
+        if kind == "builtin" and (await self._template.start(run.path, log, lock) or run.identity() is not None):
+            return 0
+        return self._starter.attempt(run.path, log, lock)
 
     # Following
 
@@ -329,10 +297,15 @@ class ProcessRunner:
     # Ending
 
     async def _end(self, identity: Identity, run: RunDirectory, grace_seconds: float) -> None:
-        for pid in identity.members():
-            # The shim is told too: it defers the signal, and does not start a component after it.
-            _send(pid, identity.session, signal.SIGTERM)
-            _send(pid, identity.session, signal.SIGCONT)
+        told: set[int] = set()
+        # The shim is told too: it defers the signal, and does not start a component after it. Looked twice, because it
+        # may have started the component between the first look and the signal.
+        for _ in range(2):
+            for pid in identity.members():
+                if pid not in told:
+                    _send(pid, identity.session, signal.SIGTERM)
+                    _send(pid, identity.session, signal.SIGCONT)
+                    told.add(pid)
         if await self._gone(run, grace_seconds):
             return
         await _kill_all(identity, spare=identity.pid, patience_s=_SHIM_PATIENCE_S)
@@ -407,23 +380,6 @@ def _complete(environment: Mapping[str, str], run: RunDirectory) -> dict[str, st
         except UnicodeEncodeError:
             raise Refused(f"environment variable {shorten(name)} is not valid text") from None
     return complete
-
-
-def _inheritable_above(limit: int) -> list[int]:
-    """Descriptors that a child would get by accident, such as the sockets a web server makes inheritable.
-
-    A component that outlives the node would keep the node's ports busy.
-    """
-    leaks = []
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not paths
-        descriptor = int(name)
-        try:
-            if descriptor > limit and os.get_inheritable(descriptor):
-                leaks.append(descriptor)
-        except OSError:
-            # The listing's own descriptor, closed by now; or one that another thread closed.
-            continue
-    return leaks
 
 
 def _mib(size: int) -> str:

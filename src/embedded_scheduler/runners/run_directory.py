@@ -1,7 +1,8 @@
 """The files of one attempt, `runs/<attempt id>/`: the whole truth about it, for the node that launched it and the next.
 
 lock       held (as a lock of the open file, so it is inherited and freed by the kernel) while the shim lives
-order      what to run, with the attempt's token; removed by the shim as soon as it has read it
+order      what to run, with the attempt's token; removed by the shim as soon as it has read it. Who renames it to
+           order.taken is the shim, should two have been started
 pid        which process the shim is
 exit.json  how the attempt ended; written once, last
 work, tmp  the component's directories

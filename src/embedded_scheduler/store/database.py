@@ -122,6 +122,7 @@ class _Pending(Generic[T]):
 
     work: Callable[[Tx], T]
     future: asyncio.Future[T]
+    committed: Callable[[T], None] | None = None
     result: T | None = None
     error: BaseException | None = None
     published: list[int] = field(default_factory=list)
@@ -178,15 +179,18 @@ class Database:
         for thread in (*self._readers, self._writer):
             await thread.close()
 
-    async def write(self, work: Callable[[Tx], T]) -> T:
+    async def write(self, work: Callable[[Tx], T], *, committed: Callable[[T], None] | None = None) -> T:
         """Run `work(tx)` in a transaction on the writer's thread; return its result once it is on disk.
 
         Whatever `work` raises undoes its own changes only and is raised here. Writes that wait at the same time
         share one commit. A call that was made is carried out even if its caller is cancelled. `StoreError` says that
         nothing was stored (disk full, …); the same call may succeed later.
+
+        `committed` gets the result on the loop's thread once it is on disk: in the order of the commits, and also when
+        the caller was cancelled meanwhile. It is for what has to follow a change and must not raise.
         """
         self._check_open()
-        pending: _Pending[T] = _Pending(work, self._loop.create_future())
+        pending: _Pending[T] = _Pending(work, self._loop.create_future(), committed)
         with self._lock:
             self._waiting.append(pending)
             first, self._drain_queued = not self._drain_queued, True
@@ -288,7 +292,11 @@ class Database:
                 self.on_commit(published)
         finally:
             for pending in batch:
-                self._resolve(pending)
+                try:
+                    if pending.error is None and pending.committed is not None:
+                        pending.committed(pending.result)
+                finally:
+                    self._resolve(pending)
 
     def _resolve(self, pending: _Pending[Any]) -> None:
         if pending.future.done():

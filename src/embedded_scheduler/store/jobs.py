@@ -198,6 +198,18 @@ def counts(reader: Reader, self_node: str) -> dict[str, int]:
     return found
 
 
+def open_count(reader: Reader) -> int:
+    """How many jobs are not over; what is over costs nothing here."""
+    row = reader.one("jobs.open_count")
+    return 0 if row is None else int(row["number"])
+
+
+def ended_before(reader: Reader, job_ids: Sequence[str], before_ms: int) -> list[str]:
+    """Those of `job_ids` that are over since before `before_ms`."""
+    rows = reader.all("jobs.ended_before", job_ids=json.dumps(list(job_ids)), before_ms=before_ms)
+    return [str(row["job_id"]) for row in rows]
+
+
 def states(reader: Reader, flow_id: str | None) -> dict[str, str]:
     """Job id → state, of one flow or of all."""
     if flow_id is None:
@@ -209,37 +221,48 @@ class Copies:
     """Snapshots of the jobs used last, so that a small step in a large job does not read the whole job again.
 
     A copy counts only while the job's row carries the version it was made for. Versions are random: those of a
-    transaction that was rolled back never come again. Used on the database's threads.
+    transaction that was rolled back never come again. The last few of a job are held, because readers see what is
+    committed while the writer is ahead of them. Used on the database's threads.
     """
+
+    PER_JOB = 16
 
     def __init__(self, size: int = 256) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._copies: OrderedDict[str, tuple[int, JobSnapshot]] = OrderedDict()
+        self._copies: OrderedDict[str, dict[int, JobSnapshot]] = OrderedDict()
         self._revisions = itertools.count(1)
 
     def current(self, reader: Reader, job_id: str) -> JobSnapshot | None:
         """The copy, if it is what the reader would see."""
-        with self._lock:
-            held = self._copies.get(job_id)
-        if held is None:
+        if job_id not in self._copies:
             return None
-        row = reader.one("jobs.version", job_id=job_id)
-        return held[1] if row is not None and row["version"] == held[0] else None
+        version = _version(reader, job_id)
+        with self._lock:
+            return self._copies.get(job_id, {}).get(version)
 
     def keep(self, job_id: str, version: int, snapshot: JobSnapshot) -> None:
         """Hold a copy that was just read."""
         with self._lock:
-            self._copies[job_id] = (version, snapshot)
+            held = self._copies.setdefault(job_id, {})
+            held[version] = snapshot
+            while len(held) > self.PER_JOB:
+                del held[next(iter(held))]
             self._copies.move_to_end(job_id)
             while len(self._copies) > self._size:
                 self._copies.popitem(last=False)
 
     def replace(self, tx: Tx, snapshot: JobSnapshot) -> JobSnapshot:
-        """The job was changed to what `snapshot` shows; returns that with its revision."""
+        """The job was changed to what `snapshot` shows, and nothing more follows; returns that with its revision."""
         version = secrets.randbits(62)
         tx.run("jobs.set_version", job_id=snapshot.spec.job_id, version=version)
-        revised = dataclasses.replace(snapshot, revision=next(self._revisions))
+        revised = dataclasses.replace(
+            snapshot,
+            revision=next(self._revisions),
+            follows=snapshot.revision,
+            news=snapshot.touched if snapshot.revision else None,
+            touched={},
+        )
         self.keep(snapshot.spec.job_id, version, revised)
         return revised
 
@@ -266,6 +289,7 @@ def snapshot(
         shares.setdefault(share["task_name"], []).append(_share(share, launched))
     tasks = {t["name"]: t for t in reader.all("jobs.tasks", job_id=job_id)}
     nodes = {*spec.nodes, row["coordinator"], row["initiator"]}
+    task_views = {name: _task(tasks[name], tuple(shares.get(name, ()))) for name in spec.flow.order}
     found = JobSnapshot(
         self_node=self_node,
         coordinator=row["coordinator"],
@@ -275,7 +299,7 @@ def snapshot(
         outcome=_outcome(row["outcome"]),
         reason=row["reason"],
         stop_reason=row["stop_reason"],
-        tasks={name: _task(tasks[name], tuple(shares.get(name, ()))) for name in spec.flow.order},
+        tasks=task_views,
         approvals={a["node_id"]: _approval(a) for a in reader.all("jobs.approvals", job_id=job_id)},
         calls={e.key: _call(e) for e in effects if e.kind == "call"},
         peers={node: traits(node) for node in nodes if node != self_node},
@@ -283,10 +307,16 @@ def snapshot(
         verdict_outcome=_outcome(row["verdict_outcome"]),
         verdict_reason=row["verdict_reason"],
         verdict_final=bool(row["verdict_final"]),
+        may_have_failed=any(task.state is TaskState.FAILED for task in task_views.values()),
     )
     if copies is not None:
-        copies.keep(job_id, row["version"], found)
+        copies.keep(job_id, _version(reader, job_id), found)
     return found
+
+
+def _version(reader: Reader, job_id: str) -> int:
+    row = reader.one("jobs.version", job_id=job_id)
+    return 0 if row is None else int(row["version"])
 
 
 def launch_key(task_name: str, party: Party) -> str:

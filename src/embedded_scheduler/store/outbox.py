@@ -68,16 +68,46 @@ def add(
     return cursor.rowcount == 1
 
 
-def heads(reader: Reader, *, now_ms: int, limit: int, busy_lanes: Collection[str]) -> list[OutboxRow]:
-    """The first waiting row of each lane if it is due, the longest due first; none of `busy_lanes`."""
-    rows = reader.all("outbox.heads", now_ms=now_ms, limit=limit, busy_lanes=json.dumps(list(busy_lanes)))
+def targets(reader: Reader) -> list[str]:
+    """Nodes for which a call waits, due or not, by name."""
+    return [str(row["target"]) for row in reader.all("outbox.targets")]
+
+
+def due_calls(
+    reader: Reader, *, target: str, now_ms: int, limit: int, busy_lanes: Collection[str] = ()
+) -> list[OutboxRow]:
+    """Calls to one node that are first in their lane and due, the longest due first; none of `busy_lanes`."""
+    return _due(reader, "outbox.due_calls", now_ms, limit, busy_lanes, target=target)
+
+
+def due_launches(reader: Reader, *, now_ms: int, limit: int, busy_lanes: Collection[str] = ()) -> list[OutboxRow]:
+    """Launches that are due, the longest due first."""
+    return _due(reader, "outbox.due_launches", now_ms, limit, busy_lanes)
+
+
+def due_ends(reader: Reader, *, now_ms: int, limit: int, busy_lanes: Collection[str] = ()) -> list[OutboxRow]:
+    """What comes first in the lanes of attempts that are to end: the order to end one, or its launch before that."""
+    return _due(reader, "outbox.due_ends", now_ms, limit, busy_lanes)
+
+
+def _due(
+    reader: Reader, name: str, now_ms: int, limit: int, busy_lanes: Collection[str], **params: str
+) -> list[OutboxRow]:
+    if limit <= 0:
+        return []
+    rows = reader.all(name, now_ms=now_ms, limit=limit, busy_lanes=json.dumps(list(busy_lanes)), **params)
     return [_row(row) for row in rows]
 
 
-def next_due(reader: Reader, *, busy_lanes: Collection[str] = ()) -> int | None:
-    """When the first lane head is due (may be past), leaving out `busy_lanes`; None when nothing waits."""
-    row = reader.one("outbox.next_due", busy_lanes=json.dumps(list(busy_lanes)))
-    return None if row is None else int(row["next_ms"])
+def next_due(reader: Reader, *, now_ms: int) -> tuple[int, int] | None:
+    """When the first and the last of those effects fall due that are first in their lane and not due at `now_ms`."""
+    row = reader.one("outbox.next_due", now_ms=now_ms)
+    return None if row is None or row["first"] is None else (int(row["first"]), int(row["last"]))
+
+
+def pull_in(tx: Tx, *, now_ms: int, latest_ms: int) -> int:
+    """Make due what is planned after `latest_ms`: the clock was set back since. How many rows that concerned."""
+    return tx.run("outbox.pull_in", now_ms=now_ms, latest_ms=latest_ms).rowcount
 
 
 def acknowledge(tx: Tx, row_id: int) -> bool:
@@ -121,6 +151,6 @@ def _finish(tx: Tx, row_id: int, state: str, error: str) -> bool:
 
 def _row(row: sqlite3.Row) -> OutboxRow:
     columns = dict(row)
-    del columns["done_ms"]
+    del columns["done_ms"], columns["behind"]
     columns["body"] = json.loads(columns["body"])
     return OutboxRow(**columns)

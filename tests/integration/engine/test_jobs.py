@@ -402,6 +402,38 @@ class TestRepeatsAndContradictions:
         with pytest.raises(Forbidden):
             await jobs.create(bob, "job-2", document(("a",), roles=TWO), source="nobody", trace_id="")
 
+    async def test_a_stranger_with_a_task_id_does_not_learn_the_jobs_id(self, bob: Any) -> None:
+        await self.create(bob)
+        await jobs.start_task(bob, "job-1", "task-a", "a", source="alice")
+        for call in (
+            jobs.poll(bob, "task-a", "", source="mallory"),
+            jobs.callback(bob, "task-a", "SUCCESS", "", source="mallory"),
+            jobs.stop_task(bob, "task-a", source="mallory"),
+            jobs.stop_task(bob, "task-a", source=""),
+        ):
+            with pytest.raises(NotFound, match="task 'task-a'") as caught:
+                await call
+            assert "job-1" not in caught.value.message
+        for nobody in (jobs.start(bob, "job-1", source=""), jobs.stop(bob, "job-1", "", source="")):
+            with pytest.raises(NotFound):
+                await nobody
+
+    async def test_who_decides_by_hand_about_a_partner_does_so_whoever_coordinates(
+        self, net: Cluster, bob: Any
+    ) -> None:
+        net.partners["bob"].policy["mallory"] = "manual"
+        job = document(("a",), roles={"guest": ["mallory"], "host": ["bob"]}, initiator="mallory")
+        assert await jobs.create(bob, "job-1", job, source="alice", trace_id="") == "PENDING"
+        net.partners["bob"].policy["mallory"] = "auto"
+        assert await jobs.create(bob, "job-2", job, source="alice", trace_id="") == "READY"
+
+    async def test_nobody_else_creates_a_job_in_this_nodes_name(self, net: Cluster, bob: Any) -> None:
+        job = document(("a",), roles={"guest": ["bob"], "host": ["alice"]}, initiator="bob")
+        with pytest.raises(Forbidden, match="has not submitted"):
+            await jobs.create(bob, "job-1", job, source="alice", trace_id="")
+        with pytest.raises(NotFound):
+            await net.view("bob", "job-1")
+
     async def test_tasks_do_not_start_before_the_approval(self, net: Cluster, bob: Any) -> None:
         net.partners["bob"].policy["alice"] = "manual"
         assert await self.create(bob) == "PENDING"

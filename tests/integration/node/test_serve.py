@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+from tests.support.probe_jobs import probe_job
 
 from embedded_scheduler.config import Home
 from embedded_scheduler.provision import provision
@@ -201,6 +204,35 @@ def test_a_newer_and_a_broken_database_are_refused(home: Home) -> None:
     assert str(home.database) in message
 
 
+def test_a_full_disk_refuses_a_job_in_one_line_and_the_node_goes_on_once_there_is_space(
+    home: Home, tmp_path: Path
+) -> None:
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(probe_job({"guest": "alice"}, {"a": []}, parameters={"a": {"echo": "x" * 50_000}})))
+    with serving(home) as process:
+        node = psutil.Process(process.pid)
+        _, hard = node.rlimit(psutil.RLIMIT_FSIZE)
+        # No file of the node can grow: what a full disk is to it, and the write-ahead log is the first to need more.
+        node.rlimit(psutil.RLIMIT_FSIZE, (1, hard))
+        code, message = refused("job", "submit", str(file), "--home", str(home.path))
+        assert code == 1
+        assert "free" in message
+        assert status(home) == 0, "it still answers"
+        node.rlimit(psutil.RLIMIT_FSIZE, (hard, hard))
+        done = subprocess.run(
+            command("job", "submit", str(file), "--wait", "--home", str(home.path)),
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        verified = command("ledger", "verify", "--home", str(home.path))
+        assert subprocess.run(verified, env=environment(), timeout=30, check=False, capture_output=True).returncode == 0
+    assert "Traceback" not in home.node_log.read_text()
+
+
 def test_a_home_with_a_long_path_works(tmp_path: Path) -> None:
     home = Home(tmp_path / ("deep" * 30) / ("er" * 60))
     assert len(str(home.socket)) > 200
@@ -219,8 +251,10 @@ def test_the_partner_port_serves_partners_and_nothing_of_the_operator(home: Home
         facts = httpx.Response(200, content=done.stdout).json()
         for address in (facts["listen"], facts["platform"]):
             assert httpx.get(f"http://{address}/v1/console/status", trust_env=False).status_code == 404
-        answer = httpx.get(f"http://{facts['listen']}/v1/interconn/schedule/job/status_all?job_id=x", trust_env=False)
+        url = f"http://{facts['listen']}/v1/interconn/schedule/job/status_all?job_id=x"
+        answer = httpx.get(url, headers={"x-node-id": "bob"}, trust_env=False)
         assert answer.json()["code"] == 404
+        assert httpx.get(url, trust_env=False).json()["code"] == 401
         assert "server" not in answer.headers
         assert (
             httpx.get(f"http://{facts['listen']}/v1/platform/schedule/job/query_job_list", trust_env=False).status_code

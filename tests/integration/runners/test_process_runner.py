@@ -32,7 +32,10 @@ async def test_runner_conformance(check: str, harness: Harness) -> None:
 
 
 async def _run(harness: Harness, spec: LaunchSpec) -> Exit:
-    runner = harness.runner()
+    return await _end_of(harness.runner(), spec)
+
+
+async def _end_of(runner: Runner, spec: LaunchSpec) -> Exit:
     await runner.launch(spec)
     return await runner.wait(runner.handle(spec))
 
@@ -380,19 +383,18 @@ async def test_damaged_exit_file_is_an_ending_with_an_explanation(harness: Harne
 async def test_two_hundred_attempts_at_once(harness: Harness) -> None:
     address = harness.builtin("tell", "import os\ndef main():\n    print(os.environ['config.task_id'])\n    return 7\n")
     runner = harness.runner()
-    descriptors = _open_descriptors()
+    assert await _end_of(runner, harness.at(address, "first", {"config.task_id": "first"})) == Exit(code=7)
+    descriptors, children = _open_descriptors(), _children()
 
     async def one(number: int) -> Exit:
-        spec = harness.at(address, f"a{number}", {"config.task_id": f"task-{number}"})
-        await runner.launch(spec)
-        return await runner.wait(runner.handle(spec))
+        return await _end_of(runner, harness.at(address, f"a{number}", {"config.task_id": f"task-{number}"}))
 
     endings = await asyncio.gather(*(one(number) for number in range(200)))
     assert endings == [Exit(code=7)] * 200
     logs = [harness.log(f"a{number}") for number in range(200)]
     assert logs == [f"task-{number}\n{END_OF_LOG}, exit 7\n" for number in range(200)]
     assert _open_descriptors() == descriptors
-    assert _children() == []
+    assert _children() == children, "the template alone"
 
 
 def test_runner_is_a_runner(harness: Harness) -> None:

@@ -20,7 +20,13 @@ def put(tx: Tx, lane: str, key: str, *, next_ms: int = 0, job_id: str = "j", tar
 
 
 def keys(now_ms: int, *, busy: tuple[str, ...] = (), limit: int = 100) -> Callable[[Reader], list[str]]:
-    return lambda reader: [r.key for r in outbox.heads(reader, now_ms=now_ms, limit=limit, busy_lanes=busy)]
+    return lambda reader: [
+        r.key for r in outbox.due_calls(reader, target="p", now_ms=now_ms, limit=limit, busy_lanes=busy)
+    ]
+
+
+def due_after(now_ms: int) -> Callable[[Reader], tuple[int, int] | None]:
+    return lambda reader: outbox.next_due(reader, now_ms=now_ms)
 
 
 def row_id(reader: Reader, key: str, job_id: str = "j") -> int:
@@ -59,8 +65,9 @@ async def test_only_the_first_row_of_a_lane_is_offered_and_only_when_due(db: Dat
     assert await db.read(keys(50)) == ["b1", "c1", "a1"]
     assert await db.read(keys(50, limit=2)) == ["b1", "c1"]
     assert await db.read(keys(50, busy=("b", "c"))) == ["a1"]
-    assert await db.read(outbox.next_due) == 20
-    assert await db.read(lambda reader: outbox.next_due(reader, busy_lanes=["b"])) == 30
+    assert await db.read(due_after(5)) == (20, 50)
+    assert await db.read(due_after(20)) == (30, 50)
+    assert await db.read(due_after(50)) is None
 
 
 @pytest.mark.parametrize("how", ["acknowledge", "refuse", "abandon"])
@@ -89,8 +96,8 @@ async def test_a_failed_row_keeps_its_place(db: Database) -> None:
 
     await db.write(work)
     assert await db.read(keys(499)) == []
-    assert await db.read(outbox.next_due) == 500
-    (row,) = await db.read(lambda reader: outbox.heads(reader, now_ms=500, limit=9, busy_lanes=()))
+    assert await db.read(due_after(499)) == (500, 500)
+    (row,) = await db.read(lambda reader: outbox.due_calls(reader, target="p", now_ms=500, limit=9))
     assert (row.key, row.attempts, row.last_error) == ("a1", 1, "no route to host")
 
 
@@ -112,7 +119,7 @@ async def test_what_is_over_stays_as_it_is(db: Database) -> None:
     assert await db.write(work) == [False] * 5
     (row,) = await db.read(lambda reader: outbox.for_job(reader, "j"))
     assert (row.state, row.attempts, row.last_error) == ("abandoned", 0, "")
-    assert await db.read(outbox.next_due) is None
+    assert await db.read(due_after(0)) is None
 
 
 async def test_a_partner_that_came_back_is_tried_at_once(db: Database) -> None:
@@ -128,7 +135,53 @@ async def test_a_partner_that_came_back_is_tried_at_once(db: Database) -> None:
 
     assert await db.write(work) == 1
     assert await db.read(keys(1_700_000_000_000)) == ["failed"]
-    assert await db.read(keys(later)) == ["failed", "failed elsewhere", "not due yet"]
+    assert await db.read(keys(later)) == ["failed", "not due yet"]
+    assert await db.read(due_after(1_700_000_000_000)) == (later, later)
+
+
+async def test_every_target_is_named_once_and_only_while_a_call_to_it_waits(db: Database) -> None:
+    def work(tx: Tx) -> None:
+        for number, target in enumerate(("r", "p", "q", "p", "r")):
+            put(tx, f"lane{number}", f"{number}", target=target)
+        put(tx, "run", "launch", target="attempt", kind="launch")
+        outbox.acknowledge(tx, row_id(tx, "2"))
+
+    assert await db.read(outbox.targets) == []
+    await db.write(work)
+    assert await db.read(outbox.targets) == ["p", "r"]
+
+
+async def test_a_launch_comes_before_the_order_to_end_it_however_full_the_node_is(db: Database) -> None:
+    def work(tx: Tx) -> None:
+        for number in range(3):
+            put(tx, f"run{number}", f"launch{number}", kind="launch", next_ms=number)
+        put(tx, "run2", "end2", kind="terminate")
+        put(tx, "run3", "end3", kind="terminate", next_ms=9)
+
+    def ends(now_ms: int, *busy: str) -> Callable[[Reader], list[str]]:
+        return lambda r: [row.key for row in outbox.due_ends(r, now_ms=now_ms, limit=9, busy_lanes=busy)]
+
+    await db.write(work)
+    launches = await db.read(lambda r: outbox.due_launches(r, now_ms=9, limit=2, busy_lanes=["run0"]))
+    assert [row.key for row in launches] == ["launch1", "launch2"]
+    assert await db.read(lambda r: outbox.due_launches(r, now_ms=9, limit=0)) == []
+    assert await db.read(ends(1)) == []
+    assert await db.read(ends(2)) == ["launch2"]
+    assert await db.read(ends(9, "run2")) == ["end3"]
+    await db.write(lambda tx: outbox.refuse(tx, row_id(tx, "launch2"), "stopped"))
+    assert await db.read(ends(9)) == ["end2", "end3"]
+
+
+async def test_what_is_planned_too_far_ahead_is_pulled_in(db: Database) -> None:
+    def work(tx: Tx) -> int:
+        put(tx, "a", "soon", next_ms=90)
+        put(tx, "b", "far", next_ms=5_000)
+        put(tx, "b", "behind far", next_ms=5_000)
+        return outbox.pull_in(tx, now_ms=50, latest_ms=100)
+
+    assert await db.write(work) == 1
+    assert await db.read(keys(50)) == ["far"]
+    assert await db.read(due_after(50)) == (90, 90)
 
 
 async def test_what_waits_is_counted_by_target(db: Database) -> None:
@@ -181,8 +234,11 @@ async def test_finished_rows_cost_nothing(db: Database) -> None:
             return 0
 
         reader._connection.set_progress_handler(count, 1)
-        outbox.heads(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
-        outbox.next_due(reader)
+        for target in outbox.targets(reader):
+            outbox.due_calls(reader, target=target, now_ms=10**15, limit=32, busy_lanes=["x"])
+        outbox.due_launches(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
+        outbox.due_ends(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
+        outbox.next_due(reader, now_ms=0)
         outbox.undelivered_by_target(reader)
         reader._connection.set_progress_handler(None, 0)
         return steps
@@ -199,4 +255,32 @@ async def test_finished_rows_cost_nothing(db: Database) -> None:
     await db.write(fill)
     before = await db.read(cost)
     await db.write(finish)
+    assert await db.read(cost) <= before * 1.1
+
+
+async def test_rows_in_line_cost_nothing(db: Database) -> None:
+    """A lane with a thousand rows is looked at through its first one."""
+
+    def cost(reader: Reader) -> int:
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        reader._connection.set_progress_handler(count, 1)
+        assert len(outbox.due_calls(reader, target="p", now_ms=10**15, limit=32)) == 1
+        outbox.next_due(reader, now_ms=0)
+        outbox.targets(reader)
+        reader._connection.set_progress_handler(None, 0)
+        return steps
+
+    def fill(tx: Tx) -> None:
+        for number in range(1000):
+            put(tx, "lane", f"in line {number}")
+
+    await db.write(lambda tx: put(tx, "lane", "first"))
+    before = await db.read(cost)
+    await db.write(fill)
     assert await db.read(cost) <= before * 1.1

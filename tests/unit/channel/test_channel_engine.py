@@ -388,8 +388,8 @@ async def test_early_messages_become_readable_and_those_of_outsiders_are_dropped
 
 
 async def test_early_messages_are_bounded_in_bytes_and_time(setup: Setup) -> None:
-    block = b"x" * (16 * MIB)
-    for _ in range(module.EARLY_SESSION_BYTES // len(block)):
+    block = b"x" * (16 * MIB - module.MESSAGE_OVERHEAD)
+    for _ in range(4):
         await setup.store(block, session="early")
     with pytest.raises(BufferFull):
         await setup.store(b"x", session="early")
@@ -401,6 +401,35 @@ async def test_early_messages_are_bounded_in_bytes_and_time(setup: Setup) -> Non
     assert [u.session_id for u in setup.channel.usage()] == ["s"]
     assert len(setup.files()) == 1
     await setup.store(b"again", session="early")  # dropped, not closed
+
+
+async def test_tiny_early_messages_count_for_what_they_cost(setup: Setup) -> None:
+    """A byte each would else be sixty million files within the limit in bytes."""
+    session = setup.channel._live("early")
+    await setup.store(b"x", session="early")
+    assert session.burden == module.MESSAGE_OVERHEAD + 1
+    assert await setup.take("alice", session="early") == b"x"
+    assert session.burden == 0
+
+
+async def test_names_of_sessions_alone_leave_nothing_behind(setup: Setup) -> None:
+    for number in range(20):
+        with pytest.raises(Forbidden):
+            await setup.store(b"x", "mallory", session=f"guess-{number}")
+        with pytest.raises(InvalidRequest):
+            await setup.store(b"", "alice", session=f"empty-{number}")
+    assert setup.channel._sessions == {}
+
+
+async def test_early_sessions_are_bounded_in_number_and_others_are_not(setup: Setup) -> None:
+    for number in range(module.EARLY_SESSIONS):
+        await setup.store(b"x", session=f"early-{number}")
+    with pytest.raises(BufferFull, match="does not know yet"):
+        await setup.store(b"x", session="one-too-many")
+    await setup.store(b"more", session="early-7")
+    await setup.store(b"kept")
+    setup.policy.members["one-too-many"] = frozenset({"us", "alice"})
+    await setup.store(b"x", session="one-too-many")
 
 
 async def test_tokens_are_checked_and_trusted_for_a_while(setup: Setup) -> None:

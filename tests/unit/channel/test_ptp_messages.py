@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
@@ -188,3 +189,26 @@ def test_the_querys_time_out_wins_over_the_bodys() -> None:
     body = OFFICIAL["PopInbound"](topic="t", timeout=7).SerializeToString()
     assert ptp.read_selection(ptp.POP_PATH, Form.PROTOBUF, {}, "", body) == ptp.Selection("t", 7)
     assert ptp.read_selection(ptp.POP_PATH, Form.PROTOBUF, {}, "9", body) == ptp.Selection("t", 9)
+
+
+async def test_metadata_in_many_small_pieces_is_bounded_and_not_walked_again_for_each() -> None:
+    entries = OFFICIAL["PushInbound"](topic="t", metadata={f"{n:x}": "" for n in range(60_000)}).SerializeToString()
+    body = ptp.ProtobufBody(cut(entries, [65536] * 20))
+    started = time.process_time()
+    with pytest.raises(TooLarge, match="metadata"):
+        _ = [chunk async for chunk in body]
+    assert time.process_time() - started < 5
+
+
+async def test_metadata_that_is_no_text_is_refused_at_the_door() -> None:
+    """Stored, it could not be handed out in any form."""
+    for entry in (r'{"k": "\ud800"}', r'{"\udfff": "v"}'):
+        body = ptp.JsonBody(cut(b'{"topic": "t", "payload": "eA==", "metadata": %s}' % entry.encode(), []), 1000)
+        with pytest.raises(InvalidRequest, match="surrogate"):
+            _ = [chunk async for chunk in body]
+
+
+@pytest.mark.parametrize("value", [10**400, "1" * 400 + "x", float("nan"), True, [], {}])
+def test_a_timeout_that_is_no_number_of_seconds_is_refused(value: object) -> None:
+    with pytest.raises(InvalidRequest, match="timeout"):
+        ptp.wait_of(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -77,6 +78,26 @@ def test_a_cycle_is_shown_in_the_direction_of_the_data() -> None:
     assert path[0] == path[-1]
     assert "ab" in "".join(path + path[1:])
     assert "bc" in "".join(path + path[1:])
+
+
+def test_what_no_job_needs_is_refused_before_it_costs_anything() -> None:
+    ring = [component(f"c{n}", f"c{(n + 1) % 1000}.out") for n in range(1000)]
+    message = refused(job(*ring))
+    assert "cycle" in message
+    assert len(message) < 300
+    assert "at most 1000" in refused(job(*[component(f"c{n}") for n in range(1001)]))
+    assert "at most 128" in refused(job(component("a"), role={"guest": ["alice"], "host": ["bob"] * 128}))
+    crowd = {"guest": ["alice"], "host": ["bob"] * 100}
+    assert "at most 10000" in refused(job(*[component(f"c{n}") for n in range(100)], role=crowd))
+    assert len(parse_job("job-1", job(*[component(f"c{n}") for n in range(99)], role=crowd)).flow.order) == 99
+
+
+def test_many_ports_take_no_more_than_their_number_of_steps() -> None:
+    outputs = tuple(f"o{n}" for n in range(40_000))
+    wide = component("a", outputs=outputs)
+    started = time.process_time()
+    parse_job("job-1", job(wide, component("b", *(f"a.{name}" for name in outputs[:10_000]))))
+    assert time.process_time() - started < 10, "a quadratic walk takes minutes"
 
 
 def test_types_that_differ_are_a_warning_not_a_fault() -> None:

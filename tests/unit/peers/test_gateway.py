@@ -278,6 +278,8 @@ async def test_kuscia_is_never_asked_to_coordinate() -> None:
     [
         ("kuscia", 400, "Job already exists", OK),
         ("fate", 1, "(1062, \"Duplicate entry 'x' for key\")", OK),
+        ("official-1.2", 1, "job already exists", OK),
+        ("legacy", 400, "Duplicate job", OK),
         ("seed", 409, "job j exists here with other content", REFUSED),
         ("kuscia", 409, "already exists", REFUSED),
         ("kuscia", 400, "component code can't be empty", REFUSED),
@@ -286,6 +288,16 @@ async def test_kuscia_is_never_asked_to_coordinate() -> None:
 async def test_a_create_that_had_arrived_before(profile: str, code: int, words: str, delivery: Delivery) -> None:
     reply, _ = await ask(create_message(), said(code, words), profile=profile)
     assert reply.delivery is delivery
+
+
+async def test_a_create_all_that_had_arrived_before() -> None:
+    again = said(1, "create job failed at fate: (1062, \"Duplicate entry 'x' for key 't_job.PRIMARY'\")")
+    message = create_message()
+    message = outgoing("job/create_all", **message.body)
+    assert (await ask(message, again, profile="fate"))[0].delivery is OK
+    refused = (await ask(message, said(1, "no disk"), profile="fate"))[0]
+    assert refused.delivery is REFUSED
+    assert refused.error.endswith("answered job/create_all with code 1: no disk (written for profile fate)")
 
 
 async def test_fates_answer_to_a_repeated_task_start() -> None:

@@ -14,7 +14,9 @@ from embedded_scheduler.wire.console import Problem
 
 def create_app(console: Console) -> Quart:
     app = Quart("embedded_scheduler.console", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = console.engine.settings.limits.body_bytes
+    # The framework's own limit hangs up on a caller that is still sending, who then never reads why.
+    app.config["MAX_CONTENT_LENGTH"] = None
+    app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
     endpoint.install_errors(app)
     for family in (node, jobs, logs, events, catalogue):
         family.install(app, console)

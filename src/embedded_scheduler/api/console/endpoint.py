@@ -11,15 +11,18 @@ from urllib.parse import unquote
 import quart
 from pydantic import BaseModel, ValidationError
 from quart import Quart, Response
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
-from embedded_scheduler.errors import ErrorCode, InvalidRequest, NodeError, TooLarge
+from embedded_scheduler.api.family import read_body
+from embedded_scheduler.errors import ErrorCode, InvalidRequest, NodeError
 from embedded_scheduler.wire.bfia.decoding import decode_object
 from embedded_scheduler.wire.console import Problem
 
 _LOG = logging.getLogger(__name__)
 
 PREFIX = "/v1/console"
+BODY_BYTES = "BODY_BYTES"
+"""The application's setting for the largest body."""
 _OPERATOR = "x-operator"
 _LONGEST_NAME = 64
 
@@ -73,8 +76,6 @@ def install_errors(app: Quart) -> None:
 
 
 async def _framework_error(error: HTTPException) -> Response:
-    if isinstance(error, RequestEntityTooLarge):
-        return problem_response(problem_of(TooLarge("the body is larger than limits.body_bytes allows")))
     status = error.code or 500
     code = ErrorCode.NOT_FOUND if status == 404 else ErrorCode.INVALID
     detail = "there is no such endpoint" if status == 404 else error.description or ""
@@ -98,8 +99,7 @@ def problem_response(problem: Problem) -> Response:
 
 async def body_document(depth: int) -> tuple[dict[str, Any], bytes]:
     """The request's JSON object and its bytes as sent; `InvalidRequest` or `TooLarge` say what is wrong."""
-    body = await quart.request.get_data(as_text=False)
-    assert isinstance(body, bytes)
+    body = await read_body(quart.request, quart.current_app.config[BODY_BYTES])
     return decode_object(body, depth=depth), body
 
 

@@ -28,7 +28,8 @@ SELECT * FROM shares WHERE job_id = :job_id ORDER BY task_name, role, idx;
 SELECT * FROM approvals WHERE job_id = :job_id;
 
 -- name: jobs.task_by_id
-SELECT job_id, name FROM tasks WHERE task_id = :task_id;
+-- The second condition is the index's own: without it every task of every job is read.
+SELECT job_id, name FROM tasks WHERE task_id = :task_id AND task_id <> '';
 
 -- name: jobs.set_state
 UPDATE jobs SET state = :target, state_seq = :seq, since_ms = :now_ms, outcome = coalesce(:outcome, outcome),
@@ -112,8 +113,11 @@ SELECT job_id, state FROM jobs WHERE flow_id = :flow_id ORDER BY position;
 -- name: jobs.states
 SELECT job_id, state FROM jobs ORDER BY position;
 
+-- name: jobs.open_count
+SELECT count(*) AS number FROM jobs WHERE state IN ('PENDING', 'READY', 'RUNNING');
+
 -- name: jobs.ended_before
-SELECT job_id FROM jobs WHERE state IN ('FINISHED', 'REJECTED') AND ended_ms < :before_ms LIMIT :limit;
+SELECT job_id FROM jobs WHERE job_id IN (SELECT value FROM json_each(:job_ids)) AND ended_ms < :before_ms;
 
 -- name: jobs.note_call
 UPDATE outbox SET state = :state, attempts = attempts + 1, last_error = :error, next_ms = :next_ms,
@@ -121,7 +125,8 @@ UPDATE outbox SET state = :state, attempts = attempts + 1, last_error = :error, 
 WHERE job_id = :job_id AND key = :key;
 
 -- name: jobs.version
-SELECT version FROM jobs WHERE job_id = :job_id;
+SELECT version FROM job_versions WHERE job_id = :job_id;
 
 -- name: jobs.set_version
-UPDATE jobs SET version = :version WHERE job_id = :job_id;
+INSERT INTO job_versions (job_id, version) VALUES (:job_id, :version)
+ON CONFLICT (job_id) DO UPDATE SET version = excluded.version;

@@ -1,0 +1,109 @@
+"""Requests generated from the OpenAPI documents against a running node: always an envelope, never a fault of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+from embedded_scheduler.api.interconn import schedule as interconn
+from embedded_scheduler.api.openapi import document
+from embedded_scheduler.api.platform import schedule as platform
+from embedded_scheduler.config import Home
+from embedded_scheduler.provision import provision
+from embedded_scheduler.server import BackgroundNode
+
+INTERCONN = schemathesis.openapi.from_dict(document(interconn.family))
+# Without its security scheme: made-up credentials would go before those that the test shows.
+PLATFORM = schemathesis.openapi.from_dict(
+    {name: value for name, value in document(platform.family).items() if name != "security"}
+)
+CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]
+FEW = settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A running node; `settings` say that submissions do not wait for partners."""
+
+    partner: str
+    platform: str
+    home: Home
+
+    @property
+    def token(self) -> str:
+        return self.home.platform_token.read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    home = Home(tmp_path_factory.mktemp("schemathesis") / "alice")
+    provision(home, node_id="alice", listen="127.0.0.1:0", platform="127.0.0.1:0")
+    with home.settings_file.open("a") as file:
+        file.write("\ntiming.submit_wait = 0.2\n")
+    node = BackgroundNode(home)
+    running = node.start()
+    try:
+        yield Target(f"http://{running.listen}", f"http://{running.platform}", home)
+        log = home.node_log.read_text()
+        assert "Traceback" not in log, log[log.index("Traceback") - 300 :][:3000]
+    finally:
+        node.stop()
+
+
+def called(case: Any, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The answer's envelope, after every check that the description allows."""
+    response = case.call_and_validate(base_url=url, headers=headers, checks=CHECKS, timeout=10)
+    answer = json.loads(response.content)
+    assert set(answer) - {"message"} == {"code", "msg", "data"}
+    assert answer["code"] != 500, answer
+    assert "\n" not in answer["msg"]
+    assert len(answer["msg"]) <= 2000
+    return dict(answer)
+
+
+@INTERCONN.parametrize()
+@FEW
+def test_a_partner_gets_an_envelope(case: Any, target: Target) -> None:
+    answer = called(case, target.partner, {"x-source-node-id": "bob"})
+    assert answer["code"] in (200, 400, 403, 404, 405, 409, 413), answer
+
+
+@INTERCONN.parametrize()
+@FEW
+def test_who_does_not_say_its_name_gets_nowhere(case: Any, target: Target) -> None:
+    assert called(case, target.partner, {})["code"] in (400, 401, 405)
+
+
+@PLATFORM.parametrize()
+@FEW
+def test_the_platform_gets_an_envelope(case: Any, target: Target) -> None:
+    answer = called(case, target.platform, {"Authorization": f"Bearer {target.token}"})
+    assert answer["code"] in (200, 400, 403, 404, 405, 409, 413), answer
+
+
+@PLATFORM.parametrize()
+@FEW
+@pytest.mark.parametrize("credential", ["", "Bearer wrong"])
+def test_without_the_token_the_platform_api_is_shut(case: Any, target: Target, credential: str) -> None:
+    answer = called(case, target.platform, {"Authorization": credential} if credential else {})
+    # A component's call back is judged by its own token, after its body was understood and its task found.
+    allowed = (400, 401, 404, 405) if case.path.endswith("/task/callback") else (400, 401, 405)
+    assert answer["code"] in allowed, answer
