@@ -140,7 +140,7 @@ class Chaos:
                 runner.end(attempt, Exit(0))
 
     async def settle(self) -> None:
-        """Until no job is open anywhere and nothing is left to be carried out; operators approve what they are asked."""
+        """Until no job is open anywhere and nothing is left to do; operators approve what they are asked."""
         while any([await self._decide_all(node) for node in self.nodes]):
             await self.net.engines[self.nodes[0]].bus.wait_beyond(self._newest(), 0.05)
         for node in self.nodes:
@@ -197,7 +197,15 @@ class Chaos:
                 verdicts.setdefault(job_id, set()).add((s.state.value, str(s.outcome)))
                 assert all(a.state is not ApprovalState.PENDING for a in s.approvals.values())
         for job_id, said in verdicts.items():
-            assert len(said) == 1, f"{job_id}: the nodes do not agree: {said}"
+            assert len(said) == 1, f"the nodes do not agree: {said}\n{await self.story(job_id)}"
+
+    async def story(self, job_id: str) -> str:
+        """What every node recorded about a job, in one sequence."""
+        lines = []
+        for node in self.nodes:
+            for e in await self.net.engines[node].db.read(lambda r: ledger.page(r, job_id=job_id, limit=500)):
+                lines.append((e.at_ms, f"{node} {e.event} {e.subject_id[len(job_id) :]} by {e.actor}: {e.reason}"))
+        return "\n".join(f"{at % 100_000} {line}" for at, line in sorted(lines))
 
 
 @pytest.mark.parametrize("seed", range(12))

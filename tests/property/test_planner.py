@@ -133,6 +133,7 @@ class World:
                     # Looking at the tasks that changed is as good as looking at all of them.
                     assert plan(replace(node.snapshot, touched=None, may_have_failed=True)) == []
                     node.snapshot = replace(node.snapshot, touched={})
+                    _check_explained(node.snapshot)
                     return
             decision = queue.pop(0)
             before = node.snapshot
@@ -354,6 +355,18 @@ class World:
         assert node.snapshot is not None
         name = "" if self.case.stop_task is None else f"t{self.case.stop_task}"
         self.apply(node, reactions.stop(node.snapshot, name, "the operator says so"))
+
+
+def _check_explained(s: JobSnapshot) -> None:
+    """Whatever is not over says what it waits for, and by whom it is held up."""
+    wait = explain_job(s)
+    assert (wait is None) == JOB.is_terminal(s.state)
+    waits = [wait, *(explain_task(s, task) for task in s.tasks.values())]
+    for each in waits:
+        assert each is None or (each.blocked_by and each.on and each.text)
+    for task in s.tasks.values():
+        over = TASK.is_terminal(task.state) or task.cancelled or JOB.is_terminal(s.state)
+        assert (explain_task(s, task) is None) == over
 
 
 def _spec(case: Plan, names: list[str]) -> JobSpec:

@@ -26,7 +26,7 @@ from embedded_scheduler.engine.ports import Delivery as Verdict
 from embedded_scheduler.engine.ports import Outgoing, Reply
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.sessions import SessionPolicy
-from embedded_scheduler.engine.supervisor import Supervisor
+from embedded_scheduler.engine.supervisor import Health, Supervisor
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import ErrorCode, NodeError, Unavailable
 from embedded_scheduler.spi.runner import Exit, LaunchSpec, RunHandle
@@ -145,7 +145,7 @@ class Partners:
     peer_traits: dict[str, PeerTraits] = field(default_factory=dict)
 
     def knows(self, node_id: str) -> bool:
-        return node_id in self.cluster.engines or node_id in self.cluster.strangers
+        return node_id in self.cluster.partners or node_id in self.cluster.strangers
 
     def traits(self, node_id: str) -> PeerTraits:
         return self.peer_traits.get(node_id, PeerTraits())
@@ -247,6 +247,10 @@ class Cluster:
         await supervisor.start()
         self._supervisors[node_id] = supervisor
         return engine
+
+    def health(self, node_id: str) -> tuple[Health, ...]:
+        """Of the node's services."""
+        return self._supervisors[node_id].health()
 
     async def stop(self, node_id: str) -> None:
         await self._supervisors.pop(node_id).stop()

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import JOB, TASK, ApprovalState, JobState, TaskState
+from embedded_scheduler.domain.planner import failed_task
 from embedded_scheduler.domain.snapshot import Call, CallState, JobSnapshot, Share, TaskView
+
+_NAMED = 3
+"""Names in one line; of a fan of a thousand tasks nobody reads more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def explain_job(s: JobSnapshot) -> Wait | None:
     """Why the job is not over; None when it is."""
     if JOB.is_terminal(s.state):
         return None
-    if s.stop_reason:
+    if _is_ending(s):
         return _stopping(s)
     if s.state is JobState.PENDING:
         return _pending(s)
@@ -47,14 +51,26 @@ def explain_task(s: JobSnapshot, task: TaskView) -> Wait | None:
     """Why the task is not over; None when it is, or when it will not run any more."""
     if TASK.is_terminal(task.state) or task.cancelled or JOB.is_terminal(s.state):
         return None
+    if _is_ending(s):
+        return _stopping(s)
     if task.state is TaskState.PENDING:
         missing = [up for up in s.spec.flow.node(task.name).upstream if s.tasks[up].state is not TaskState.SUCCESS]
         if missing and s.coordinates:
-            return Wait("upstream", "task " + ", ".join(missing), "its output", task.since_ms, "starts by itself")
+            return Wait("upstream", "task " + _listed(missing), "its output", task.since_ms, "starts by itself")
         return explain_job(s) if s.state is not JobState.RUNNING else _coordinator_starts(s, task)
     lagging = [share for share in task.shares if not TASK.is_terminal(share.state)]
     blocked = next((share for share in lagging if share.state is not TaskState.RUNNING), None)
     return _share_wait(s, task, blocked or lagging[0]) if lagging else None
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _is_ending(s: JobSnapshot) -> bool:
+    """Nothing will be started any more."""
+    return bool(s.stop_reason) or (s.coordinates and failed_task(s) is not None)
 
 
 def _coordinator_starts(s: JobSnapshot, task: TaskView) -> Wait:
@@ -103,26 +119,43 @@ def _ready(s: JobSnapshot) -> Wait:
     return Wait("start", s.coordinator, on, s.since_ms, "starts by itself", None, ("stop",))
 
 
-def _running(s: JobSnapshot) -> Wait | None:
+def _running(s: JobSnapshot) -> Wait:
     for task in s.tasks.values():
-        if task.state in (TaskState.READY, TaskState.RUNNING):
-            return explain_task(s, task)
+        if task.state in (TaskState.READY, TaskState.RUNNING) and (wait := explain_task(s, task)) is not None:
+            return wait
+    if ending := _ending_here(s):
+        return ending
+    undelivered = _first_waiting(s, ("task/callback", "job/stop_all"))
+    if undelivered is not None:
+        return _delivery(undelivered)
+    failed = next((t for t in s.tasks.values() if t.state is TaskState.FAILED and not t.cancelled), None)
+    if failed is not None:
+        on = f"to end the job: task {failed.name} failed here"
+        return Wait("verdict", s.coordinator, on, failed.since_ms, "asked again by itself", None, ("stop",))
     return Wait("start", s.coordinator, "the next task", s.since_ms, "starts by itself", None, ("stop",))
 
 
 def _stopping(s: JobSnapshot) -> Wait:
+    if ending := _ending_here(s):
+        return ending
+    # What tells or asks the coordinator goes in one lane: the call that fails keeps back those behind it.
+    failing = next((c for c in s.calls.values() if c.state is CallState.WAITING and c.last_error), None)
+    if failing is not None:
+        return _delivery(failing)
+    return Wait("verdict", s.coordinator, "the outcome of the job", s.since_ms, "asked again by itself")
+
+
+def _ending_here(s: JobSnapshot) -> Wait | None:
     alive = [
-        f"{share.party.key} of {task.name}"
+        (f"{share.party.key} of {task.name}", share.since_ms)
         for task in s.tasks.values()
         for share in task.shares
         if share.launched and s.is_local(share) and not TASK.is_terminal(share.state)
     ]
-    if alive:
-        return Wait("stopping", "this node", f"{', '.join(alive)} to end", s.since_ms, "forced after the grace time")
-    ask = s.calls.get("verdict")
-    if ask is not None and ask.state is CallState.WAITING and ask.last_error:
-        return _delivery(ask)
-    return Wait("verdict", s.coordinator, "the outcome of the job", s.since_ms, "asked again by itself")
+    if not alive:
+        return None
+    names, since = _listed([name for name, _ in alive]), min(since for _, since in alive)
+    return Wait("stopping", "this node", f"{names} to end", since, "forced after the grace time")
 
 
 def _first_waiting(s: JobSnapshot, operations: tuple[str, ...]) -> Call | None:

@@ -220,12 +220,12 @@ async def create_all(
         raise Forbidden(f"{initiator} cannot submit a job whose initiator is {spec.initiator}")
     if spec.coordinator_hint not in ("", engine.node_id):
         raise Refused(f"the job names {spec.coordinator_hint} as its coordinator, not {engine.node_id}")
-    for node in spec.nodes:
-        if node != engine.node_id and not engine.directory.knows(node):
-            raise Refused(f"{node} is no partner of the coordinator {engine.node_id}")
-    if problem := session_conflict(spec, engine.directory.session_need):
-        raise Refused(problem)
     if not await _known_already(engine, spec):
+        for node in spec.nodes:
+            if node != engine.node_id and not engine.directory.knows(node):
+                raise Refused(f"{node} is no partner of the coordinator {engine.node_id}")
+        if problem := session_conflict(spec, engine.directory.session_need):
+            raise Refused(problem)
         approve = "" if engine.directory.approval(initiator) == "manual" else "policy for jobs of this partner"
         cause = Cause(f"peer:{initiator}", trace_id)
         await _insert(engine, spec, coordinator=engine.node_id, cause=cause, as_sent=as_sent, approve=approve)
