@@ -203,8 +203,8 @@ class Chaos:
         """What every node recorded about a job, in one sequence."""
         lines = []
         for node in self.nodes:
-            for e in await self.net.engines[node].db.read(lambda r: ledger.page(r, job_id=job_id, limit=500)):
-                lines.append((e.at_ms, f"{node} {e.event} {e.subject_id[len(job_id) :]} by {e.actor}: {e.reason}"))
+            events = await self.net.engines[node].db.read(lambda r: ledger.page(r, job_id=job_id, limit=500))
+            lines += [(e.at_ms, f"{node} {e.event} {e.subject_id} by {e.actor}: {e.reason}") for e in events]
         return "\n".join(f"{at % 100_000} {line}" for at, line in sorted(lines))
 
 

@@ -51,13 +51,13 @@ def explain_task(s: JobSnapshot, task: TaskView) -> Wait | None:
     """Why the task is not over; None when it is, or when it will not run any more."""
     if TASK.is_terminal(task.state) or task.cancelled or JOB.is_terminal(s.state):
         return None
-    if _is_ending(s):
-        return _stopping(s)
+    if _is_ending(s) or s.state is not JobState.RUNNING:
+        return explain_job(s)
     if task.state is TaskState.PENDING:
         missing = [up for up in s.spec.flow.node(task.name).upstream if s.tasks[up].state is not TaskState.SUCCESS]
         if missing and s.coordinates:
             return Wait("upstream", "task " + _listed(missing), "its output", task.since_ms, "starts by itself")
-        return explain_job(s) if s.state is not JobState.RUNNING else _coordinator_starts(s, task)
+        return _coordinator_starts(s, task)
     lagging = [share for share in task.shares if not TASK.is_terminal(share.state)]
     blocked = next((share for share in lagging if share.state is not TaskState.RUNNING), None)
     return _share_wait(s, task, blocked or lagging[0]) if lagging else None

@@ -14,6 +14,7 @@ from tests.support.cluster import Cluster, HandRunner, document
 from embedded_scheduler.config import Limits, Timing
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.lifecycle import JobState, Outcome, TaskState
+from embedded_scheduler.domain.snapshot import CallState
 from embedded_scheduler.engine import delivery, jobs
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.engine.supervisor import ServiceState
@@ -128,7 +129,9 @@ async def test_one_attempt_that_cannot_be_watched_does_not_blind_the_node(net: C
     await succeeded(net, first, "alice")
     assert runner.faults == 0
     assert await crashes(net, "alice") == 0
-    assert not net.watching["alice"].attempts
+    async with asyncio.timeout(5):
+        while net.watching["alice"].attempts:
+            await net.engines["alice"].bus.wakeup("nobody's").wait(0.01)
 
 
 async def test_an_effect_that_fails_by_our_own_fault_is_put_off_and_disturbs_nothing(net: Cluster) -> None:
@@ -231,3 +234,33 @@ async def test_every_service_runs_at_the_end_of_a_busy_time(net: Cluster) -> Non
     for job_id in ids:
         await succeeded(net, job_id, "alice", "bob")
     assert {(h.state, h.crashes) for node in ("alice", "bob") for h in net.health(node)} == {(ServiceState.RUNNING, 0)}
+
+
+async def test_a_job_that_cannot_be_taken_up_does_not_keep_the_node_from_starting(net: Cluster) -> None:
+    engine = await net.start("alice", timing=QUICK)
+    net.runners["alice"].result = lambda _: None
+    bad, good = await submit(net, ("a",), host=""), await submit(net, ("a",), host="")
+    for job_id in (bad, good):
+        await net.until("alice", job_id, lambda s: s.tasks["a"].state is TaskState.RUNNING)
+    # A document that an older version took and this one does not.
+    await engine.db.write(
+        lambda tx: tx._connection.execute("UPDATE jobs SET document = '{}', digest = 'old' WHERE job_id = ?", [bad])
+    )
+    await net.stop("alice")
+    for attempt in net.runners["alice"].launches:
+        net.runners["alice"].end(attempt, Exit(0))
+    await net.start("alice", timing=QUICK)
+    await succeeded(net, good, "alice")
+
+
+async def test_a_retried_submission_is_answered_as_before_whatever_became_of_the_partners(net: Cluster) -> None:
+    await net.start("alice", timing=QUICK)
+    await net.start("bob", timing=QUICK)
+    net.strangers["carol"] = Silence("job/create", "job/stop")
+    roles = {"guest": ["alice"], "host": ["bob", "carol"]}
+    job = document(("a",), roles=roles, coordinator="bob")
+    job_id = (await jobs.submit(net.engines["alice"], job, actor="platform", trace_id="")).job_id
+    sent = (await net.until("alice", job_id, lambda s: s.calls["create_all"].state is CallState.ACKNOWLEDGED)).spec
+    del net.strangers["carol"]
+    again = await jobs.create_all(net.engines["bob"], job_id, sent.document, source="alice", trace_id="")
+    assert again.nodes.keys() == {"alice", "bob", "carol"}

@@ -1,7 +1,5 @@
 """Databases that cannot be used are refused with a sentence; full disks are survived."""
 
-
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """SIGKILL in the middle of writing: what was acknowledged is there, and the chain holds."""
 
-
-
 from __future__ import annotations
 
 import signal

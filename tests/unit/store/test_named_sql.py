@@ -66,7 +66,13 @@ def test_every_statement_fits_the_schema(schema: sqlite3.Connection, name: str) 
 @pytest.mark.parametrize("name", sorted(name for name in STATEMENTS if name.startswith(MINE)))
 def test_no_statement_reads_a_whole_table_by_accident(schema: sqlite3.Connection, name: str) -> None:
     plan = [row[3] for row in schema.execute("EXPLAIN QUERY PLAN " + STATEMENTS[name], AnyParameter())]
-    scans = [step for step in plan if re.match(r"SCAN \w+$", step) and not _ends_at_once(name)]
+    # What a statement computes itself (WITH …) is no table.
+    computed = {step.removeprefix("CO-ROUTINE ") for step in plan if step.startswith("CO-ROUTINE ")}
+    # A recursive expression is read row by row while it is made; the tables behind it are what must not be scanned.
+    made_here = re.findall(r"WITH RECURSIVE (\w+)", STATEMENTS[name])
+    scanned = [found[1] for step in plan if (found := re.match(r"SCAN (\w+)$", step))]
+    scans = [table for table in scanned if table not in made_here and not _ends_at_once(name)]
+    scans = [step for step in scans if step.removeprefix("SCAN ") not in computed]
     assert not scans or name in WHOLE_TABLE, plan
 
 

@@ -51,11 +51,17 @@ CREATE TABLE jobs (
     since_ms       INTEGER NOT NULL,          -- of the present state
     started_ms     INTEGER,
     ended_ms       INTEGER,
-    summary        TEXT    NOT NULL,          -- JSON {parties, components}: what the list shows
-    version        INTEGER NOT NULL DEFAULT 0 -- a random number with every change: tells whether a copy is current
+    summary        TEXT    NOT NULL           -- JSON {parties, components}: what the list shows
 ) STRICT;
 CREATE INDEX jobs_by_state ON jobs (state, position);
 CREATE INDEX jobs_by_flow ON jobs (flow_id, position);
+
+-- A random number with every change of a job: tells whether a copy of it is current. Apart from the job's row, which
+-- carries its whole document and would be written again each time.
+CREATE TABLE job_versions (
+    job_id  TEXT    PRIMARY KEY,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tasks (
     job_id     TEXT    NOT NULL REFERENCES jobs (job_id),
@@ -141,11 +147,22 @@ CREATE TABLE outbox (
     created_ms INTEGER NOT NULL,
     next_ms    INTEGER NOT NULL,
     done_ms    INTEGER,
+    behind     INTEGER NOT NULL DEFAULT 0,    -- waiting behind an earlier row of its lane
     UNIQUE (job_id, key)
 ) STRICT;
-CREATE INDEX outbox_due ON outbox (next_ms, id) WHERE state = 'waiting';
+-- Only the first waiting row of a lane can be delivered: looking for work costs the same with ten thousand in line as with ten.
+CREATE INDEX outbox_due ON outbox (next_ms, id) WHERE state = 'waiting' AND behind = 0;
+CREATE INDEX outbox_calls ON outbox (target, next_ms, id) WHERE state = 'waiting' AND behind = 0 AND kind = 'call';
+CREATE INDEX outbox_launches ON outbox (next_ms, id) WHERE state = 'waiting' AND behind = 0 AND kind = 'launch';
+CREATE INDEX outbox_ends ON outbox (id) WHERE state = 'waiting' AND kind = 'terminate';
 CREATE INDEX outbox_by_lane ON outbox (lane, id) WHERE state = 'waiting';
 CREATE INDEX outbox_done ON outbox (done_ms) WHERE state <> 'waiting';
+
+CREATE TRIGGER outbox_next AFTER UPDATE OF state ON outbox WHEN OLD.state = 'waiting' AND NEW.state <> 'waiting'
+BEGIN
+    UPDATE outbox SET behind = 0
+    WHERE id = (SELECT min(id) FROM outbox WHERE state = 'waiting' AND lane = NEW.lane) AND behind = 1;
+END;
 
 -- Answers already given, for requests that come again.
 CREATE TABLE inbox (
