@@ -66,7 +66,10 @@ async def launch(
             raise Refused("stopped before it started")
         runner, spec, session = await _prepare(engine, snapshot, task_name, party, row.target)
         handle = runner.handle(spec)
-        await engine.db.write(lambda tx: _store(tx, engine, row, party, task_name, handle, session, spec))
+        token, log = token_of(engine, row.target), spec.log_path
+        await engine.db.write(
+            lambda tx: _store(tx, row, task_name, party, handle, session_id=session, token=token, log_path=log)
+        )
         await engine.channel.open_session(session)
         reached("launch.stored")
         await runner.launch(spec)
@@ -105,15 +108,15 @@ def _is_passing(error: NodeError | OSError) -> bool:
 
 def _store(
     tx: Tx,
-    engine: Engine,
     row: outbox.OutboxRow,
-    party: Party,
     task_name: str,
+    party: Party,
     handle: RunHandle,
-    session: str,
-    spec: LaunchSpec,
+    *,
+    session_id: str,
+    token: str,
+    log_path: Path,
 ) -> None:
-    token = token_of(engine, row.target)
     attempts.insert(
         tx,
         attempt_id=row.target,
@@ -123,9 +126,9 @@ def _store(
         number=int(row.body["number"]),
         runner=handle.runner,
         handle=handle.data,
-        session_id=session,
-        token_hash=hashlib.sha256(token.encode()).hexdigest(),
-        log_path=str(spec.log_path),
+        session_id=session_id,
+        token_hash=hashlib.sha256(token.encode()).hexdigest() if token else "",
+        log_path=str(log_path),
     )
 
 
@@ -229,21 +232,8 @@ async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str
 
     def work(tx: Tx) -> JobSnapshot:
         if attempts.get(tx, row.target) is None:
-            handle = RunHandle("", row.target)
-            session = ""
-            attempts.insert(
-                tx,
-                attempt_id=row.target,
-                job_id=row.job_id,
-                task_name=task_name,
-                party=party,
-                number=int(row.body["number"]),
-                runner=handle.runner,
-                handle=handle.data,
-                session_id=session,
-                token_hash="",
-                log_path=str(path),
-            )
+            never = RunHandle("", row.target)
+            _store(tx, row, task_name, party, never, session_id="", token="", log_path=path)
         attempts.ended(tx, row.target, code=None, signal=None, error=reason)
         outbox.refuse(tx, row.id, reason)
         return advance(
