@@ -48,7 +48,7 @@ async def run(only: list[str], directory: Path) -> list[Row]:
 
 async def _alone(name: str, directory: Path) -> list[Row]:
     listen, own = free_addresses(2)
-    node = NodeProcess("alone", directory, listen=listen, platform=own)
+    node = NodeProcess("alone", directory, listen=listen, platform=own, tls="off")
     try:
         await node.create()
         return await _section(name, ALONE_SECTIONS[name](node))

@@ -24,6 +24,31 @@ class PartnerListener(Section):
     """The port other companies reach (`/v1/interconn/…`)."""
 
     listen: str = "127.0.0.1:9380"
+    tls: Literal["mutual", "server", "off"] = "mutual"
+    """mutual: partners with a certificate in their contract must connect with it. server: TLS without client
+    certificates (something in front ends it). off: plain HTTP, on loopback only unless `allow_plain_http`."""
+    allow_plain_http: bool = False
+    certificate: str = ""
+    key: str = ""
+    """Files in PEM that the TLS listener shows instead of the node's own certificate, for example of a public CA."""
+    advertise: str = ""
+    """Base URL under which partners reach this node; empty = made from `listen`."""
+    path_prefix: str = ""
+    """Taken off the paths of requests when something in front of the node leaves it on."""
+    proxy: str = ""
+    """HTTP proxy for calls to partners, `http://host:port`."""
+    ca_file: str = ""
+    """CAs (PEM) for partners whose TLS is not pinned; empty = this machine's list."""
+
+
+class IdentitySection(Section):
+    """How the signing key in `<home>/identity` is opened."""
+
+    passphrase_file: str = ""
+    """File with the passphrase of an encrypted signing key; the service credential `nodeconsole.passphrase` and the
+    variable NODECONSOLE_PASSPHRASE are tried too."""
+    overlap_days: int = 7
+    """How long partners go on accepting the old key after a rotation."""
 
 
 class PlatformListener(Section):
@@ -31,17 +56,46 @@ class PlatformListener(Section):
 
     listen: str = "127.0.0.1:9381"
     trust_loopback: bool = False
-    """Serve callers on this machine without the token of `<home>/platform.token`."""
+    """Serve callers on this machine without a token."""
 
 
 class Approval(Section):
     own_jobs: Literal["auto", "manual"] = "auto"
     """What happens here to a job that this node itself submits."""
+    expires_hours: float = Field(default=168, ge=0)
+    """A request that nobody decided is rejected when it is this old; 0 = never."""
+    job_approvers: int = Field(default=1, ge=1, le=16)
+    """How many different persons have to approve a job; one refusal refuses."""
+    dataset_approvers: int = Field(default=1, ge=1, le=16)
+    """The same for what partners ask for: datasets, projects, flows, models."""
+    contract_approvers: int = Field(default=1, ge=1, le=16)
+
+
+class OperatorsSection(Section):
+    """Who may use the console, as user names, `@group` names, or their numbers. The user that the node runs as and root
+    are always administrators; who is named nowhere is refused."""
+
+    admin: tuple[str, ...] = ()
+    approver: tuple[str, ...] = ()
+    viewer: tuple[str, ...] = ()
+    socket: str = ""
+    """Path of a second socket for users who cannot enter the home; empty = none."""
+    socket_group: str = ""
+    """Group that may open it (mode 0660); empty = everybody may, and is then judged by role (mode 0666)."""
 
 
 class Components(Section):
     allow_exec: tuple[str, ...] = ()
     """Absolute paths (or `module:<name>`) that `exec:` components may start; empty = none."""
+    sandbox: Literal["auto", "require", "off"] = "auto"
+    """Run components in a sandbox of bubblewrap: where it works, always (or not at all), never."""
+    readable: tuple[str, ...] = ()
+    """Further absolute paths that sandboxed components may read, such as the libraries of an `exec:` program."""
+
+
+class Secrets(Section):
+    key: Literal["auto", "file", "systemd", "keyring"] = "auto"
+    """Where the key is that seals stored secrets; auto = the systemd credential if there is one, else the file."""
 
 
 class Limits(Section):
@@ -85,9 +139,12 @@ class Settings(Section):
     coordinator: str = ""
     """Node that drives the jobs submitted here unless the job names one; empty = this node."""
     partner: PartnerListener = PartnerListener()
+    identity: IdentitySection = IdentitySection()
     platform: PlatformListener = PlatformListener()
     approval: Approval = Approval()
+    operators: OperatorsSection = OperatorsSection()
     components: Components = Components()
+    secrets: Secrets = Secrets()
     limits: Limits = Limits()
     timing: Timing = Timing()
     retention: Retention = Retention()
@@ -118,7 +175,13 @@ class Home:
 
     @property
     def platform_token(self) -> Path:
+        """Where version 0.1.0 kept the one token of the platform; taken over at the start."""
         return self.path / "platform.token"
+
+    @property
+    def data_key(self) -> Path:
+        """Seals the secrets in the database, unless the key is kept elsewhere (0600)."""
+        return self.path / "data.key"
 
     @property
     def node_log(self) -> Path:
@@ -143,6 +206,11 @@ class Home:
     def channel(self) -> Path:
         """`channel/<session>/…`: messages between components that were not read yet."""
         return self.path / "channel"
+
+    @property
+    def identity(self) -> Path:
+        """Signing key and certificate."""
+        return self.path / "identity"
 
     @property
     def backups(self) -> Path:

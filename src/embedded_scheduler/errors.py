@@ -17,6 +17,7 @@ class ErrorCode(StrEnum):
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
+    TOO_MANY = "too_many"
     INTERNAL = "internal"
 
 
@@ -86,6 +87,12 @@ class TimedOut(NodeError):
     """Nothing answered within the limit; the message names the setting."""
 
     code = ErrorCode.TIMEOUT
+
+
+class TooMany(NodeError):
+    """The caller asked for more than its limit; the same request may work later."""
+
+    code = ErrorCode.TOO_MANY
 
 
 class StoreError(NodeError):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from quart import Quart
 
@@ -20,22 +21,27 @@ from embedded_scheduler.api.platform import schedule as platform_schedule
 from embedded_scheduler.clock import Clock, Mint, RandomMint, SystemClock
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.engine import components, jobs, logs
+from embedded_scheduler.engine.assembly import Assemblies
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.delivery import Delivery
+from embedded_scheduler.engine.expiry import Expiry
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Supervisor
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
-from embedded_scheduler.peers.channel import HttpForwarder, channel_client
+from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
+from embedded_scheduler.peers.clients import Route
 from embedded_scheduler.peers.directory import Directory
 from embedded_scheduler.peers.gateway import HttpGateway
 from embedded_scheduler.peers.profiles import check_profile
+from embedded_scheduler.security.identity import Identity
 from embedded_scheduler.security.secrets import create_secret, read_secret
+from embedded_scheduler.security.tls import ServerTls
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.logs import LogStore
@@ -49,14 +55,26 @@ _DAY_MS = 86_400_000
 class Node:
     """`start` once, `stop` once. The applications exist between the two."""
 
-    def __init__(self, home: Home, settings: Settings, *, clock: Clock | None = None, mint: Mint | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        identity: Identity,
+        *,
+        tls: ServerTls | None = None,
+        clock: Clock | None = None,
+        mint: Mint | None = None,
+    ) -> None:
         self.home = home
         self.settings = settings
+        self.identity = identity
+        self._tls = tls
         self._clock = clock or SystemClock()
         self._mint = mint or RandomMint()
         self._cleanup = contextlib.AsyncExitStack()
         self._streams: Streams | None = None
         self._channel: Channel | None = None
+        self._assemblies = Assemblies()
         self.engine: Engine
         self.partner_app: Quart
         self.platform_app: Quart
@@ -72,11 +90,14 @@ class Node:
             bus = Bus((await db.read(ledger.last))[0])
             db.on_commit = bus.publish
             directory = Directory()
+            directory.on_refresh = lambda: self._tls.renew(directory.handshakes) if self._tls is not None else None
             await directory.refresh(db)
-            contacts = Contacts(HttpGateway(self.settings.node_id, directory, self._clock, self.settings), self._clock)
+            route = self._route()
+            gateway = HttpGateway(self.settings.node_id, directory, self._clock, self.settings, route=route)
+            contacts = Contacts(gateway, self._clock)
             opened.push_async_callback(contacts.close)
-            forwarding = channel_client()
-            opened.push_async_callback(forwarding.aclose)
+            forwarding = channel_clients(route)
+            opened.push_async_callback(forwarding.close)
             channel = Channel(
                 root=self.home.channel,
                 limits=self.settings.limits,
@@ -111,7 +132,8 @@ class Node:
             await recover(engine, watching)
             upkeep = _ChannelUpkeep(engine)
             supervisor = Supervisor(
-                [watching, Delivery(engine, watching), Retention(engine), upkeep], clock=self._clock
+                [watching, Delivery(engine, watching), Retention(engine), Expiry(engine), upkeep, self._assemblies],
+                clock=self._clock,
             )
             streams = Streams(bus)
             self._build_apps(
@@ -121,6 +143,10 @@ class Node:
             opened.push_async_callback(supervisor.stop)
             self.engine, self._streams, self._channel = engine, streams, channel
             self._cleanup = opened.pop_all()
+
+    def _route(self) -> Route:
+        partner = self.settings.partner
+        return Route(self.identity.pair, partner.proxy, Path(partner.ca_file) if partner.ca_file else None)
 
     def refuse_streams(self) -> None:
         """Let every call that waits for something return, so that the listeners can be closed in order."""
@@ -148,7 +174,7 @@ class Node:
         trust = self.settings.platform.trust_loopback
         self.partner_app = Quart("embedded_scheduler.interconn", static_folder=None)
         partner_schedule.register(self.partner_app, engine, jobs=jobs, styles=directory, database=engine.db)
-        partner_channel.register(self.partner_app, engine.channel)
+        partner_channel.register(self.partner_app, engine.channel, self._assemblies)
         self.platform_app = Quart("embedded_scheduler.platform", static_folder=None)
         verbs = platform_schedule.Verbs(jobs=jobs, components=components, logs=logs)
         platform_schedule.register(self.platform_app, engine, verbs=verbs, database=engine.db)

@@ -20,6 +20,7 @@ from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.connectors.csv import CsvConnector
 from embedded_scheduler.connectors.sqlite import SqliteConnector
 from embedded_scheduler.runners.process import ProcessRunner
+from embedded_scheduler.runners.sandbox import choose
 from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.spi.storage import Storage
@@ -36,7 +37,8 @@ P = TypeVar("P", Runner, Connector)
 def runners(home: Home, settings: Settings) -> dict[str, Runner]:
     """By name, the node's own first."""
     own: dict[str, Runner] = {}
-    process = ProcessRunner(home.runs, allow_exec=settings.components.allow_exec)
+    contained = choose(settings.components.sandbox, home.path, settings.components.readable)
+    process = ProcessRunner(home.runs, allow_exec=settings.components.allow_exec, containment=contained)
     own[process.name] = process
     return _with_installed("embedded_scheduler.runners", own, home, settings)
 

@@ -14,6 +14,7 @@ from embedded_scheduler.clock import Mint, RandomMint
 from embedded_scheduler.config import Home, PartnerListener, PlatformListener, Settings
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.errors import Conflict, InvalidRequest, Unavailable
+from embedded_scheduler.security.identity import create_identity
 from embedded_scheduler.security.secrets import create_secret, read_secret
 
 TEMPLATE = """\
@@ -30,6 +31,26 @@ inst_id = "{node_id}"
 # Where partners reach this node; 0.0.0.0:PORT is every interface.
 partner.listen = "{listen}"
 
+# TLS of that port. mutual: partners show the certificate of their contract; server: no client certificates, for a port
+# behind something that ends TLS itself; off: plain HTTP, on loopback only unless partner.allow_plain_http = true.
+# partner.tls = "mutual"
+# partner.allow_plain_http = false
+# Files (PEM) to show instead of the node's own certificate.
+# partner.certificate = ""
+# partner.key = ""
+# Base URL under which partners reach this node, if it is not https://HOST:PORT of partner.listen.
+# partner.advertise = ""
+# Taken off the paths of requests when a gateway leaves it on.
+# partner.path_prefix = ""
+# HTTP proxy for calls to partners; CAs for partners that are not pinned (default: this machine's).
+# partner.proxy = ""
+# partner.ca_file = ""
+
+# Passphrase of an encrypted signing key (or a service credential, or NODECONSOLE_PASSPHRASE).
+# identity.passphrase_file = ""
+# Days for which partners accept the old key after `nodeconsole identity rotate`.
+# identity.overlap_days = 7
+
 # Where the own platform and the components of this node reach it; loopback only.
 platform.listen = "{platform}"
 # Serve programs of this machine without the token of platform.token.
@@ -43,9 +64,18 @@ platform.listen = "{platform}"
 
 # What happens here to jobs that this node submits itself: auto, manual.
 # approval.own_jobs = "auto"
+# Hours after which a request that nobody decided is rejected; 0 = never.
+# approval.expires_hours = 168
 
 # Absolute paths, or "module:<name>", that exec: components may start.
 # components.allow_exec = []
+# Components run in a sandbox of bubblewrap: auto (where it works), require, off.
+# components.sandbox = "auto"
+# Further absolute paths that sandboxed components may read.
+# components.readable = []
+
+# Where the key is that seals stored secrets: auto, file, systemd, keyring.
+# secrets.key = "auto"
 
 # Sizes in bytes. A session is what the components of one job exchange; beyond its limit a sender waits.
 # limits.body_bytes = 16777216
@@ -90,6 +120,7 @@ def provision(
     node_id: str | None = None,
     listen: str | None = None,
     platform: str | None = None,
+    tls: str | None = None,
     mint: Mint | None = None,
 ) -> Provisioned:
     """Create the node, or complete one whose creation was interrupted.
@@ -101,12 +132,13 @@ def provision(
     try:
         if home.settings_file.exists():
             settings = _keep(home, node_id, listen, platform)
-            return Provisioned(settings, tuple(_complete(home, mint or RandomMint())))
-        text = _settings_text(node_id or default_node_id(), listen, platform)
+            return Provisioned(settings, tuple(_complete(home, settings.node_id, mint or RandomMint())))
+        name = node_id or default_node_id()
+        text = _settings_text(name, listen, platform, tls)
         _check_place(home.path)
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.path.chmod(0o700)
-        created = _complete(home, mint or RandomMint())
+        created = _complete(home, name, mint or RandomMint())
         _write_once(home.settings_file, text)
     except OSError as error:
         raise Unavailable(
@@ -122,13 +154,14 @@ def default_node_id() -> str:
     return name or "node"
 
 
-def _settings_text(node_id: str, listen: str | None, platform: str | None) -> str:
+def _settings_text(node_id: str, listen: str | None, platform: str | None, tls: str | None) -> str:
     check_id("node id", node_id)
     partner = parse_address(listen or PartnerListener().listen, "--listen")
     own = parse_loopback(platform or PlatformListener().listen, "--platform")
     if partner == own and partner.port:
         raise InvalidRequest(f"--listen and --platform are both {partner}: give them different ports")
-    return TEMPLATE.format(node_id=node_id, listen=partner, platform=own)
+    text = TEMPLATE.format(node_id=node_id, listen=partner, platform=own)
+    return text if tls is None else text.replace('# partner.tls = "mutual"', f'partner.tls = "{tls}"')
 
 
 def _keep(home: Home, node_id: str | None, listen: str | None, platform: str | None) -> Settings:
@@ -154,14 +187,17 @@ def _check_place(path: Path) -> None:
         return
     if not path.is_dir():
         raise Conflict(f"{path} is not a directory")
-    known = {*_ENTRIES, "attempt.key", "platform.token", "node.lock", "node.log", "serve.out"}
+    known = {*_ENTRIES, "identity", "attempt.key", "platform.token", "node.lock", "node.log", "serve.out"}
     strange = sorted(entry.name for entry in path.iterdir() if entry.name not in known and entry.suffix != ".new")
     if strange:
         raise Conflict(f"{path} holds other files ({strange[0][:60]!a} …): choose an empty or new directory")
 
 
-def _complete(home: Home, mint: Mint) -> list[str]:
+def _complete(home: Home, node_id: str, mint: Mint) -> list[str]:
     created: list[str] = []
+    if not home.identity.is_dir():
+        created.append(f"{home.identity.name}/")
+    create_identity(home.identity, node_id)
     for name in _ENTRIES:
         directory = home.path / name
         if not directory.is_dir():

@@ -15,27 +15,21 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from hypercorn.asyncio.run import worker_serve
-from hypercorn.config import Config, Sockets
-from hypercorn.utils import wrap_app
-from quart import Quart
-
 from embedded_scheduler.addresses import Address, parse_address, parse_loopback
 from embedded_scheduler.config import Home, Settings
-from embedded_scheduler.errors import Conflict, NodeError, Unavailable
+from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, Unavailable
+from embedded_scheduler.listener import BACKLOG, Listener
 from embedded_scheduler.node import Node
+from embedded_scheduler.security.identity import Identity, find_passphrase, load_identity
+from embedded_scheduler.security.tls import KeyPair, ServerTls
 
 _LOG = logging.getLogger(__name__)
 
-_BACKLOG = 512
-_KEEP_ALIVE_SECONDS = 75.0
-"""Longer than any partner's connection pool keeps an idle connection, so that the pool never uses a closing one."""
-_DRAIN_SECONDS = 2.0
 _LONGEST_ADDRESS = 107
 """Bytes of a path that fit into a unix socket address (108 with the final NUL)."""
 _DESCRIPTORS = 65_536
@@ -98,14 +92,20 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
         settings = _with_real_ports(settings, partner, platform)
         console = open_sockets.enter_context(_listen_unix(home.socket))
         open_sockets.callback(home.socket.unlink, missing_ok=True)
-        node = Node(home, settings)
+        identity = load_identity(home.identity, passphrase=find_passphrase(settings.identity.passphrase_file))
+        tls = _tls(settings, identity)
+        node = Node(home, settings, identity, tls=tls)
         await node.start()
         try:
             running = Running(settings.node_id, settings.partner.listen, settings.platform.listen, home.socket)
             _LOG.info("%s", running.line)
             await _serve_until(
                 stop,
-                [(node.partner_app, partner), (node.platform_app, platform), (node.console_app, console)],
+                [
+                    Listener(node.partner_app, partner, tls=tls.context if tls else None),
+                    Listener(node.platform_app, platform),
+                    Listener(node.console_app, console),
+                ],
                 started=lambda: ready(running),
                 stopping=node.refuse_streams,
             )
@@ -114,67 +114,41 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
             _LOG.info("node %s has stopped", settings.node_id)
 
 
+def _tls(settings: Settings, identity: Identity) -> ServerTls | None:
+    """TLS of the partner listener, None for plain HTTP; `InvalidRequest` where that would be open to others."""
+    partner = settings.partner
+    if partner.tls != "off":
+        pair = identity.pair
+        if partner.certificate or partner.key:
+            pair = KeyPair(Path(partner.certificate), Path(partner.key))
+        return ServerTls(pair, mutual=partner.tls == "mutual")
+    if not parse_address(partner.listen, "partner.listen").is_loopback and not partner.allow_plain_http:
+        raise InvalidRequest(
+            f"partner.tls is off and partner.listen = {partner.listen} can be reached from other machines: use TLS, "
+            "listen on 127.0.0.1 behind something that ends TLS, or set partner.allow_plain_http = true"
+        )
+    return None
+
+
 async def _serve_until(
     stop: asyncio.Event,
-    apps: list[tuple[Quart, socket.socket]],
+    listeners: list[Listener],
     *,
     started: Callable[[], None],
     stopping: Callable[[], None],
 ) -> None:
-    """Serve every application on its socket until `stop`; open requests then have `_DRAIN_SECONDS` to end."""
+    """Serve everything until `stop`."""
     drain = asyncio.Event()
-    up = [asyncio.Event() for _ in apps]
+    up = [asyncio.Event() for _ in listeners]
     async with asyncio.TaskGroup() as group:
-        for (app, listener), event in zip(apps, up, strict=True):
-            group.create_task(_serve_one(app, listener, event, drain))
+        for listener, event in zip(listeners, up, strict=True):
+            group.create_task(listener.serve(event, drain))
         for event in up:
             await event.wait()
         started()
         await stop.wait()
         stopping()
         drain.set()
-
-
-async def _serve_one(app: Quart, listener: socket.socket, up: asyncio.Event, drain: asyncio.Event) -> None:
-    async def drained() -> None:
-        # Hypercorn waits for this only once its server listens.
-        up.set()
-        await drain.wait()
-
-    config = Config()
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    config.keep_alive_timeout = int(_KEEP_ALIVE_SECONDS)
-    config.keep_alive_max_requests = 1_000_000
-    config.graceful_timeout = _DRAIN_SECONDS
-    config.backlog = _BACKLOG
-    sockets = Sockets(secure_sockets=[], insecure_sockets=[listener], quic_sockets=[])
-    await worker_serve(
-        wrap_app(Door(app), config.wsgi_max_body_size, "asgi"), config, sockets=sockets, shutdown_trigger=drained
-    )
-
-
-class Door:
-    """ASGI middleware in front of every application: what none of them is to see.
-
-    A request with both `Content-Length` and `Transfer-Encoding` has two readings, and a proxy in front of the node may
-    take the other one (request smuggling). Websockets are not served.
-    """
-
-    def __init__(self, inner: Callable[..., Awaitable[None]]) -> None:
-        self._inner = inner
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1003})
-            return
-        if scope["type"] == "http" and {b"content-length", b"transfer-encoding"} <= {n for n, _ in scope["headers"]}:
-            headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": 400, "headers": headers})
-            await send({"type": "http.response.body", "body": b"the request states its length in two ways\n"})
-            return
-        await self._inner(scope, receive, send)
 
 
 def _allow_many_connections() -> None:
@@ -202,7 +176,7 @@ def _listen(address: Address, setting: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(target)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Unavailable(
@@ -240,7 +214,7 @@ def _listen_unix(path: Path) -> socket.socket:
                 listener.bind(address)
             finally:
                 os.umask(before)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Unavailable(f"{path}: {error.strerror}; check the permissions of {path.parent}") from None

@@ -168,7 +168,9 @@ class Demo:
         self.roles = (*_TWO_PARTIES, "arbiter")[:parties]
         addresses = iter(free_addresses(2 * len(self.roles)))
         self.nodes = {
-            role: NodeProcess(role, directory / role, listen=next(addresses), platform=next(addresses), command=command)
+            role: NodeProcess(
+                role, directory / role, listen=next(addresses), platform=next(addresses), tls="off", command=command
+            )
             for role in self.roles
         }
         self.flow_id = f"demo-{secrets.token_hex(8)}"
@@ -246,7 +248,9 @@ class Demo:
     async def _introduce(self, role: str, partner: str) -> None:
         # Only the host has an operator to ask: its decision is what the demo is about.
         approval = "manual" if role == "host" else "auto"
-        request = PeerRequest(node_id=partner, url=self.nodes[partner].url, profile="seed", approval=approval)
+        request = PeerRequest(
+            node_id=partner, url=self.nodes[partner].url, profile="seed", approval=approval, signing="off"
+        )
         await self._eventually(f"introducing the {partner} to the {role}", lambda c: c.add_peer(request), role)
 
     async def submit(self) -> str:

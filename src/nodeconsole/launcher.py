@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ATTEMPT = "__attempt__"
 """First argument of a component's process: the second is its run directory."""
 
+INSIDE = "__inside__"
+"""Only argument of the process that becomes a component within its sandbox."""
+
 TEMPLATE = "__template__"
 """First argument of the process that components are forked from: then their package and the module search path."""
 
@@ -32,6 +35,10 @@ def run(argv: list[str]) -> int:
     """The exit code of one command line."""
     if argv and argv[0] in (ATTEMPT, TEMPLATE):
         return _attempt(argv[1:]) if argv[0] == ATTEMPT else _template(argv[1:])
+    if argv == [INSIDE]:
+        from embedded_scheduler.runners.attempt import inside  # noqa: PLC0415
+
+        inside()
     from nodeconsole.cli.parser import parse  # noqa: PLC0415 - see above, as everywhere in this module
 
     args = parse(argv)
@@ -91,7 +98,7 @@ def _init(args: argparse.Namespace) -> int:
 
     home = Home(args.home)
     try:
-        done = provision(home, node_id=args.node_id, listen=args.listen, platform=args.platform)
+        done = provision(home, node_id=args.node_id, listen=args.listen, platform=args.platform, tls=args.tls)
     except NodeError as error:
         return _refused(error)
     out = Output(as_json=args.json)

@@ -48,7 +48,8 @@ def free_addresses(count: int) -> list[str]:
 
 
 class NodeProcess:
-    """One node with its own home. `listen` is what partners reach; `platform` serves components and the platform.
+    """One node with its own home. `listen` is what partners reach, with TLS as `tls` says (mutual, server, off);
+    `platform` serves components and the platform.
 
     The process survives the object; `stop()` or `kill()` ends it.
     """
@@ -60,19 +61,21 @@ class NodeProcess:
         *,
         listen: str,
         platform: str,
+        tls: str = "mutual",
         command: Sequence[str] | None = None,
     ) -> None:
         self.node_id = node_id
         self.home = Home(directory)
         self.listen = listen
         self.platform = platform
+        self.tls = tls
         self._command = tuple(command or program())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """What a partner enters as this node's address."""
-        return f"http://{self.listen}"
+        return f"{'http' if self.tls == 'off' else 'https'}://{self.listen}"
 
     @property
     def platform_url(self) -> str:
@@ -111,7 +114,7 @@ class NodeProcess:
 
     async def create(self, settings: str = "") -> None:
         """`nodeconsole init`; `settings` as for `change_settings`."""
-        arguments = ("--node-id", self.node_id, "--listen", self.listen, "--platform", self.platform)
+        arguments = ("--node-id", self.node_id, "--listen", self.listen, "--platform", self.platform, "--tls", self.tls)
         done = await asyncio.create_subprocess_exec(
             *self.command_line("init"),
             *arguments,

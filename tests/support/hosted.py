@@ -22,7 +22,7 @@ class Hosted:
 
     @property
     def url(self) -> str:
-        return f"http://{self.running.listen}"
+        return f"{'http' if self.home.load().partner.tls == 'off' else 'https'}://{self.running.listen}"
 
     @property
     def platform_url(self) -> str:
@@ -37,10 +37,12 @@ class Hosted:
 
 
 @asynccontextmanager
-async def hosted(directory: Path, node_id: str = "alice", *, settings: str = "") -> AsyncIterator[Hosted]:
+async def hosted(
+    directory: Path, node_id: str = "alice", *, settings: str = "", tls: str = "off"
+) -> AsyncIterator[Hosted]:
     """A node on free ports; `settings` is added to its `node.toml`. Stopped in order on the way out."""
     home = Home(directory)
-    provision(home, node_id=node_id, listen="127.0.0.1:0", platform="127.0.0.1:0")
+    provision(home, node_id=node_id, listen="127.0.0.1:0", platform="127.0.0.1:0", tls=tls)
     if settings:
         home.settings_file.write_text(home.settings_file.read_text() + "\n" + settings)
     background = BackgroundNode(home)

@@ -68,7 +68,8 @@ async def running_nodes(directory: Path, *names: str, settings: str = QUICK) -> 
     """Fresh nodes below `directory`, started; ended with their components on the way out. None knows another."""
     addresses = iter(free_addresses(2 * len(names)))
     nodes = {
-        name: NodeProcess(name, directory / name, listen=next(addresses), platform=next(addresses)) for name in names
+        name: NodeProcess(name, directory / name, listen=next(addresses), platform=next(addresses), tls="off")
+        for name in names
     }
     try:
         for node in nodes.values():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs
 
+from embedded_scheduler.api.connection import UNKNOWN, Connection
 from embedded_scheduler.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
 from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers
@@ -21,17 +22,23 @@ PLATFORM = "@platform"
 """Source of the own platform's requests: no node can have this id."""
 DEFAULT_STYLE = AnswerStyle()
 NO_HEADERS = PartnerHeaders()
+NO_ANSWER_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A request before its body is read. `query` is as sent; `remote` the caller's address, empty = a unix socket."""
+    """A request before its body is read. `query` is as sent."""
 
     method: str
     path: str
     query: str
     headers: RawHeaders
-    remote: str
+    connection: Connection = UNKNOWN
+
+    @property
+    def remote(self) -> str:
+        """The caller's address, empty = a unix socket."""
+        return self.connection.remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,11 @@ class Authenticator(Protocol):
 
     def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
         """Check what covers the body (a signature); raises `Unauthenticated`."""
+        ...
+
+    def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:
+        """What to send with the answer `body` (HTTP 200), so that the caller knows whose it is. `caller` is None when
+        the request was refused before anything was known of it."""
         ...
 
 
@@ -101,6 +113,9 @@ class PartnerAuthenticator:
                 method=request.method, path=request.path, query=request.query, headers=caller.headers, body=body
             )
         )
+
+    def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:  # noqa: ARG002
+        return NO_ANSWER_HEADERS
 
 
 class TokenFile:
@@ -161,6 +176,9 @@ class PlatformAuthenticator:
 
     def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
         """The token says it all."""
+
+    def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:  # noqa: ARG002
+        return NO_ANSWER_HEADERS
 
 
 def _tokens(fields: dict[bytes, str], query: str) -> list[str]:

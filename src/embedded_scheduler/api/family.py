@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from quart import Quart, Response
 
 from embedded_scheduler.api.authentication import Authenticator, Caller, Inbound
+from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.api.verbs import Host
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, TimedOut, TooLarge
@@ -102,6 +104,21 @@ class InboxAnswers:
         )
 
 
+class Gate(Protocol):
+    """Limits per caller: what one of them takes, the others still have."""
+
+    def admit(self, caller: Caller, request: Inbound, size: int) -> AbstractContextManager[None]:
+        """Held while an authenticated request of `size` body bytes is answered; `TooMany` if its caller has to wait."""
+        ...
+
+
+class OpenGate:
+    """Admits everything: for callers that are the node's own."""
+
+    def admit(self, caller: Caller, request: Inbound, size: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+
 class Family(Generic[V]):
     """Endpoints under one prefix with one envelope. `V` are the engine verbs its handlers call.
 
@@ -150,7 +167,16 @@ class Family(Generic[V]):
 
         return add
 
-    def register(self, app: Quart, engine: Host, *, verbs: V, authenticator: Authenticator, answers: Answers) -> None:
+    def register(
+        self,
+        app: Quart,
+        engine: Host,
+        *,
+        verbs: V,
+        authenticator: Authenticator,
+        answers: Answers,
+        gate: Gate | None = None,
+    ) -> None:
         """Serve the family in `app`.
 
         Takes over the application's limit on bodies: every family enforces its own (`limits.body_bytes` here).
@@ -158,7 +184,7 @@ class Family(Generic[V]):
         app.config["MAX_CONTENT_LENGTH"] = None
         if not isinstance(app.asgi_app, PathCleaner):
             app.asgi_app = PathCleaner(app.asgi_app)  # type: ignore[method-assign]
-        service = Service(self.name, engine, verbs, authenticator, answers)
+        service = Service(self.name, engine, verbs, authenticator, answers, gate or OpenGate())
         by_path: dict[str, dict[str, Endpoint[V]]] = {}
         for endpoint in self.endpoints:
             by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
@@ -193,8 +219,11 @@ class _Running:
 class Service(Generic[V]):
     """A family at work in one application."""
 
-    def __init__(self, name: str, engine: Host, verbs: V, authenticator: Authenticator, answers: Answers) -> None:
+    def __init__(
+        self, name: str, engine: Host, verbs: V, authenticator: Authenticator, answers: Answers, gate: Gate
+    ) -> None:
         self._name = name
+        self._gate = gate
         self._engine = engine
         self._verbs = verbs
         self._authenticator = authenticator
@@ -207,30 +236,33 @@ class Service(Generic[V]):
         endpoint = methods.get(request.method)
         if endpoint is None:
             return _wrong_method(methods)
+        inbound = Inbound(
+            method=request.method,
+            path=request.path,
+            query=request.query_string.decode("ascii", "replace"),
+            headers=request.scope["headers"],
+            connection=connection_of(request.scope),
+        )
+        caller: Caller | None = None
         try:
-            answer = await self._answer(endpoint, request)
+            caller = self._authenticator.identify(inbound, component=endpoint.component)
+            answer = await self._answer(endpoint, request, caller, inbound)
         except NodeError as error:
             answer = envelope.failure(envelope.ERROR_CODES[error.code], _one_line(error.message))
         except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours must not break the protocol
             _log.exception("%s %s failed", endpoint.method, endpoint.path)
             answer = envelope.failure(500, "the node failed to handle this request; its log says why")
-        return _response(answer)
+        response = _response(answer)
+        response.headers.update(self._authenticator.answer_headers(caller, inbound, answer))
+        return response
 
-    async def _answer(self, endpoint: Endpoint[V], request: quart.Request) -> bytes:
-        scope = request.scope
-        inbound = Inbound(
-            method=request.method,
-            path=request.path,
-            query=request.query_string.decode("ascii", "replace"),
-            headers=scope["headers"],
-            remote=(scope.get("client") or ("",))[0],
-        )
-        caller = self._authenticator.identify(inbound, component=endpoint.component)
+    async def _answer(self, endpoint: Endpoint[V], request: quart.Request, caller: Caller, inbound: Inbound) -> bytes:
         body = await read_body(request, self._engine.settings.limits.body_bytes)
         self._authenticator.verify(caller, inbound, body)
-        if not endpoint.stored or not caller.nonce:
-            return await self._run(endpoint, caller, inbound, body)
-        return await self._once(endpoint, caller, inbound, body)
+        with self._gate.admit(caller, inbound, len(body)):
+            if not endpoint.stored or not caller.nonce:
+                return await self._run(endpoint, caller, inbound, body)
+            return await self._once(endpoint, caller, inbound, body)
 
     async def _once(self, endpoint: Endpoint[V], caller: Caller, inbound: Inbound, body: bytes) -> bytes:
         """The stored answer if this very request was answered before, else the answer, stored if it is a success.

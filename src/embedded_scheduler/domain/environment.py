@@ -17,6 +17,9 @@ from embedded_scheduler.errors import InvalidRequest
 DEFAULT_NAMESPACE = "datasets"
 """Where a dataset lives that was registered, or is named by a job, without a namespace."""
 
+_INPUT = "runtime.component.input."
+_OUTPUT = "runtime.component.output."
+
 DATASET_PORT = "data"
 """Formal name of a source task's input when the component declares none."""
 
@@ -165,9 +168,20 @@ def build_environment(
     environment.update(_parameters(spec, task_name, party, bool_style))
     environment.update(_inputs(spec, task_name, party, manifest, task_ids))
     for output in output_addresses(spec, task_name, party, task_id, manifest):
-        environment[f"runtime.component.output.{output.formal}"] = _address_text(output.address)
+        environment[f"{_OUTPUT}{output.formal}"] = _address_text(output.address)
     _check(environment)
     return environment
+
+
+def data_addresses(environment: Mapping[str, str]) -> tuple[list[Address], list[Address]]:
+    """What an attempt with this environment reads, and where it writes."""
+    found: dict[str, list[Address]] = {_INPUT: [], _OUTPUT: []}
+    for name, value in environment.items():
+        for prefix, addresses in found.items():
+            if name.startswith(prefix):
+                members = json.loads(value)
+                addresses.append(Address(members["namespace"], members["name"]))
+    return found[_INPUT], found[_OUTPUT]
 
 
 def encode_value(value: object, bool_style: BoolStyle = BoolStyle.LOWER) -> str:
@@ -218,11 +232,11 @@ def _inputs(
     namespace = result_namespace(spec.job_id, party)
     for port, formal in zip(ports, formal_names(ports, declared), strict=True):
         producer = _task_id(spec, port.producer, task_ids)
-        yield f"runtime.component.input.{formal}", _address_text(Address(namespace, f"{producer}-{port.output}"))
+        yield f"{_INPUT}{formal}", _address_text(Address(namespace, f"{producer}-{port.output}"))
     dataset = source_dataset(spec, task_name, party)
     if dataset is not None:
         formal = declared[0].name if declared else DATASET_PORT
-        yield f"runtime.component.input.{formal}", _address_text(dataset)
+        yield f"{_INPUT}{formal}", _address_text(dataset)
 
 
 def _address_text(address: Address) -> str:

@@ -151,11 +151,51 @@ APPROVAL: Lifecycle[ApprovalState, ApprovalTrigger] = Lifecycle(
     ],
 )
 
-LIFECYCLES: dict[
-    str, Lifecycle[JobState, JobTrigger] | Lifecycle[TaskState, TaskTrigger] | Lifecycle[ApprovalState, ApprovalTrigger]
-] = {
+
+class AgreementState(StrEnum):
+    """The management layer's words, of contracts and of every resource request (§1.3, §2.4 …); never reinterpreted."""
+
+    APPLIED = "APPLIED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    TERMINATED = "TERMINATED"
+
+
+class AgreementTrigger(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    TERMINATE = "terminate"
+
+
+def _agreement(kind: str) -> Lifecycle[AgreementState, AgreementTrigger]:
+    state, trigger = AgreementState, AgreementTrigger
+    return Lifecycle(
+        kind,
+        state.APPLIED,
+        [
+            Row(state.APPLIED, trigger.APPROVE, state.APPROVED, f"{kind}.approved"),
+            Row(state.APPLIED, trigger.REJECT, state.REJECTED, f"{kind}.rejected"),
+            Row(state.APPROVED, trigger.TERMINATE, state.TERMINATED, f"{kind}.terminated"),
+        ],
+    )
+
+
+CONTRACT = _agreement("contract")
+"""Two nodes agree to work together, and with which keys."""
+GRANT = _agreement("grant")
+"""One node asks another for a dataset, project, flow, job or model."""
+
+AnyLifecycle = (
+    Lifecycle[JobState, JobTrigger]
+    | Lifecycle[TaskState, TaskTrigger]
+    | Lifecycle[ApprovalState, ApprovalTrigger]
+    | Lifecycle[AgreementState, AgreementTrigger]
+)
+LIFECYCLES: dict[str, AnyLifecycle] = {
     "job": JOB,
     "task": TASK,
     "share": SHARE,
     "approval": APPROVAL,
+    "contract": CONTRACT,
+    "grant": GRANT,
 }

@@ -15,7 +15,13 @@ from embedded_scheduler.config import MIB
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
 from embedded_scheduler.domain.effects import Decision
-from embedded_scheduler.domain.environment import AttemptFacts, NodeFacts, build_environment, source_dataset
+from embedded_scheduler.domain.environment import (
+    AttemptFacts,
+    NodeFacts,
+    build_environment,
+    data_addresses,
+    source_dataset,
+)
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.session import session_id
 from embedded_scheduler.domain.snapshot import JobSnapshot
@@ -25,6 +31,7 @@ from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner
+from embedded_scheduler.spi.storage import FileStorage, Storage
 from embedded_scheduler.store import attempts, components, outbox
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Tx
@@ -174,9 +181,23 @@ async def _prepare(
         run_directory=engine.home.runs / attempt,
         log_path=log_path,
         limits=limits_of(s.spec.resources(party)),
+        node_address=engine.settings.platform.listen,
+        **_files_of(engine.storage, environment),
     )
     await asyncio.to_thread(_begin_log, engine, spec, manifest, party)
     return runner, spec, session
+
+
+def _files_of(storage: Storage, environment: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+    """`reads` and `writes` of a launch: what the attempt's environment names, where it is a file of this machine."""
+    if not isinstance(storage, FileStorage):
+        return {}
+    inputs, outputs = data_addresses(environment)
+    directories = {storage.directory(address.namespace) for address in outputs}
+    return {
+        "reads": tuple(storage.path(address.namespace, address.name) for address in inputs),
+        "writes": tuple(sorted(directories)),
+    }
 
 
 def limits_of(resources: Mapping[str, object]) -> Limits:

@@ -10,8 +10,10 @@ from embedded_scheduler.clock import Clock, Mint
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
-from embedded_scheduler.engine.ports import PartnerDirectory, PartnerGateway
+from embedded_scheduler.engine.credentials import Credentials
+from embedded_scheduler.engine.ports import Introducer, PartnerDirectory, PartnerGateway
 from embedded_scheduler.engine.watchlist import Watchlist
+from embedded_scheduler.security.identity import Identity
 from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.spi.storage import Storage
@@ -42,8 +44,12 @@ class Engine:
     check_profile: Callable[[str, Mapping[str, Any]], None]
     """Raises `InvalidRequest` when a partner's profile name or its options are not valid."""
     builtin_manifests: Sequence[Mapping[str, Any]] = ()
+    credentials: Credentials = field(default_factory=Credentials)
     watchlist: Watchlist = field(default_factory=Watchlist)
     copies: Copies = field(default_factory=Copies)
+    identity: Identity | None = None
+    """What this node introduces itself with; None = it makes no contracts. Replaced when the key is rotated."""
+    introducer: Introducer | None = None
 
     @property
     def node_id(self) -> str:

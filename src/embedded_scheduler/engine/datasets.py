@@ -14,6 +14,7 @@ from embedded_scheduler.domain.environment import DEFAULT_NAMESPACE, source_data
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.engine import secrets
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused
 from embedded_scheduler.spi.connector import Connector, FileConnector
@@ -59,7 +60,7 @@ async def register(
     _check_name("the dataset's namespace", namespace)
     if len(description) > _LONGEST_DESCRIPTION:
         raise InvalidRequest(f"the description must be at most {_LONGEST_DESCRIPTION} characters")
-    probe = await asyncio.to_thread(_connector(engine, connector).probe, dict(options))
+    probe = await secrets.using(engine, options, _connector(engine, connector).probe)
 
     def work(tx: Tx) -> Dataset:
         existing = datasets.get(tx, namespace, name)
@@ -110,19 +111,20 @@ async def stage(engine: Engine, namespace: str, name: str) -> None:
     if dataset is None:
         raise _unknown(namespace, name)
     connector = _connector(engine, dataset.connector)
+    opened = await secrets.open_options(engine, dataset.options)
     try:
-        if not await _linked(engine, dataset, connector):
-            await engine.storage.write(namespace, name, _exported(dataset, connector))
+        if not await _linked(engine, dataset, connector, opened):
+            await engine.storage.write(namespace, name, _exported(dataset, connector, opened))
         # Looked at afterwards: a change before or while it was laid out shows.
-        now = await asyncio.to_thread(_fingerprint, connector, dataset.options)
+        now = await asyncio.to_thread(_fingerprint, connector, opened)
         if now != dataset.fingerprint:
             raise Refused(
                 f"dataset {dataset.dataset_id} has changed since it was registered: look at it and register it again "
                 "with `nodeconsole dataset add`"
             )
-    except NodeError:
+    except NodeError as error:
         await engine.storage.delete(namespace, name)
-        raise
+        raise secrets.redacted(error, dataset.options, opened) from None
 
 
 def uses(reader: Reader, spec: JobSpec, own: Sequence[Party]) -> list[DatasetUse]:
@@ -186,17 +188,19 @@ def _fingerprint(connector: Connector, options: Mapping[str, Any]) -> str:
     return connector.probe(options).fingerprint
 
 
-async def _linked(engine: Engine, dataset: Dataset, connector: Connector) -> bool:
+async def _linked(engine: Engine, dataset: Dataset, connector: Connector, options: Mapping[str, Any]) -> bool:
     storage = engine.storage
     if not isinstance(connector, FileConnector) or not isinstance(storage, LinkingStorage):
         return False
-    path = await asyncio.to_thread(connector.plain_file, dataset.options)
+    path = await asyncio.to_thread(connector.plain_file, options)
     return path is not None and await storage.link(dataset.namespace, dataset.name, path) is not None
 
 
-async def _exported(dataset: Dataset, connector: Connector) -> AsyncIterator[bytes]:
+async def _exported(
+    dataset: Dataset, connector: Connector, options: Mapping[str, Any]
+) -> AsyncIterator[bytes]:
     yield _csv([[column.name for column in dataset.columns]])
-    rows = connector.rows(dataset.options)
+    rows = connector.rows(options)
     while chunk := await asyncio.to_thread(_next_rows, rows):
         yield chunk
 

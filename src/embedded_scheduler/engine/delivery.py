@@ -15,7 +15,7 @@ from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision, NoteCall
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import attempts, jobs
+from embedded_scheduler.engine import attempts, jobs, messages
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.ports import Delivery as Verdict
@@ -208,6 +208,10 @@ class Delivery:
             self._failing_since.pop(row.id, None)
         came_back = reply.delivery is not Verdict.FAILED and row.target in self._down
         self._down -= {row.target} if came_back else set()
+        if row.job_id == messages.NO_JOB:
+            later = engine.clock.now_ms() + self._backoff_ms(row)
+            await messages.settle(engine, row, reply, came_back=came_back, next_ms=later)
+            return
 
         def work(tx: Tx) -> JobSnapshot:
             if came_back:
@@ -258,7 +262,9 @@ class Delivery:
         later = self._engine.clock.now_ms() + self._backoff_ms(row)
         note = NoteCall(row.key, CallState.WAITING, error, later)
         try:
-            if row.kind == "call":
+            if row.job_id == messages.NO_JOB:
+                await messages.put_off(self._engine, row, error, later)
+            elif row.kind == "call":
                 await jobs.react(self._engine, row.job_id, Cause("node", row.trace_id), lambda _: [note])
             else:
                 await self._engine.db.write(lambda tx: outbox.retry(tx, row.id, error, later))

@@ -18,9 +18,10 @@ from embedded_scheduler.domain.job import SYNC_CALLBACK, Document, JobSpec, pars
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState, TaskState
 from embedded_scheduler.domain.party import matches_role
 from embedded_scheduler.domain.planner import combined_state
+from embedded_scheduler.domain.policy import Action
 from embedded_scheduler.domain.session import common_style, session_conflict, session_id
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import components
+from embedded_scheduler.engine import components, policies, votes
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, Reaction, Scene, advance
 from embedded_scheduler.errors import (
@@ -34,6 +35,9 @@ from embedded_scheduler.errors import (
 )
 from embedded_scheduler.store import attempts, inbox, jobs, ledger
 from embedded_scheduler.store.database import Reader, Tx
+
+_AUTOMATIC = "policy for jobs of this partner"
+"""Why a job is approved when the partner's own setting says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +179,9 @@ async def submit(
     if problem := session_conflict(spec, engine.directory.session_need):
         raise InvalidRequest(problem)
     cause = Cause(actor, trace_id or job_id)
-    auto = engine.settings.approval.own_jobs == "auto"
-    await _insert(
-        engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve="own job" if auto else ""
-    )
+    own = "own job" if engine.settings.approval.own_jobs == "auto" else ""
+    approve = await _ruled(engine, spec, coordinator, otherwise=own)
+    await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
     return await _created_everywhere(engine, job_id)
 
 
@@ -226,7 +229,8 @@ async def create_all(
                 raise Refused(f"{node} is no partner of the coordinator {engine.node_id}")
         if problem := session_conflict(spec, engine.directory.session_need):
             raise Refused(problem)
-        approve = "" if engine.directory.approval(initiator) == "manual" else "policy for jobs of this partner"
+        auto = "" if engine.directory.approval(initiator) == "manual" else _AUTOMATIC
+        approve = await _ruled(engine, spec, engine.node_id, otherwise=auto)
         cause = Cause(f"peer:{initiator}", trace_id)
         await _insert(engine, spec, coordinator=engine.node_id, cause=cause, as_sent=as_sent, approve=approve)
     return await _created_everywhere(engine, job_id)
@@ -264,9 +268,10 @@ def _creation_state(s: JobSnapshot, node_id: str) -> str:
 async def _policy(engine: Engine, spec: JobSpec, coordinator: str) -> str:
     """Why the job is approved at once, or empty: the operator decides. `Refused` when nobody could ever say yes."""
     auto = engine.directory.approval(coordinator) == "auto" and not _wants_asking(engine, spec.initiator)
-    if not auto and not engine.directory.decides_at_create(coordinator):
+    approve = await _ruled(engine, spec, coordinator, otherwise=_AUTOMATIC if auto else "")
+    if not approve and not engine.directory.decides_at_create(coordinator):
         return ""
-    if not auto:
+    if not approve:
         raise Refused(
             f"{engine.node_id} approves jobs by hand, and {coordinator} cannot wait for that: "
             "its protocol has no approval channel; agree on automatic approval"
@@ -274,7 +279,18 @@ async def _policy(engine: Engine, spec: JobSpec, coordinator: str) -> str:
     problems = await own_problems(engine, spec)
     if problems:
         raise Refused(f"{engine.node_id} cannot run its part: {'; '.join(problems)}")
-    return "policy for jobs of this partner"
+    return approve
+
+
+async def _ruled(engine: Engine, spec: JobSpec, coordinator: str, *, otherwise: str) -> str:
+    """Why the job is approved at once by the rules of the policy, or empty: a rule asks the operator. `otherwise` when
+    no rule applies. `Refused` when a rule refuses: only this node's own side is told which."""
+    ruling = await policies.decide(engine, spec, coordinator, spec.initiator)
+    if ruling.action is Action.REFUSE:
+        raise Refused(ruling.note if spec.initiator == engine.node_id else ruling.refusal)
+    if ruling.action is Action.APPROVE:
+        return ruling.note
+    return "" if ruling.binding else otherwise
 
 
 def _wants_asking(engine: Engine, initiator: str) -> bool:
@@ -403,18 +419,28 @@ def _progress(s: JobSnapshot, node: str) -> str:
 
 
 async def decide(engine: Engine, job_id: str, *, approve: bool, reason: str, actor: str) -> JobSnapshot:
-    """The operator's decision. An approval is `Refused` while this node could not run its part."""
+    """The operator's decision. An approval is `Refused` while this node could not run its part.
+
+    Where several persons have to approve (`approval.job_approvers`), the job waits on until enough of them did.
+    """
     snapshot = await view(engine, job_id)
     if approve:
         problems = await own_problems(engine, snapshot.spec)
         if problems:
             raise Refused(f"cannot be approved as things stand: {'; '.join(problems)}")
-    return await react(
-        engine,
-        job_id,
-        Cause(actor, await _trace(engine, job_id)),
-        lambda s: reactions.decide(s, engine.node_id, approve=approve, reason=reason),
-    )
+    here, cause = scene(engine), Cause(actor, await _trace(engine, job_id))
+    needed = engine.settings.approval.job_approvers
+
+    def work(tx: Tx) -> JobSnapshot:
+        def reaction(s: JobSnapshot) -> list[Decision]:
+            decisions = reactions.decide(s, engine.node_id, approve=approve, reason=reason)
+            if approve and decisions and not votes.record(tx, "job", job_id, actor, needed, reason=reason):
+                return []
+            return decisions
+
+        return advance(tx, here, job_id, cause, reaction)
+
+    return await commit(engine, work)
 
 
 async def audit_confirm(engine: Engine, job_id: str, *, approved: bool, source: str) -> None:

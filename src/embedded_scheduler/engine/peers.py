@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from embedded_scheduler.store.database import Tx
 from embedded_scheduler.store.peers import Peer
 
 APPROVALS = ("auto", "manual")
+SIGNING = ("required", "verify-if-present", "off")
+TLS = ("identity", "ca")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _LONGEST_URL = 2000
 
 
@@ -27,6 +31,8 @@ async def add(
     options: Mapping[str, Any],
     *,
     actor: str,
+    signing: str = "required",
+    tls: str = "identity",
 ) -> Peer:
     """Register a partner, or change what is known of it. The same again changes and records nothing.
 
@@ -38,21 +44,41 @@ async def add(
     base = check_url(url)
     if approval not in APPROVALS:
         raise InvalidRequest(f"approval must be one of {', '.join(APPROVALS)} (got {shorten(approval)})")
+    if signing not in SIGNING:
+        raise InvalidRequest(f"signing must be one of {', '.join(SIGNING)} (got {shorten(signing)})")
+    if tls not in TLS and not _FINGERPRINT.fullmatch(tls):
+        raise InvalidRequest(f"tls must be identity, ca or a fingerprint of 64 hex digits (got {shorten(tls)})")
     engine.check_profile(profile, options)
 
     def work(tx: Tx) -> Peer:
         before = peers.get(tx, node_id)
-        wanted = (base, profile, approval, dict(options))
-        if before is not None and (before.url, before.profile, before.approval, before.options) == wanted:
+        wanted = {
+            "url": base,
+            "profile": profile,
+            "approval": approval,
+            "options": dict(options),
+            "signing": signing,
+            "tls": tls,
+        }
+        if before is not None and all(getattr(before, name) == value for name, value in wanted.items()):
             return before
-        after = peers.put(tx, node_id=node_id, url=base, profile=profile, approval=approval, options=options)
+        after = peers.put(
+            tx,
+            node_id=node_id,
+            url=base,
+            profile=profile,
+            approval=approval,
+            options=options,
+            signing=signing,
+            tls=tls,
+        )
         ledger.append(
             tx,
             subject="peer",
             subject_id=node_id,
             event="peer.added" if before is None else "peer.changed",
             actor=actor,
-            data={"url": base, "profile": profile, "approval": approval, "options": dict(options)},
+            data=wanted,
         )
         outbox.revive(tx, node_id)
         return after

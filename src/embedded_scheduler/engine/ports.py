@@ -53,6 +53,15 @@ class PartnerGateway(Protocol):
     async def close(self) -> None: ...
 
 
+class Introducer(Protocol):
+    """Speaks to nodes that are no partners yet."""
+
+    async def call(self, url: str, fingerprint: str, message: Outgoing) -> Reply:
+        """Call a node at an address. Over TLS it must show the key with this fingerprint; empty = a certificate that a
+        CA vouches for. Never raises for what the other side does."""
+        ...
+
+
 class PartnerDirectory(Protocol):
     """What is known of partners, from the `peers` table and their profiles. Answers from memory."""
 

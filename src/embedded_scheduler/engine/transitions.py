@@ -1,4 +1,5 @@
-"""The one door: every change of state of a job, task, share or approval goes through `fire`.
+"""The one door: every change of state of a job, task, share or approval goes through `fire`, of a contract or grant
+through `fire_agreement`.
 
 `advance` is what a use case calls: it applies a reaction, lets the planner follow up, and leaves effects in the outbox,
 all inside the caller's transaction.
@@ -29,7 +30,15 @@ from embedded_scheduler.domain.effects import (
     Transition,
 )
 from embedded_scheduler.domain.evolution import evolve, noted
-from embedded_scheduler.domain.lifecycle import APPROVAL, JOB, SHARE, TASK
+from embedded_scheduler.domain.lifecycle import (
+    APPROVAL,
+    JOB,
+    SHARE,
+    TASK,
+    AgreementState,
+    AgreementTrigger,
+    Lifecycle,
+)
 from embedded_scheduler.domain.planner import plan
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
 from embedded_scheduler.errors import Conflict, NotFound
@@ -181,6 +190,41 @@ def fire(tx: Tx, snapshot: JobSnapshot, transition: Transition, cause: Cause) ->
             )
     if changed.rowcount != 1:
         raise Conflict(f"job {job_id} changed meanwhile; try again")
+
+
+def fire_agreement(
+    tx: Tx,
+    lifecycle: Lifecycle[AgreementState, AgreementTrigger],
+    subject_id: str,
+    state: AgreementState,
+    trigger: AgreementTrigger,
+    cause: Cause,
+    statement: str,
+    *,
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+    **key: str,
+) -> AgreementState:
+    """Move a contract or grant from `state`: the event, then `statement`, a named block that compares and sets.
+
+    `statement` gets `key` and `source`, `target`, `seq`, `now_ms`, `actor`, `reason`. Returns the new state; `Conflict`
+    when the row is no longer in `state`.
+    """
+    row = lifecycle.row(state, trigger)
+    seq = _event(tx, lifecycle.kind, subject_id, "", row.event, row.source, row.target, cause, reason, dict(data or {}))
+    changed = tx.run(
+        statement,
+        source=row.source.value,
+        target=row.target.value,
+        seq=seq,
+        now_ms=tx.now_ms,
+        actor=cause.actor,
+        reason=reason,
+        **key,
+    )
+    if changed.rowcount != 1:
+        raise Conflict(f"{lifecycle.kind} {subject_id} changed meanwhile; try again")
+    return row.target
 
 
 def _event(

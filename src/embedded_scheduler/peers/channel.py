@@ -2,75 +2,154 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import httpx
 
 from embedded_scheduler.engine.channel import Envelope, NotNetworked, Verdict
 from embedded_scheduler.errors import TimedOut, Unavailable
+from embedded_scheduler.peers.clients import Clients, Route
+from embedded_scheduler.peers.directory import Partner
 from embedded_scheduler.wire import ptp
 
 CONNECT_SECONDS = 5.0
 ANSWER_MARGIN = 10.0
 """How much longer than it may wait for room a partner may take to answer."""
 _ANSWER_LIMIT = 64 * 1024
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
 
 class AddressBook(Protocol):
     """The part of the partner directory that is needed here."""
 
-    def base_url(self, node_id: str) -> str | None:
-        """`http(s)://host:port` of a partner's listener, None for an unknown node."""
-        ...
+    def partner(self, node_id: str) -> Partner | None: ...
 
 
-def channel_client(tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """The client to share between all forwards: build it once (it is slow to build), close it with the node.
+KEEPALIVE = 64
+IDLE_SECONDS = 3.0
+"""Idle connections are given up before a partner's server does (Hypercorn: 5 s), so that a push rarely meets a
+connection that is just being closed."""
 
-    Idle connections are given up before a partner's server does (Hypercorn: 5 s), so that a push rarely meets a
-    connection that is just being closed.
-    """
-    return httpx.AsyncClient(
-        verify=True if tls is None else tls,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=3.0),
-        trust_env=False,
-        follow_redirects=False,
-    )
+
+def channel_clients(route: Route) -> Clients:
+    """The clients of all forwards; close them with the node."""
+    return Clients(route, keepalive=KEEPALIVE, idle_seconds=IDLE_SECONDS)
 
 
 class HttpForwarder:
-    """`ChannelForwarder` over one shared `httpx.AsyncClient`. Bodies are streamed, never held."""
+    """`ChannelForwarder` over HTTP. A body is streamed, or goes out in parts to partners that take them."""
 
-    def __init__(self, client: httpx.AsyncClient, directory: AddressBook) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, directory: AddressBook) -> None:
+        self._clients = clients
         self._directory = directory
 
     async def invoke(self, envelope: Envelope, body: bytes | AsyncIterator[bytes], *, wait: float) -> Verdict:
-        base = self._directory.base_url(envelope.target)
-        if base is None:
+        partner = self._directory.partner(envelope.target)
+        if partner is None:
             raise NotNetworked(f"{envelope.target} is not a partner of this node: add it with `nodeconsole peer add`")
+        if not partner.profile.channel_parts:
+            return await self._send(partner, envelope, body, {}, wait)
+        if isinstance(body, bytes) and len(body) <= ptp.PART_BYTES:
+            # Whoever calls tries again when the partner cannot be reached.
+            return await self._patiently(partner, envelope, body, {}, wait, persistent=False)
+        return await self._in_parts(partner, envelope, body, wait)
+
+    async def _in_parts(
+        self, partner: Partner, envelope: Envelope, body: bytes | AsyncIterator[bytes], wait: float
+    ) -> Verdict:
+        """One part after the other; each may wait for room, and be tried again, for `wait` seconds."""
+        index = 0
+        verdict = Verdict(ptp.Code.OK, "")
+        async for part, last in _parts(body):
+            own = replace(envelope, nonce=f"{envelope.nonce}.{index}")
+            more = {ptp.MESSAGE: envelope.nonce, ptp.PART: str(index)} | ({ptp.LAST_PART: "1"} if last else {})
+            if index == 0 and last:
+                own, more = envelope, {}
+            verdict = await self._patiently(partner, own, part, more, wait, persistent=True)
+            if verdict.code != ptp.Code.OK:
+                return verdict
+            index += 1
+        return verdict
+
+    async def _patiently(
+        self,
+        partner: Partner,
+        envelope: Envelope,
+        body: bytes,
+        more: Mapping[str, str],
+        wait: float,
+        *,
+        persistent: bool,
+    ) -> Verdict:
+        """The partner's answer, asked again while it has no room, and (`persistent`) while it cannot be reached."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        pause = _FIRST_PAUSE
+        while True:
+            left = max(1.0, deadline - loop.time())
+            try:
+                verdict = await self._send(partner, envelope, body, more, min(left, ptp.HOLD_SECONDS))
+                if verdict.code != ptp.Code.BUFFER_FULL or loop.time() + pause >= deadline:
+                    return verdict
+            except (Unavailable, TimedOut):
+                if not persistent or loop.time() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    async def _send(
+        self,
+        partner: Partner,
+        envelope: Envelope,
+        body: bytes | AsyncIterator[bytes],
+        more: Mapping[str, str],
+        wait: float,
+    ) -> Verdict:
+        client = self._clients.of(partner)
         longest = wait + ANSWER_MARGIN
-        request = self._client.build_request(
+        request = client.build_request(
             "POST",
-            f"{base.rstrip('/')}{ptp.INVOKE_PATH}?timeout={max(1, int(wait))}",
-            headers=_headers(envelope),
+            f"{partner.url}{ptp.INVOKE_PATH}?timeout={max(1, int(wait))}",
+            headers=_headers(envelope, more),
             content=body,
             timeout=httpx.Timeout(longest, connect=min(CONNECT_SECONDS, wait)),
         )
         try:
-            response = await self._client.send(request, stream=True)
+            response = await client.send(request, stream=True)
             try:
                 return await _read(envelope.target, response)
             finally:
                 await response.aclose()
         except httpx.ConnectError as error:
-            raise Unavailable(f"{envelope.target} cannot be reached at {base}: {error}") from None
+            raise Unavailable(f"{envelope.target} cannot be reached at {partner.url}: {error}") from None
         except httpx.TimeoutException:
             raise TimedOut(f"{envelope.target} did not answer a channel push within {longest:.0f} s") from None
         except httpx.TransportError as error:
             raise Unavailable(f"the connection to {envelope.target} broke during a channel push: {error!r}") from None
+
+
+async def _parts(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """The body in parts of `PART_BYTES`, each with whether it is the last; an empty body is one empty part."""
+    held = bytearray()
+    async for chunk in _chunks(body):
+        held += chunk
+        # More than a part: whatever comes, this one is not the last.
+        while len(held) > ptp.PART_BYTES:
+            yield bytes(held[: ptp.PART_BYTES]), False
+            del held[: ptp.PART_BYTES]
+    yield bytes(held), True
+
+
+async def _chunks(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if not isinstance(body, bytes):
+        async for chunk in body:
+            yield chunk
+        return
+    for start in range(0, len(body), ptp.PART_BYTES):
+        yield body[start : start + ptp.PART_BYTES]
 
 
 async def _read(partner: str, response: httpx.Response) -> Verdict:
@@ -85,7 +164,7 @@ async def _read(partner: str, response: httpx.Response) -> Verdict:
     return Verdict(answer.code, answer.message)
 
 
-def _headers(envelope: Envelope) -> list[tuple[bytes, bytes]]:
+def _headers(envelope: Envelope, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """All headers of a node-to-node call. The component's token is not among them: it opens this node's own channel,
     and receivers are advised not to check it; the session id stands in its place."""
     values = {
@@ -104,5 +183,6 @@ def _headers(envelope: Envelope) -> list[tuple[bytes, bytes]]:
         "x-source-node-id": envelope.source,
         "x-target-node-id": envelope.target,
         "content-type": envelope.content_type or "application/octet-stream",
+        **more,
     }
     return [(name.encode(), value.encode("utf-8")) for name, value in values.items() if value]

@@ -1,15 +1,19 @@
-"""The partners this node knows, in memory: what the `peers` table says, with profiles resolved."""
+"""The partners this node knows, in memory: what the `peers` and `contracts` tables say, with profiles and keys
+resolved."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.snapshot import PeerTraits
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.peers.profiles import DEFAULT, Profile, resolve
-from embedded_scheduler.store import peers
+from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
+from embedded_scheduler.store import contracts, peers
+from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Database
 from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 
@@ -17,13 +21,43 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """An approved contract. `keys` are the partner's keys, each with the epoch ms until which it counts (None = as long
+    as the contract); the newest first. `expires_ms` ends the contract itself."""
+
+    contract_id: str
+    keys: tuple[tuple[PublicKey, int | None], ...]
+    expires_ms: int | None = None
+
+    def valid_keys(self, now_ms: int) -> tuple[PublicKey, ...]:
+        """The keys that count at this moment; none when the contract has expired."""
+        if self.expires_ms is not None and now_ms >= self.expires_ms:
+            return ()
+        return tuple(key for key, until in self.keys if until is None or now_ms < until)
+
+
+@dataclass(frozen=True, slots=True)
 class Partner:
-    """One partner as calls need it. `url` is the base address of its listener, without a trailing slash."""
+    """One partner as calls need it. `url` is the base address of its listener, without a trailing slash; `signing` is
+    required, verify-if-present or off; `tls` what its TLS server must show: identity (a key of the contract), ca, or
+    the fingerprint of a key (a gateway's)."""
 
     node_id: str
     url: str
     approval: str
     profile: Profile
+    signing: str = "off"
+    tls: str = "identity"
+    trust: Trust | None = None
+
+    @property
+    def server_pins(self) -> frozenset[str]:
+        """Fingerprints of which its TLS server must show one; empty = a certificate that a CA vouches for."""
+        if self.tls not in ("identity", "ca"):
+            return frozenset({self.tls})
+        if self.tls == "ca" or self.trust is None:
+            return frozenset()
+        return frozenset(key.fingerprint for key, _ in self.trust.keys)
 
 
 class Directory:
@@ -34,13 +68,34 @@ class Directory:
 
     def __init__(self) -> None:
         self._partners: dict[str, Partner] = {}
+        self.on_refresh: Callable[[], None] = lambda: None
+        """Called after every `refresh`."""
+        self.handshakes: tuple[str, ...] = ()
+        """Certificates (PEM) with which partners may connect. What they may do is decided per request."""
         self._styles: dict[str, AnswerStyle] = {}
 
     async def refresh(self, database: Database) -> None:
         """Read the table anew. A partner whose stored profile is not valid (any more) is treated as `seed`, and said so
         in the log: unreachable would be worse."""
-        rows = await database.read(peers.all)
-        self.replace(Partner(row.node_id, row.url.rstrip("/"), row.approval, _profile(row)) for row in rows)
+        rows, agreed = await database.read(lambda reader: (peers.all(reader), contracts.all(reader)))
+        trusted = _trusted(agreed)
+        self.replace(
+            Partner(
+                row.node_id,
+                row.url.rstrip("/"),
+                row.approval,
+                _profile(row),
+                row.signing,
+                row.tls,
+                trusted.get(row.node_id),
+            )
+            for row in rows
+        )
+        self.handshakes = tuple(
+            {contract.auth_credential for contract in agreed if _may_connect(contract)}
+            | {contract.previous_credential for contract in agreed if contract.previous_type == CERT}
+        )
+        self.on_refresh()
 
     def replace(self, partners: Iterable[Partner]) -> None:
         """Know these partners and no others."""
@@ -85,6 +140,32 @@ class Directory:
 
 
 _DEFAULT_STYLE = DEFAULT.answer_style
+
+
+def _may_connect(contract: Contract) -> bool:
+    return contract.auth_type == CERT and contract.state in (AgreementState.APPLIED, AgreementState.APPROVED)
+
+
+def _trusted(rows: Iterable[Contract]) -> dict[str, Trust]:
+    """The newest approved contract of each partner."""
+    found: dict[str, Trust] = {}
+    for row in rows:
+        if row.state is AgreementState.APPROVED and row.node_id not in found:
+            found[row.node_id] = Trust(row.contract_id, tuple(_keys(row)), row.expires_ms)
+    return found
+
+
+def _keys(row: Contract) -> Iterator[tuple[PublicKey, int | None]]:
+    stored: tuple[tuple[str, str, int | None], ...] = (
+        (row.auth_type, row.auth_credential, None),
+        (row.previous_type, row.previous_credential, row.previous_until_ms),
+    )
+    for auth_type, credential, until in stored:
+        if credential:
+            try:
+                yield parse_credential(auth_type, credential), until
+            except InvalidRequest as error:
+                _log.error("a key of contract %s cannot be used: %s", row.contract_id, error.message)
 
 
 def _profile(row: peers.Peer) -> Profile:

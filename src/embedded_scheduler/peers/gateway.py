@@ -7,27 +7,25 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
 
 from embedded_scheduler.clock import Clock
-from embedded_scheduler.config import MIB, Settings, Timing
+from embedded_scheduler.config import Settings, Timing
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
+from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory, Partner
+from embedded_scheduler.peers.exchange import Exchange, NoAnswer, Raw, Request
 from embedded_scheduler.peers.profiles import Profile, StatusAllStyle
 from embedded_scheduler.wire.bfia.envelope import NO_DATA, Answer, Unreadable, read_answer
-from embedded_scheduler.wire.bfia.headers import PartnerHeaders, render_headers
 from embedded_scheduler.wire.bfia.job import read_progress, render_job
-from embedded_scheduler.wire.bfia.signature import NoSignature, SignedRequest, Signer
+from embedded_scheduler.wire.bfia.signature import Signer
 from embedded_scheduler.wire.bfia.task import shown_word, task_word
 
 _log = logging.getLogger(__name__)
 
 PREFIX = "/v1/interconn/schedule/"
-ANSWER_BYTES = 16 * MIB
 CALLS_PER_PARTNER = 16
 """Calls under way to one partner; further ones wait within their own time limit: a hanging partner holds up itself."""
 IDLE_SECONDS = 4.0
@@ -61,56 +59,27 @@ _K8S_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _STATUS_ALL_STYLES: tuple[StatusAllStyle, ...] = ("get_query", "post", "get_body")
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    url: str
-    path: str
-    query: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """An answer as it came: HTTP status and whole body."""
-
-    status: int
-    body: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
-
-
-class _NoAnswerError(Exception):
-    """The call brought no usable answer; the text says why, as a predicate of the partner."""
-
-
 class HttpGateway:
-    """`engine.ports.PartnerGateway` on one shared client. Calls are independent of one another and limited per partner.
+    """`engine.ports.PartnerGateway` on a client per partner. Calls are independent of one another.
 
     Every operation may be sent again: partners recognise repeats by nonce or by content.
     """
 
     def __init__(
-        self, node_id: str, directory: Directory, clock: Clock, settings: Settings, signer: Signer | None = None
+        self,
+        node_id: str,
+        directory: Directory,
+        clock: Clock,
+        settings: Settings,
+        signer: Signer | None = None,
+        route: Route | None = None,
     ) -> None:
-        self._node_id = node_id
         self._directory = directory
-        self._clock = clock
         self._timing: Timing = settings.timing
-        self._signer = signer or NoSignature()
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._status_all: dict[str, StatusAllStyle] = {}
-        self._client = httpx.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # `call` limits the whole of a call, the wait for a slot included; a limit per read would never add to it.
-            timeout=None,  # noqa: S113
-            # The number of connections is bounded by the slots per partner.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=128, keepalive_expiry=IDLE_SECONDS),
-        )
+        self.clients = Clients(route or Route(), keepalive=128, idle_seconds=IDLE_SECONDS)
+        self._exchange = Exchange(node_id, clock, self.clients, signer)
 
     async def call(self, message: Outgoing) -> Reply:
         if message.operation not in OPERATIONS:
@@ -127,14 +96,14 @@ class HttpGateway:
             async with asyncio.timeout(seconds), slot:
                 if message.operation == "job/status_all":
                     return await self._ask_status_all(partner, message)
-                return _reply(partner, message, await self._send(partner, message, _post(partner, message)))
+                return _reply(partner, message, await self._exchange.send(partner, _post(partner, message)))
         except TimeoutError:
             return _failed(f"{partner.node_id} did not answer {message.operation} within {seconds:g} s")
-        except _NoAnswerError as error:
+        except NoAnswer as error:
             return _failed(f"{partner.node_id} {error} ({message.operation})")
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self.clients.close()
 
     def _seconds(self, operation: str) -> float:
         if operation == "job/create_all":
@@ -144,94 +113,35 @@ class HttpGateway:
     async def _ask_status_all(self, partner: Partner, message: Outgoing) -> Reply:
         """In the way that worked last time, else in the profile's way, else in the others'."""
         first = self._status_all.get(partner.node_id, partner.profile.status_all_style)
-        raw = _Raw(0, b"")
+        raw = Raw(0, b"")
         for style in (first, *(other for other in _STATUS_ALL_STYLES if other != first)):
-            raw = await self._send(partner, message, _status_all(partner, message, style))
+            raw = await self._exchange.send(partner, _status_all(message, style))
             if not _form_was_refused(raw):
                 if raw.is_success:
                     self._status_all[partner.node_id] = style
                 break
         return _reply(partner, message, raw)
 
-    async def _send(self, partner: Partner, message: Outgoing, request: _Request) -> _Raw:
-        try:
-            return await self._exchange(partner, message, request)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # A kept connection that the partner was just closing looks like this; every call may be sent twice.
-            pass
-        except httpx.TransportError as error:
-            raise _NoAnswerError(_unreachable(partner, error)) from None
-        try:
-            return await self._exchange(partner, message, request)
-        except httpx.TransportError as error:
-            raise _NoAnswerError(_unreachable(partner, error)) from None
-
-    async def _exchange(self, partner: Partner, message: Outgoing, request: _Request) -> _Raw:
-        headers = self._headers(partner, message, request)
-        try:
-            built = self._client.build_request(request.method, request.url, headers=headers, content=request.body)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise _NoAnswerError(f"cannot be called at {partner.url}: {error}") from None
-        response = await self._client.send(built, stream=True)
-        try:
-            return _Raw(response.status_code, await _body(response))
-        finally:
-            await response.aclose()
-
-    def _headers(self, partner: Partner, message: Outgoing, request: _Request) -> dict[str, str]:
-        said = PartnerHeaders(
-            source=self._node_id,
-            target=partner.node_id,
-            nonce=message.nonce,
-            trace_id=message.trace_id,
-            timestamp_ms=self._clock.now_ms(),
-        )
-        signature = self._signer.sign(
-            SignedRequest(request.method, request.path, request.query, headers=said, body=request.body)
-        )
-        headers = render_headers(
-            said, signature=signature, writes=request.method == "POST", timestamp_unit=partner.profile.timestamp_unit
-        )
-        headers["content-type"] = "application/json"
-        headers["accept"] = "application/json"
-        headers["accept-encoding"] = "identity"
-        if partner.profile.host_header:
-            headers["host"] = partner.profile.host_header.replace("{node_id}", partner.node_id)
-        return headers
-
-
-async def _body(response: httpx.Response) -> bytes:
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _NoAnswerError("compressed its answer although it was asked not to")
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > ANSWER_BYTES:
-            raise _NoAnswerError(f"answered more than {ANSWER_BYTES} bytes")
-    return bytes(body)
-
-
-def _unreachable(partner: Partner, error: httpx.TransportError) -> str:
-    detail = str(error) or type(error).__name__
-    return f"cannot be reached at {partner.url}: {detail}"
-
 
 # -- what is sent -----------------------------------------------------------------------------------------------------
 
 
-def _post(partner: Partner, message: Outgoing) -> _Request:
-    path = PREFIX + message.operation
-    return _Request("POST", partner.url + path, path, "", _encode(_render(message, partner.profile)))
+def _post(partner: Partner, message: Outgoing) -> Request:
+    body = _encode(_render(message, partner.profile))
+    return Request("POST", PREFIX + message.operation, "", body, message.nonce, message.trace_id)
 
 
-def _status_all(partner: Partner, message: Outgoing, style: StatusAllStyle) -> _Request:
+def _status_all(message: Outgoing, style: StatusAllStyle) -> Request:
+    # Another form is another request, which must not come with the nonce of one that was answered.
+    nonce = f"{message.nonce}.{style}"
     path = PREFIX + message.operation
     body = _encode({"job_id": message.body["job_id"]})
     if style == "get_body":
-        return _Request("GET", partner.url + path, path, "", body)
+        return Request("GET", path, "", body, nonce, message.trace_id)
     query = str(httpx.QueryParams(job_id=message.body["job_id"]))
-    url = f"{partner.url}{path}?{query}"
-    return _Request("GET", url, path, query, b"") if style == "get_query" else _Request("POST", url, path, query, body)
+    if style == "get_query":
+        return Request("GET", path, query, b"", nonce, message.trace_id)
+    return Request("POST", path, query, body, nonce, message.trace_id)
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:
@@ -315,7 +225,7 @@ def _no_channel(partner: Partner, operation: str) -> str:
 # -- what is answered -------------------------------------------------------------------------------------------------
 
 
-def _reply(partner: Partner, message: Outgoing, raw: _Raw) -> Reply:
+def _reply(partner: Partner, message: Outgoing, raw: Raw) -> Reply:
     """What an answer means for an operation."""
     if raw.status in (404, 405) and message.operation in ("job/audit_confirm", "task/callback"):
         _log.info("%s: taken as delivered", _no_channel(partner, message.operation))
@@ -375,7 +285,7 @@ def _matches(pattern: str, text: str) -> bool:
     return bool(pattern) and re.search(pattern, text, re.IGNORECASE) is not None
 
 
-def _form_was_refused(raw: _Raw) -> bool:
+def _form_was_refused(raw: Raw) -> bool:
     if raw.status in _WRONG_ROUTE:
         return True
     if not raw.is_success:

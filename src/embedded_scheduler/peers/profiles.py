@@ -50,6 +50,8 @@ class Profile:
     id_style: Literal["any", "k8s"] = "any"
     """k8s = job and task ids are lower-case DNS names of at most 63 characters."""
     session_style: SessionStyle = "session_job"
+    channel_parts: bool = False
+    """It takes channel messages in parts; see docs/channel.md."""
     host_header: str = ""
     """Host header of requests to it, `{node_id}` filled in; empty = the host of its address."""
     created_before: str = ""
@@ -88,7 +90,7 @@ PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
         # The control layer v1.0.0 as written, and nodes like this one.
-        Profile(name="seed"),
+        Profile(name="seed", channel_parts=True),
         # v1.2.0: success 0, status_all by POST, approval moved to the management layer.
         Profile(
             name="official-1.2",

@@ -22,7 +22,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 LOCK_DESCRIPTOR = 3
 ORDER_FILE = "order"
@@ -31,19 +31,32 @@ IDENTITY_FILE = "pid"
 EXIT_FILE = "exit.json"
 WORK = "work"
 SCRATCH = "tmp"
+INPUTS = "inputs"
+ORDER_DESCRIPTOR = LOCK_DESCRIPTOR
+HANDOVER_DESCRIPTOR = 4
+FAILURE_DESCRIPTOR = 5
 
 TERMINATE: int = _signal.SIGTERM
 KILL: int = _signal.SIGKILL
 # Blocked for the shim's whole life: a signal to the group must not take away the process that records the ending.
 _DEFERRED = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGUSR1, _signal.SIGUSR2)
 _DEAD = (b"Z", b"X")
+_BY_SIGNAL = range(128 + 1, 128 + 32)
+# Options of prctl(2).
+_DIE_WITH_PARENT = 1
+_ADOPT_ORPHANS = 36
+_NO_NEW_PRIVILEGES = 38
 _PATIENCE_FOR_LOG_S = 3
 _PATIENCE_FOR_EXIT_S = 600
 _PATIENCE_FOR_LEFTOVERS_S = 60
 
 
 class Order:
-    """What to run, as the node wrote it. `kind` is builtin, exec or module; sizes in bytes, 0 = no limit."""
+    """What to run, as the node wrote it. `kind` is builtin, exec or module; sizes in bytes, 0 = no limit.
+
+    `sandbox` is the command that runs `inside` within a sandbox, empty = none; `node` the `host:port` that is the
+    sandbox's only network, empty = none.
+    """
 
     __slots__ = (
         "cpu",
@@ -53,9 +66,11 @@ class Order:
         "kind",
         "log",
         "memory_bytes",
+        "node",
         "package",
         "path",
         "python",
+        "sandbox",
         "target",
     )
 
@@ -73,6 +88,8 @@ class Order:
         memory_bytes: int = 0,
         disk_bytes: int = 0,
         cpu: int = 0,
+        node: str = "",
+        sandbox: "Iterable[str]" = (),
     ) -> None:
         self.kind = kind
         self.target = target
@@ -85,6 +102,8 @@ class Order:
         self.memory_bytes = memory_bytes
         self.disk_bytes = disk_bytes
         self.cpu = cpu
+        self.node = node
+        self.sandbox = list(sandbox)
 
     def encode(self) -> bytes:
         """NUL-terminated fields, the last ones `name=value` of the environment; no text may hold NUL."""
@@ -98,8 +117,11 @@ class Order:
             str(self.memory_bytes),
             str(self.disk_bytes),
             str(self.cpu),
+            self.node,
             str(len(self.path)),
+            str(len(self.sandbox)),
             *self.path,
+            *self.sandbox,
             *(f"{name}={value}" for name, value in self.environment.items()),
         ]
         return b"".join(os.fsencode(field) + b"\0" for field in fields)
@@ -107,8 +129,9 @@ class Order:
     @classmethod
     def decode(cls, raw: bytes) -> "Order":
         fields = [os.fsdecode(field) for field in raw.split(b"\0")[:-1]]
-        kind, target, log, end_of_log, python, package, memory, disk, cpu, paths = fields[:10]
-        first_variable = 10 + int(paths)
+        kind, target, log, end_of_log, python, package, memory, disk, cpu, node, paths, words = fields[:12]
+        first_word = 12 + int(paths)
+        first_variable = first_word + int(words)
         return cls(
             kind=kind,
             target=target,
@@ -116,11 +139,13 @@ class Order:
             end_of_log=end_of_log,
             python=python,
             package=package,
-            path=fields[10:first_variable],
+            path=fields[12:first_word],
             environment={name: value for name, _, value in (pair.partition("=") for pair in fields[first_variable:])},
             memory_bytes=int(memory),
             disk_bytes=int(disk),
             cpu=int(cpu),
+            node=node,
+            sandbox=fields[first_word:first_variable],
         )
 
 
@@ -163,8 +188,10 @@ def main(run_directory: str, begun: "Callable[[], None] | None" = None) -> "NoRe
     os.unlink(TAKEN_ORDER_FILE)
     if begun is not None:
         begun()
-    ending = _run(order)
+    _adopt_orphans()
+    ending = _run_contained(order) if order.sandbox else _run(order)
     _end_leftovers(os.getsid(0))
+    _discard_inputs()
     _when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"), _PATIENCE_FOR_LOG_S)
     _when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True), _PATIENCE_FOR_EXIT_S)
     os._exit(0)
@@ -203,6 +230,21 @@ def session_members(session: int) -> list[int]:
             if fields is not None and fields[0] not in _DEAD:
                 members.append(int(name))
     return members
+
+
+def _descendants() -> "set[int]":
+    """Every live process below this one. Those whose parent ended are below it too (see `_adopt_orphans`)."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        fields = _status_fields(int(name)) if name.isdigit() else None
+        if fields is not None and fields[0] not in _DEAD:
+            parents[int(name)] = int(fields[1])
+    found: set[int] = set()
+    fresh = {os.getpid()}
+    while fresh:
+        fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
+        found |= fresh
+    return found
 
 
 def replace_file(path: str, content: bytes, *, durable: bool = False) -> None:
@@ -244,9 +286,152 @@ def _run(order: Order) -> Ending:
     return Ending(code=status) if status >= 0 else Ending(signal=-status)
 
 
+def _run_contained(order: Order) -> Ending:
+    """Run the component in its sandbox; what listens there for the node is served by a relay out here."""
+    import _socket  # noqa: PLC0415 - the attempts without a sandbox do without
+
+    own, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    failures, failure = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become_sandbox(order, other.fileno(), failure)
+    other.close()
+    os.close(failure)
+    ready, listener = _receive_listener(own)
+    if not ready:
+        ending = _ending_of(child)
+        _write_all(1, b"nodeconsole: the sandbox could not be set up; the lines above say why\n")
+        return ending
+    if TERMINATE in _signal.sigpending():
+        # The component has not begun, and in its sandbox nobody may have heard the signal.
+        os.kill(child, KILL)
+        os.waitpid(child, 0)
+        return Ending(signal=TERMINATE)
+    if listener is not None:
+        _start_relay(listener, order.node)
+    own.send(b"go")
+    own.close()
+    fault = os.read(failures, 16)
+    ending = _ending_of(child)
+    return Ending(fault=int(fault)) if fault else ending
+
+
+def _become_sandbox(order: Order, handover: int, failure: int) -> "NoReturn":
+    # Signals stay blocked in the sandbox's own processes: only the component is to hear them, and decides.
+    content = os.memfd_create("order")
+    _write_all(content, order.encode())
+    os.lseek(content, 0, os.SEEK_SET)
+    # Moved up first: one may have the number that another is to get.
+    moved = [_duplicate_above(each, FAILURE_DESCRIPTOR) for each in (content, handover, failure)]
+    for source, number in zip(moved, (ORDER_DESCRIPTOR, HANDOVER_DESCRIPTOR, FAILURE_DESCRIPTOR), strict=True):
+        os.dup2(source, number)
+    try:
+        os.execve(order.sandbox[0], order.sandbox, os.environ)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        _write_all(1, f"nodeconsole: {order.sandbox[0]}: {os.strerror(error.errno or 0)}\n".encode())
+    os._exit(127)
+
+
+def inside() -> "NoReturn":
+    """Within the sandbox: hand the listening socket out, wait for the word, and become the component."""
+    import _socket  # noqa: PLC0415
+
+    os.umask(0o077)
+    order = Order.decode(_read_descriptor(ORDER_DESCRIPTOR))
+    handover = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, HANDOVER_DESCRIPTOR)
+    rights = []
+    listener = None
+    if order.node:
+        host, port = split_address(order.node)
+        listener = _socket.socket(_socket.AF_INET6 if ":" in host else _socket.AF_INET, _socket.SOCK_STREAM)
+        listener.bind((host, port))
+        listener.listen(128)
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, listener.fileno().to_bytes(4, sys.byteorder))]
+    handover.sendmsg([b"ready"], rights)
+    if listener is not None:
+        listener.close()
+    if not handover.recv(8):
+        os._exit(127)
+    handover.close()
+    # Closed by a successful execve.
+    failure = None if order.kind == "builtin" else _duplicate_above(FAILURE_DESCRIPTOR, FAILURE_DESCRIPTOR)
+    os.close(FAILURE_DESCRIPTOR)
+    _become_component(order, failure)
+
+
+def split_address(address: str) -> "tuple[str, int]":
+    """`host:port` with a numeric loopback host, IPv6 in brackets."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _receive_listener(own: "Any") -> "tuple[bool, int | None]":
+    """Whether the sandbox is ready, and its listening socket."""
+    import _socket  # noqa: PLC0415
+
+    try:
+        word, ancillary, _, _ = own.recvmsg(8, _socket.CMSG_SPACE(4))
+    except ConnectionResetError:
+        return False, None
+    for level, kind, data in ancillary:
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+            return bool(word), int.from_bytes(data[:4], sys.byteorder)
+    return bool(word), None
+
+
+def _start_relay(listener: int, node: str) -> None:
+    """A process of this session that serves the sandbox's socket; it goes with the session, or with this process."""
+    if os.fork() == 0:
+        try:
+            _control_process(_DIE_WITH_PARENT, KILL)
+            os.close(LOCK_DESCRIPTOR)
+            os.dup2(listener, LOCK_DESCRIPTOR)
+            os.closerange(LOCK_DESCRIPTOR + 1, 256)
+            from embedded_scheduler.runners.relay import serve  # noqa: PLC0415 - only a sandbox needs one
+
+            serve(LOCK_DESCRIPTOR, *split_address(node))
+        finally:
+            os._exit(0)
+    os.close(listener)
+
+
+def _ending_of(child: int) -> Ending:
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        return Ending(signal=-status)
+    # The sandbox passes a signal on as shells do.
+    return Ending(signal=status - 128) if status in _BY_SIGNAL else Ending(code=status)
+
+
+def _duplicate_above(descriptor: int, limit: int) -> int:
+    import fcntl  # noqa: PLC0415
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, limit + 1)
+
+
+def _read_descriptor(descriptor: int) -> bytes:
+    content = b""
+    while piece := os.read(descriptor, 1 << 16):
+        content += piece
+    return content
+
+
+def _discard_inputs() -> None:
+    """The links to what the component read must not keep a deleted result on the disk."""
+    try:
+        names = os.listdir(INPUTS)
+    except FileNotFoundError:
+        return
+    for name in names:
+        os.unlink(f"{INPUTS}/{name}")
+
+
 def _become_component(order: Order, failure: int | None) -> "NoReturn":
+    _control_process(_NO_NEW_PRIVILEGES, 1)
     os.close(LOCK_DESCRIPTOR)
-    os.chdir(WORK)
+    if not order.sandbox:
+        os.chdir(WORK)
     for number in _DEFERRED:
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _DEFERRED)
@@ -263,6 +448,34 @@ def _become_component(order: Order, failure: int | None) -> "NoReturn":
         _write_all(1, f"nodeconsole: {program[0]} could not be started: {os.strerror(error.errno or 0)}\n".encode())
         os.write(failure, str(error.errno or 0).encode())
     os._exit(127)
+
+
+def _adopt_orphans() -> None:
+    """Whatever a component starts stays below this process, also in a session of its own."""
+    _control_process(_ADOPT_ORPHANS, 1)
+
+
+def _control_process(option: int, value: int) -> None:
+    """`prctl(option, value, 0, 0, 0)`. Through the C half of `ctypes`: the other half costs as much as a component."""
+    try:
+        import _ctypes  # noqa: PLC0415
+    except ImportError:
+        # An interpreter built without it; the node's `doctor` says so.
+        return
+
+    class Integer(_ctypes._SimpleCData):  # type: ignore[type-arg]
+        _type_ = "i"
+
+    class Unsigned(_ctypes._SimpleCData):  # type: ignore[type-arg]
+        _type_ = "L"
+
+    class Function(_ctypes.CFuncPtr):
+        _flags_ = _ctypes.FUNCFLAG_CDECL
+        _restype_ = Integer
+        _argtypes_ = (Integer, Unsigned, Unsigned, Unsigned, Unsigned)
+
+    prctl = Function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"))  # type: ignore[arg-type]
+    prctl(option, value, 0, 0, 0)
 
 
 def _limit(order: Order) -> None:
@@ -283,7 +496,8 @@ def _limit(order: Order) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if 0 < order.cpu < len(cores):
         # Spread attempts over the cores instead of stacking all of them on the first.
-        first = os.getpid() % len(cores)
+        # (Within a sandbox all have the same process number.)
+        first = (sum(os.fsencode(order.log)) if order.sandbox else os.getpid()) % len(cores)
         os.sched_setaffinity(0, {cores[(first + i) % len(cores)] for i in range(order.cpu)})
 
 
@@ -337,11 +551,11 @@ def _leave(code: int) -> "NoReturn":
 
 
 def _end_leftovers(session: int) -> None:
-    """The attempt is over with its main process: end what else still runs in the session."""
+    """The attempt is over with its main process: end what else still runs in the session, or was moved out of it."""
     beyond_reach = {os.getpid()}
     deadline = time.monotonic() + _PATIENCE_FOR_LEFTOVERS_S
     while True:
-        remaining = [pid for pid in session_members(session) if pid not in beyond_reach]
+        remaining = {*session_members(session), *_descendants()} - beyond_reach
         if not remaining or time.monotonic() > deadline:
             return
         for pid in remaining:

@@ -20,7 +20,8 @@ executable unpacks itself at every start unless it finds the variables of its pa
 PyInstaller 6.9 and later); they are handed on, which makes a start as cheap as in a folder build. The copy is removed
 when the node ends, so a built-in component that outlives the node must have imported its binary modules by then.
 
-Not covered: a component that moves a process into a session of its own (`setsid`) takes it out of reach.
+A process that a component moves into a session of its own (`setsid`) does not hear a termination, but ends with the
+attempt: the shim ends everything below it, and a sandbox ends with all that is in it (`sandbox.py`).
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ from embedded_scheduler.runners import pidfd
 from embedded_scheduler.runners.address import Catalog, Program
 from embedded_scheduler.runners.attempt import SCRATCH, WORK, Order
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
+from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
 from embedded_scheduler.runners.starting import Starter, Template
-from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
+from embedded_scheduler.spi.runner import END_OF_LOG, Containment, Exit, LaunchSpec, RunHandle
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class ProcessRunner:
     `runs` is the directory that holds one directory per attempt; `LaunchSpec.run_directory` must be
     `runs / attempt_id`. `components` is the package of built-in components, found on `python_path` (default: where
     this process finds its modules). A launch is refused when less than `reserve_bytes`, or the attempt's own disk
-    limit, would be free.
+    limit, would be free. `containment` is the sandbox for every component, or why there is none.
     """
 
     name: ClassVar[str] = "process"
@@ -83,6 +85,7 @@ class ProcessRunner:
         python: str = sys.executable,
         python_path: Sequence[str] | None = None,
         reserve_bytes: int = 64 * MIB,
+        containment: Sandbox | NoSandbox | None = None,
     ) -> None:
         self._runs = runs.absolute()
         self._frozen = bool(getattr(sys, "frozen", False))
@@ -95,15 +98,20 @@ class ProcessRunner:
         self._reserve_bytes = reserve_bytes
         self._starter = Starter(python, frozen=self._frozen, package=components, path=self._python_path)
         self._template = Template(self._starter)
+        self._containment = containment or NoSandbox("components.sandbox is off", required=False)
         self._started: dict[str, int] = {}
         """Attempts this object started: attempt id to the process started for it, 0 once that was collected."""
 
     def accepts(self, image_url: str) -> str:
         try:
             self._catalog.find(image_url)
+            self._containment.admit()
         except Refused as refusal:
             return refusal.message
         return ""
+
+    def containment(self) -> Containment:
+        return self._containment.describe()
 
     def handle(self, spec: LaunchSpec) -> RunHandle:
         return RunHandle(self.name, spec.attempt_id)
@@ -120,6 +128,7 @@ class ProcessRunner:
         if spec.run_directory.absolute() != run.path:
             raise Refused(f"attempt {spec.attempt_id} must run in {run.path}, not in {spec.run_directory}")
         program = self._catalog.find(spec.image_url)
+        self._containment.admit()
         order = self._order(spec, program, run)
         try:
             await self._start(spec, run, order)
@@ -196,6 +205,7 @@ class ProcessRunner:
             if run.exit() is not None or run.identity() is not None:
                 return
             self._require_space(spec)
+            self._contain(spec, run, order)
             run.write_order(order.encode())
             spec.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             log = os.open(
@@ -208,6 +218,14 @@ class ProcessRunner:
         finally:
             # The shim has its own copy of the lock by now; if it was not started, this frees it.
             os.close(lock)
+
+    def _contain(self, spec: LaunchSpec, run: RunDirectory, order: Order) -> None:
+        if isinstance(self._containment, NoSandbox):
+            return
+        program = Path(order.target) if order.kind == "exec" else None
+        mounts = self._containment.mounts(run.path, program, self._python_path, run.hold(spec.reads), spec.writes)
+        order.sandbox = self._containment.command(mounts, run.path / WORK, self._starter.inside())
+        order.node = spec.node_address
 
     def _require_space(self, spec: LaunchSpec) -> None:
         needed = max(self._reserve_bytes, spec.limits.disk_bytes or 0)

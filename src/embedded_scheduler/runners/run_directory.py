@@ -6,6 +6,7 @@ order      what to run, with the attempt's token; removed by the shim as soon as
 pid        which process the shim is
 exit.json  how the attempt ended; written once, last
 work, tmp  the component's directories
+inputs     links to what it may read, so that nothing can be put in their place; only with a sandbox
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import shutil
 import stat
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.attempt import (
     EXIT_FILE,
     IDENTITY_FILE,
+    INPUTS,
     ORDER_FILE,
     SCRATCH,
     WORK,
@@ -105,6 +108,27 @@ class RunDirectory:
             os.close(descriptor)
         kind: int = _FLOCK.unpack(answer)[0]
         return kind != fcntl.F_UNLCK
+
+    def hold(self, files: Iterable[Path]) -> dict[Path, Path]:
+        """Where each plain file is held for the component to read: its path to a link of this directory.
+
+        A file that is missing, or is no plain file, is left out. An earlier component of the same job can put a
+        symbolic link in the place of its result: the link is never followed.
+        """
+        held = {}
+        (self.path / INPUTS).mkdir(mode=0o700, exist_ok=True)
+        for number, file in enumerate(files):
+            link = self.path / INPUTS / str(number)
+            link.unlink(missing_ok=True)
+            try:
+                os.link(file, link, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(link.lstat().st_mode):
+                held[file] = link
+            else:
+                link.unlink()
+        return held
 
     def write_order(self, content: bytes) -> None:
         replace_file(str(self.path / ORDER_FILE), content)

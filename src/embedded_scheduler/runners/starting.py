@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _IMPORT = f"import sys; sys.path.insert(0, {_PACKAGE_ROOT!r}); from embedded_scheduler.runners."
 _START_ATTEMPT = f"{_IMPORT}attempt import main; main(sys.argv[1])"
+_START_INSIDE = f"{_IMPORT}attempt import inside; inside()"
 _START_TEMPLATE = f"{_IMPORT}template import main; main(sys.argv[1], sys.argv[2:])"
 _PATIENCE_S = 3.0
 _PAUSE_S = 60.0
@@ -62,6 +63,10 @@ class Starter:
         ]
         command = self._command("__template__", _START_TEMPLATE, self._package, *self._path)
         return self._spawn(command, nulls, {SOCKET_DESCRIPTOR: end})
+
+    def inside(self) -> list[str]:
+        """The command that becomes a component within its sandbox."""
+        return self._command("__inside__", _START_INSIDE)
 
     def _command(self, word: str, source: str, *arguments: str) -> list[str]:
         if self._frozen:

@@ -33,7 +33,7 @@ LONGEST_REQUEST = NUMBER_BYTES + 4096
 
 _DESCRIPTOR_BYTES = 4
 _DESCRIPTORS = 2
-_LOADED = ("json", "resource")
+_LOADED = ("json", "resource", "_ctypes")
 _LOADED_COMPONENTS = ("probe",)
 
 

@@ -34,6 +34,12 @@ class LaunchSpec:
     run_directory: Path
     log_path: Path
     limits: Limits = field(default_factory=Limits)
+    node_address: str = ""
+    """`host:port` of the node's platform listener: all the network a sandboxed attempt has; empty = none."""
+    reads: tuple[Path, ...] = ()
+    """Files of the storage that the attempt may read."""
+    writes: tuple[Path, ...] = ()
+    """Existing directories of the storage that the attempt may change."""
 
 
 END_OF_LOG = "nodeconsole: end of log"
@@ -63,6 +69,28 @@ class Exit:
     @property
     def ok(self) -> bool:
         return self.code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """What keeps a runner's components from the rest of the machine. `advice` says how to raise it; empty = it is full.
+
+    `level`: `sandbox` (own view of files and network), `plain` (a process of the node's user), or `none`: nothing
+    starts, because the sandbox is required and does not work.
+    """
+
+    level: str
+    text: str
+    advice: str = ""
+
+
+@runtime_checkable
+class ContainingRunner(Protocol):
+    """What a runner may offer besides: how far its components are contained."""
+
+    def containment(self) -> Containment:
+        """The level in force. Cheap: found out once."""
+        ...
 
 
 @runtime_checkable

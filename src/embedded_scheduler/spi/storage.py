@@ -54,3 +54,16 @@ class LinkingStorage(Protocol):
         None if this storage cannot do so for that file (another file system, missing rights): write a copy then.
         """
         ...
+
+
+@runtime_checkable
+class FileStorage(Protocol):
+    """What a storage in plain files of this machine offers besides, so that a component can be shown its part alone."""
+
+    def path(self, namespace: str, name: str) -> Path:
+        """Where the object is or would be."""
+        ...
+
+    def directory(self, namespace: str) -> Path:
+        """The directory of a namespace, made (0700) if there is none."""
+        ...

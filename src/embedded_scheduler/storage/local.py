@@ -65,6 +65,12 @@ class LocalStorage:
         """Where the object is or would be; the names are checked."""
         return self._root / check_component("namespace", namespace) / check_component("name", name)
 
+    def directory(self, namespace: str) -> Path:
+        """Where the namespace's objects are; made if it is missing, `Unavailable` if something else is in its place."""
+        check_component("namespace", namespace)
+        with self._directory(namespace, create=True):
+            return self._root / namespace
+
     async def write(self, namespace: str, name: str, chunks: AsyncIterator[bytes]) -> Stored:
         self.path(namespace, name)
         with self._pending(namespace) as (directory, pending):

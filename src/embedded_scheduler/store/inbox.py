@@ -21,6 +21,11 @@ def recall(reader: Reader, source: str, nonce: str, operation: str) -> Answer | 
     return None if row is None else Answer(row["body_hash"], row["answer"])
 
 
+def is_spent(reader: Reader, source: str, nonce: str, operation: str) -> bool:
+    """Whether this nonce was used for another operation."""
+    return reader.one("inbox.is_spent", source=source, nonce=nonce, operation=operation) is not None
+
+
 def remember(tx: Tx, *, source: str, nonce: str, operation: str, body_hash: str, answer: str) -> bool:
     """Store an answer; False (and the first one stays) if this request already has one."""
     cursor = tx.run(

@@ -14,7 +14,8 @@ from embedded_scheduler.store.database import Reader, Tx
 @dataclass(frozen=True, slots=True)
 class Peer:
     """One partner. `approval` (auto, manual) is what happens to a job it creates here; `options` override traits of
-    its profile."""
+    its profile. `signing` (required, verify-if-present, off) and `tls` (identity, ca, a fingerprint): how it proves who
+    it is."""
 
     node_id: str
     url: str
@@ -22,11 +23,23 @@ class Peer:
     approval: str
     options: dict[str, Any]
     registered_ms: int
+    signing: str = "off"
+    tls: str = "identity"
 
 
-def put(tx: Tx, *, node_id: str, url: str, profile: str, approval: str, options: Mapping[str, Any]) -> Peer:
+def put(
+    tx: Tx,
+    *,
+    node_id: str,
+    url: str,
+    profile: str,
+    approval: str,
+    options: Mapping[str, Any],
+    signing: str = "off",
+    tls: str = "identity",
+) -> Peer:
     """Register at the transaction's time; replaces what was known of the same node."""
-    peer = Peer(node_id, url, profile, approval, dict(options), tx.now_ms)
+    peer = Peer(node_id, url, profile, approval, dict(options), tx.now_ms, signing, tls)
     tx.run(
         "peers.put",
         node_id=node_id,
@@ -35,6 +48,8 @@ def put(tx: Tx, *, node_id: str, url: str, profile: str, approval: str, options:
         approval=approval,
         options=json.dumps(peer.options),
         registered_ms=tx.now_ms,
+        signing=signing,
+        tls=tls,
     )
     return peer
 

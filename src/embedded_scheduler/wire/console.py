@@ -158,6 +158,8 @@ class JobDetail(Message):
     spec: dict[str, Any] = Field(default_factory=dict)
     results: list[ResultRow] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+    policy: list[str] = Field(default_factory=list)
+    """What this node's policy said of the job when it came, sentence by sentence; empty = it was not asked."""
 
 
 class ResultRow(Message):
@@ -270,6 +272,11 @@ class PeerRequest(Message):
     approval: str = "manual"
     options: dict[str, Any] = Field(default_factory=dict)
     """Traits of the profile overridden for this partner."""
+    signing: str = "required"
+    """required, verify-if-present or off: whether its requests must be signed with the key of its contract."""
+    tls: str = "identity"
+    """What its TLS server must show: identity (a key of the contract), ca (a certificate that a CA vouches for), or the
+    SHA-256 fingerprint of a key."""
 
 
 class PeerRow(Message):
@@ -283,6 +290,10 @@ class PeerRow(Message):
     last_error: str = ""
     last_error_ms: int | None = None
     undelivered: int = 0
+    signing: str = "off"
+    tls: str = "identity"
+    contract: str = ""
+    """State of the newest contract with it: APPLIED, APPROVED, REJECTED, TERMINATED; empty = there is none."""
 
 
 class EventRow(Message):

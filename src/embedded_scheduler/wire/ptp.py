@@ -44,6 +44,15 @@ SOURCE_INST = "x-ptp-source-inst-id"
 TARGET_INST = "x-ptp-target-inst-id"
 NONCE = "x-nonce"
 AS_PUSHED = "1"
+MESSAGE = "x-ptp-message"
+PART = "x-ptp-part"
+LAST_PART = "x-ptp-last-part"
+"""Our extension between nodes of this kind: a message in several requests. Part numbers count from 0; the nonce of the
+whole message stands in `x-ptp-message`, and the last part says `1`."""
+PART_BYTES = 1_000_000
+"""A larger body is sent in parts: gateways commonly refuse bodies beyond 1 MiB."""
+HOLD_SECONDS = 25.0
+"""How long one request of the channel may wait for its answer: gateways commonly end what is idle for 60 s."""
 
 JSON_TYPE = "application/json"
 PROTOBUF_TYPE = "application/x-protobuf"

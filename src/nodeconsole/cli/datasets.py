@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from embedded_scheduler.wire.console import DatasetRequest, DatasetRow
 from nodeconsole.cli.exits import CommandError, Exit
@@ -20,7 +21,8 @@ async def add(call: Invocation) -> Exit:
     connector = args.connector or _BY_ENDING.get(path.suffix.lower())
     if connector is None:
         raise CommandError(f"{args.path}: say --connector csv or --connector sqlite", Exit.USAGE)
-    options = {"path": str(path)} | dict(args.option) | ({"table": args.table} if args.table else {})
+    options: dict[str, Any] = {"path": str(path)} | dict(args.option) | ({"table": args.table} if args.table else {})
+    options |= {key: {"secret": name} for key, name in args.secret}
     request = DatasetRequest(
         name=args.name,
         namespace=args.namespace,

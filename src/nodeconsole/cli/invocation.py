@@ -37,7 +37,7 @@ Command = Callable[[Invocation], Coroutine[Any, Any, Exit]]
 
 def read_document(name: str) -> dict[str, Any]:
     """The JSON object in a file (`-`: standard input); `CommandError` names the place of the first fault."""
-    text = _read_text(name)
+    text = read_text(name)
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
@@ -50,7 +50,8 @@ def read_document(name: str) -> dict[str, Any]:
     return value
 
 
-def _read_text(name: str) -> str:
+def read_text(name: str) -> str:
+    """The text of a file (`-`: standard input); `CommandError` says why it cannot be read."""
     try:
         if name == "-":
             content = sys.stdin.buffer.read(_LARGEST_FILE + 1)

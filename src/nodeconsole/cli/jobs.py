@@ -170,6 +170,7 @@ async def show(call: Invocation) -> Exit:
     rows = [row for task in detail.tasks for row in _task_rows(task)]
     call.out.table(("TASK", "COMPONENT", "PARTY", "NODE", "STATE", "TOOK", "NOTE"), rows, empty="no tasks")
     _show_card(call, detail)
+    _show_policy(call, detail)
     _show_results(call, detail)
     for warning in detail.warnings:
         call.out.line(f"warning: {warning}")
@@ -204,6 +205,13 @@ def _show_card(call: Invocation, detail: JobDetail) -> None:
         call.out.line(f"  leaves here  {leaves}")
     for problem in card.problems:
         call.out.line(f"  problem      {problem}")
+
+
+def _show_policy(call: Invocation, detail: JobDetail) -> None:
+    if detail.policy:
+        call.out.line()
+    for sentence in detail.policy:
+        call.out.line(sentence)
 
 
 def _show_results(call: Invocation, detail: JobDetail) -> None:

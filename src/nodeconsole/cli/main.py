@@ -60,6 +60,10 @@ def _command(args: argparse.Namespace) -> Command:
             from nodeconsole.cli.components import COMMANDS  # noqa: PLC0415
         case "peer":
             from nodeconsole.cli.peers import COMMANDS  # noqa: PLC0415
+        case "policy":
+            from nodeconsole.cli.policy import COMMANDS  # noqa: PLC0415
+        case "secret":
+            from nodeconsole.cli.secrets import COMMANDS  # noqa: PLC0415
         case "ledger":
             from nodeconsole.cli.ledger import COMMANDS  # noqa: PLC0415
         case _:

@@ -14,6 +14,8 @@ from nodeconsole.cli.exits import EXPLAINED, Exit
 PROFILES = ("seed", "official-1.2", "legacy", "fate", "kuscia")
 JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
 LOG_LEVELS = ("debug", "info", "error")
+TLS_MODES = ("mutual", "server", "off")
+SIGNING = ("required", "verify-if-present", "off")
 SHELLS = ("bash", "zsh", "fish")
 
 _DEFAULT_HOME = "~/.nodeconsole"
@@ -89,6 +91,9 @@ def build_parser() -> Parser:
     _add_datasets(tree)
     _add_components(tree)
     _add_peers(tree)
+    _add_policy(tree)
+    _add_secrets(tree)
+    _add_backup(tree)
     _add_ledger(tree)
     completion = tree.command("completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
@@ -117,6 +122,7 @@ def _add_node(tree: _Tree) -> None:
     init.add_argument("--node-id", metavar="ID", help="name of this node for its partners (default: the host name)")
     init.add_argument("--listen", metavar="HOST:PORT", help="where partners reach this node")
     init.add_argument("--platform", metavar="HOST:PORT", help="loopback address for the own platform and components")
+    init.add_argument("--tls", choices=TLS_MODES, help="TLS of the partner listener (default: mutual)")
     up = tree.command("up", "run the node with its console in this terminal")
     up.add_argument("--yes", action="store_true", help="create the node without asking when there is none")
     tree.command("serve", "run the node; print one line when it accepts requests")
@@ -169,6 +175,7 @@ def _add_datasets(tree: _Tree) -> None:
     add.add_argument("--connector", metavar="NAME", help="csv or sqlite (default: by the file's ending)")
     add.add_argument("--table", help="table of a SQLite file")
     add.add_argument("--option", type=_pair, action="append", default=[], metavar="KEY=VALUE")
+    add.add_argument("--secret", type=_pair, action="append", default=[], metavar="KEY=NAME", help="a stored secret")
     add.add_argument("--description", default="")
     datasets.command("list", "list datasets")
     show = datasets.command("show", "show a dataset and its columns")
@@ -198,9 +205,44 @@ def _add_peers(tree: _Tree) -> None:
     add.add_argument("--profile", choices=PROFILES, default="seed", help="which implementation the partner runs")
     add.add_argument("--approval", choices=("auto", "manual"), default="manual", help="what happens to its jobs here")
     add.add_argument("--option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="override a trait")
+    add.add_argument("--signing", choices=SIGNING, default="required", help="must its requests be signed")
     peers.command("list", "list partners")
     for verb, text in (("show", "show a partner"), ("remove", "forget a partner")):
         peers.command(verb, text).add_argument("node_id", metavar="NODE_ID")
+
+
+def _add_policy(tree: _Tree) -> None:
+    policy = tree.group("policy", "what is approved or refused without asking")
+    policy.command("show", "print the policy in force")
+    put = policy.command("set", "put a policy into force")
+    put.add_argument("file", metavar="FILE", help="TOML; - reads standard input")
+    put.add_argument("--expect", type=_version, metavar="VERSION", help="only if this version is in force; 0 = none is")
+    test = policy.command("test", "say what a policy would do; changes nothing")
+    test.add_argument("job", metavar="JOBFILE", nargs="?", help="a job file {flow_id, dag, config}")
+    test.add_argument("--last", type=_count, metavar="N", help="the last jobs that partners created here instead")
+    test.add_argument("--policy", metavar="FILE", help="try this one instead of the one in force")
+    test.add_argument("--coordinator", metavar="NODE_ID", default="", help="who drives the job (default: as it says)")
+
+
+def _add_secrets(tree: _Tree) -> None:
+    secrets = tree.group("secret", "passwords that connectors need, kept sealed")
+    put = secrets.command("set", "store a secret; it is read from standard input, without echo at a terminal")
+    put.add_argument("--from-file", metavar="FILE", help="read it from a file instead")
+    secrets.command("list", "list names and dates; values are never shown")
+    remove = secrets.command("remove", "forget a secret")
+    for parser in (put, remove):
+        parser.add_argument("name", metavar="NAME")
+
+
+def _add_backup(tree: _Tree) -> None:
+    backup = tree.command("backup", "write one file with all that makes this node; works while it runs")
+    restore = tree.command("restore", "make a node in an empty home from a backup")
+    for parser in (backup, restore):
+        parser.add_argument("file", metavar="FILE")
+        parser.add_argument(
+            "--passphrase-file", metavar="FILE", help="seals the keys (default: $NODECONSOLE_PASSPHRASE, else none)"
+        )
+    backup.add_argument("--with-storage", action="store_true", help="results and prepared datasets too")
 
 
 def _add_ledger(tree: _Tree) -> None:
@@ -223,6 +265,12 @@ def _seconds(text: str) -> float:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 10**9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
+
+
+def _version(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version")
     return int(text)
 
 

@@ -20,6 +20,7 @@ async def add(call: Invocation) -> Exit:
         profile=args.profile,
         approval=args.approval,
         options={key: _value(text) for key, text in args.option},
+        signing=args.signing,
     )
     async with call.client() as client:
         return _show(call, await client.add_peer(request))

@@ -34,6 +34,8 @@ from embedded_scheduler.wire.console import (
     StopRequest,
     SubmitReply,
 )
+from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
+from embedded_scheduler.wire.console_secrets import SecretRow
 from nodeconsole.client.errors import ClientError, NodeUnreachable
 from nodeconsole.client.stream import ByteStream, PageStream
 
@@ -180,6 +182,37 @@ class NodeClient:
 
     async def remove_peer(self, node_id: str) -> None:
         await self._delete(_path("peers", node_id))
+
+    async def policy(self) -> PolicyRow:
+        return await self._get(PolicyRow, "/policy")
+
+    async def set_policy(self, text: str, *, expected: int | None = None) -> PolicyRow:
+        """Refused with `conflict` when `expected` is given and another version is in force."""
+        return await self._send(PolicyRow, "PUT", "/policy", PolicyRequest(text=text, expected=expected).model_dump())
+
+    async def test_policy(
+        self,
+        document: Mapping[str, Any] | None = None,
+        *,
+        coordinator: str = "",
+        last: int | None = None,
+        text: str | None = None,
+    ) -> PolicyTestReply:
+        """Of a job file, or of the `last` jobs of partners; `text`: the policy to try instead of the one in force."""
+        request = PolicyTestRequest(
+            document=None if document is None else dict(document), coordinator=coordinator, last=last, text=text
+        )
+        return await self._send(PolicyTestReply, "POST", "/policy/test", request.model_dump())
+
+    async def secrets(self) -> list[SecretRow]:
+        """Names and dates; nothing tells a value."""
+        return await self._list(SecretRow, "/secrets", "secrets")
+
+    async def put_secret(self, name: str, value: str) -> SecretRow:
+        return await self._send(SecretRow, "PUT", _path("secrets", name), {"value": value})
+
+    async def remove_secret(self, name: str) -> None:
+        await self._delete(_path("secrets", name))
 
     async def doctor(self) -> DoctorReport:
         return await self._get(DoctorReport, "/doctor", patient=True)

@@ -34,6 +34,10 @@ def card_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
         lines += _bullet(printable(item), width, "warn")
     if not card.leaves:
         lines.append((Span(f"  {text('card.leaves_unknown')}", "warn"),))
+    if detail.policy:
+        lines.append((Span(text("card.policy"), "accent"),))
+    for sentence in detail.policy:
+        lines += _bullet(printable(sentence), width, "dim")
     return lines
 
 

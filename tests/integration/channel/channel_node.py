@@ -20,8 +20,12 @@ from embedded_scheduler.api.interconn import channel as interconn
 from embedded_scheduler.api.platform import channel as platform
 from embedded_scheduler.clock import RandomMint, SystemClock
 from embedded_scheduler.config import Limits
+from embedded_scheduler.engine.assembly import Assemblies
 from embedded_scheduler.engine.channel import Channel
-from embedded_scheduler.peers.channel import HttpForwarder, channel_client
+from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
+from embedded_scheduler.peers.clients import Route
+from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.peers.profiles import DEFAULT
 
 
 class FilePolicy:
@@ -42,9 +46,9 @@ class FilePolicy:
     def knows_partner(self, node_id: str) -> bool:
         return node_id in self._read()["peers"]
 
-    def base_url(self, node_id: str) -> str | None:
+    def partner(self, node_id: str) -> Partner | None:
         url: str | None = self._read()["peers"].get(node_id)
-        return url
+        return None if url is None else Partner(node_id, url, "auto", DEFAULT)
 
 
 def listener(port: int) -> Config:
@@ -56,7 +60,7 @@ def listener(port: int) -> Config:
 
 async def main(path: Path, settings: dict[str, Any]) -> None:
     policy = FilePolicy(path)
-    client = channel_client()
+    clients = channel_clients(Route())
     channel = Channel(
         root=Path(settings["home"]) / "channel",
         limits=Limits(**settings.get("limits", {})),
@@ -64,11 +68,12 @@ async def main(path: Path, settings: dict[str, Any]) -> None:
         mint=RandomMint(),
         node_id=settings["node_id"],
         policy=policy,
-        forwarder=HttpForwarder(client, policy),
+        forwarder=HttpForwarder(clients, policy),
     )
     channel.open()
     partner, own = Quart("partner"), Quart("platform")
-    interconn.register(partner, channel)
+    assemblies = Assemblies()
+    interconn.register(partner, channel, assemblies)
     platform.register(own, channel, trust_loopback=settings.get("trust_loopback", False))
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
@@ -76,11 +81,13 @@ async def main(path: Path, settings: dict[str, Any]) -> None:
     async def stop() -> None:
         await stopping.wait()
         channel.shut_down()
+        parts.cancel()
 
     async with asyncio.TaskGroup() as group:
+        parts = group.create_task(assemblies.run())
         group.create_task(serve(partner, listener(settings["partner_port"]), shutdown_trigger=stop))
         group.create_task(serve(own, listener(settings["platform_port"]), shutdown_trigger=stop))
-    await client.aclose()
+    await clients.close()
 
 
 if __name__ == "__main__":

@@ -161,7 +161,17 @@ async def test_components(node: Hosted, tmp_path: Path) -> None:
 
 async def test_peers(node: Hosted) -> None:
     added = await run(
-        "peer", "add", "bob", "http://127.0.0.1:9", "--profile", "kuscia", "--approval", "auto", home=node.home
+        "peer",
+        "add",
+        "bob",
+        "http://127.0.0.1:9",
+        "--profile",
+        "kuscia",
+        "--approval",
+        "auto",
+        "--signing",
+        "off",
+        home=node.home,
     )
     assert added.code == Exit.OK, added
     assert "kuscia" in (await run("peer", "list", home=node.home)).out

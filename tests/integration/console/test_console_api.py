@@ -159,7 +159,7 @@ async def test_logs_by_range_and_level_and_as_a_stream(client: NodeClient) -> No
 
 
 async def test_a_log_that_never_comes_ends_its_stream(client: NodeClient) -> None:
-    await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9"))
+    await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", signing="off"))
     reply = await _submit_undelivered(client)
     await client.stop(reply)
     await over(client, reply)
@@ -182,7 +182,7 @@ async def _submit_undelivered(client: NodeClient) -> str:
 
 
 async def test_a_partner_that_is_down_is_named_as_the_reason(client: NodeClient) -> None:
-    await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9"))
+    await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", signing="off"))
     async with asyncio.TaskGroup() as group:
         submitting = group.create_task(client.submit(probe({"guest": ["alice"], "host": ["bob"]})))
         async with asyncio.timeout(15):
@@ -247,7 +247,7 @@ async def test_events_as_pages_and_as_a_stream(node: Hosted, client: NodeClient)
         async for streamed in client.events(after=last - 1):
             pages.append(streamed)
             if len(pages) == 1:
-                await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9"))
+                await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", signing="off"))
             else:
                 break
     assert [event.seq for event in pages[0].events] == [last]
@@ -306,12 +306,16 @@ async def test_components(client: NodeClient) -> None:
 
 
 async def test_peers(client: NodeClient) -> None:
-    row = await client.add_peer(PeerRequest(node_id="bob", url="https://bob.example:9380/", profile="fate"))
+    row = await client.add_peer(
+        PeerRequest(node_id="bob", url="https://bob.example:9380/", profile="fate", signing="off")
+    )
     assert (row.url, row.profile, row.approval, row.undelivered) == ("https://bob.example:9380", "fate", "manual", 0)
     seq = (await client.status()).last_seq
-    await client.add_peer(PeerRequest(node_id="bob", url="https://bob.example:9380", profile="fate"))
+    await client.add_peer(PeerRequest(node_id="bob", url="https://bob.example:9380", profile="fate", signing="off"))
     assert (await client.status()).last_seq == seq, "the same again leaves no event"
-    changed = await client.add_peer(PeerRequest(node_id="bob", url="https://bob.example:9380", approval="auto"))
+    changed = await client.add_peer(
+        PeerRequest(node_id="bob", url="https://bob.example:9380", approval="auto", signing="off")
+    )
     assert (changed.profile, changed.approval) == ("seed", "auto")
     assert (await client.event_page(after=seq)).events[0].event == "peer.changed"
     assert await client.peers() == [changed]

@@ -131,8 +131,10 @@ class Net:
         node = await self._stack.enter_async_context(hosted(self._root / node_id, node_id, settings=text))
         made = Us(node, await self._stack.enter_async_context(node.client()))
         for other in self.ours.values():
-            await made.client.add_peer(PeerRequest(node_id=other.node_id, url=other.node.url, approval="auto"))
-            await other.client.add_peer(PeerRequest(node_id=node_id, url=node.url, approval="auto"))
+            await made.client.add_peer(
+                PeerRequest(node_id=other.node_id, url=other.node.url, approval="auto", signing="off")
+            )
+            await other.client.add_peer(PeerRequest(node_id=node_id, url=node.url, approval="auto", signing="off"))
         self.ours[node_id] = made
         return made
 
@@ -144,7 +146,14 @@ class Net:
         for us in self.ours.values():
             vendor.peers[us.node_id] = us.node.url
             await us.client.add_peer(
-                PeerRequest(node_id=vendor.node_id, url=vendor.url, profile=profile, approval=approval, options=options)
+                PeerRequest(
+                    node_id=vendor.node_id,
+                    url=vendor.url,
+                    profile=profile,
+                    approval=approval,
+                    options=options,
+                    signing="off",
+                )
             )
         self.vendors[vendor.node_id] = vendor
 

@@ -56,7 +56,7 @@ CONSOLE = (
 async def node(tmp_path: Path) -> AsyncIterator[Hosted]:
     async with hosted(tmp_path / "alice", settings=SMALL) as running:
         async with running.client() as client:
-            await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", approval="auto"))
+            await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", approval="auto", signing="off"))
         yield running
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
+from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
 from embedded_scheduler.spi.runner import LaunchSpec, Limits, Runner
 
 PACKAGE = "trial_components"
@@ -25,6 +26,7 @@ class Harness:
 
     root: Path
     allowed: list[str] = field(default_factory=list)
+    containment: Sandbox | NoSandbox | None = None
 
     @property
     def runs(self) -> Path:
@@ -37,6 +39,7 @@ class Harness:
             components=PACKAGE,
             python_path=[str(self.root / "packages"), *sys.path],
             reserve_bytes=reserve_bytes,
+            containment=self.containment,
         )
 
     def spec(

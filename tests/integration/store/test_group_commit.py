@@ -111,7 +111,9 @@ async def test_nobody_is_told_of_a_success_that_sqlite_undid(db: Database) -> No
 
     def drops(tx: Tx) -> int:
         for _ in range(2):
-            tx._connection.execute("INSERT OR ROLLBACK INTO peers VALUES ('a', 'u', 'p', 'auto', '{}', 0)")
+            tx._connection.execute(
+                "INSERT OR ROLLBACK INTO peers VALUES ('a', 'u', 'p', 'auto', '{}', 0, 'off', 'identity')"
+            )
         return 0
 
     commits: list[Sequence[int]] = []

@@ -29,6 +29,8 @@ SUBJECTS = {
     "task": Guarded("tasks", "job_id = 'j' AND name = 't'", "j/t", "task_id = 'task-1'"),
     "share": Guarded("shares", "job_id = 'j' AND task_name = 't'", "j/t/guest.0", "reason = 'x'"),
     "approval": Guarded("approvals", "job_id = 'j' AND node_id = 'n'", "j/n", "reason = 'x'"),
+    "contract": Guarded("contracts", "contract_id = 'c'", "c", "reason = 'x', expires_ms = 1"),
+    "grant": Guarded("grants", "grant_id = 'g'", "g", "reason = 'x', name = 'x'"),
 }
 
 ROWS = """
@@ -39,6 +41,13 @@ INSERT INTO tasks (job_id, name, state, state_seq, since_ms) VALUES ('j', 't', '
 INSERT INTO shares (job_id, task_name, role, idx, node_id, state, state_seq, since_ms)
 VALUES ('j', 't', 'guest', 0, 'n', '{state}', 0, 0);
 INSERT INTO approvals (job_id, node_id, state, state_seq, since_ms) VALUES ('j', 'n', '{state}', 0, 0);
+"""
+AGREEMENTS = """
+INSERT INTO contracts (contract_id, node_id, side, state, state_seq, created_ms, since_ms)
+VALUES ('c', 'n', 'callee', '{state}', 0, 0, 0);
+INSERT INTO grants (grant_id, direction, node_id, kind, audit_id, resource_id, contract_id, body, digest, state,
+                    state_seq, created_ms, since_ms)
+VALUES ('g', 'in', 'n', 'dataset', 'a', 'r', 'c', '{{}}', 'd', '{state}', 0, 0, 0);
 """
 
 
@@ -55,6 +64,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 @pytest.fixture
 def filled(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.executescript(ROWS.format(state="PENDING"))
+    connection.executescript(AGREEMENTS.format(state="APPLIED"))
     return connection
 
 
@@ -93,6 +103,12 @@ def test_nothing_begins_elsewhere_than_pending(filled: sqlite3.Connection, state
         filled.execute(statement)
 
 
+@pytest.mark.parametrize("statement", AGREEMENTS.format(state="APPROVED").split(";")[:-1])
+def test_no_agreement_begins_elsewhere_than_applied(connection: sqlite3.Connection, statement: str) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="starts APPLIED"):
+        connection.execute(statement)
+
+
 @pytest.mark.parametrize("kind", LIFECYCLES)
 def test_every_change_needs_exactly_its_event(filled: sqlite3.Connection, kind: str) -> None:
     """Each pair of states, with each way in which the event named for it can be the wrong one."""
@@ -125,12 +141,13 @@ def test_every_change_needs_exactly_its_event(filled: sqlite3.Connection, kind: 
 @pytest.mark.parametrize("kind", LIFECYCLES)
 def test_an_event_justifies_one_change_only(filled: sqlite3.Connection, kind: str) -> None:
     row = SUBJECTS[kind]
-    first = record(filled, kind, row.subject_id, "PENDING", "READY")
-    back = record(filled, kind, row.subject_id, "READY", "PENDING")
-    move(filled, kind, "READY", first)
-    move(filled, kind, "PENDING", back)
+    initial, other = state(filled, kind)[0], "OTHER"
+    first = record(filled, kind, row.subject_id, initial, other)
+    back = record(filled, kind, row.subject_id, other, initial)
+    move(filled, kind, other, first)
+    move(filled, kind, initial, back)
     with pytest.raises(sqlite3.IntegrityError, match="changes state only through its event"):
-        move(filled, kind, "READY", first)
+        move(filled, kind, other, first)
 
 
 @pytest.mark.parametrize("kind", LIFECYCLES)

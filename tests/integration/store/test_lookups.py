@@ -13,6 +13,8 @@ LOOKUPS = {
     "jobs.version": ("job_versions", {"job_id": "j"}),
     "outbox.due_launches": ("outbox_launches", {"now_ms": 1, "busy_lanes": "[]", "limit": 1}),
     "attempts.running": ("attempts_running", {}),
+    "policies.approvals_since": ("rulings_counted", {"rule": "r", "after_ms": 1}),
+    "policies.waiting_jobs": ("approvals_waiting", {"self": "alice"}),
 }
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "dataset add", "dataset list", "dataset show", "dataset remove",
     "component register", "component list", "component show", "component remove",
     "peer add", "peer list", "peer show", "peer remove",
+    "policy show", "policy set", "policy test",
     "ledger verify", "ledger export",
 }  # fmt: skip
 

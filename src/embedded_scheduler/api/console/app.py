@@ -7,7 +7,7 @@ from typing import Any
 
 from quart import Quart
 
-from embedded_scheduler.api.console import catalogue, endpoint, events, jobs, logs, node
+from embedded_scheduler.api.console import catalogue, endpoint, events, jobs, logs, node, policy
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.wire.console import Problem
 
@@ -18,7 +18,7 @@ def create_app(console: Console) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
     endpoint.install_errors(app)
-    for family in (node, jobs, logs, events, catalogue):
+    for family in (node, jobs, logs, events, catalogue, policy):
         family.install(app, console)
     app.asgi_app = _QueryGuard(app.asgi_app)  # type: ignore[method-assign]
     return app

@@ -144,6 +144,8 @@ class Peers:
             request.approval,
             request.options,
             actor=endpoint.operator(),
+            signing=request.signing,
+            tls=request.tls,
         )
         return await self.show(request.node_id)
 
@@ -171,4 +173,6 @@ class Peers:
             last_error=contact.last_error,
             last_error_ms=contact.last_error_ms,
             undelivered=undelivered,
+            signing=peer.signing,
+            tls=peer.tls,
         )

@@ -34,6 +34,7 @@ _STATUS = {
     ErrorCode.CONFLICT: 409,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.REFUSED: 422,
+    ErrorCode.TOO_MANY: 429,
     ErrorCode.INTERNAL: 500,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.TIMEOUT: 504,

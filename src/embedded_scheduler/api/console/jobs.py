@@ -18,6 +18,7 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import jobs as verbs
+from embedded_scheduler.engine import policies
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.store import attempts, components, datasets
 from embedded_scheduler.store import jobs as store
@@ -36,6 +37,8 @@ from embedded_scheduler.wire.console import (
 )
 
 _LONGEST_PAGE = 500
+_LONGEST_WAIT = 24 * 36_500
+"""Hours. A longer setting is shown as a hundred years."""
 
 
 def install(app: Quart, console: Console) -> None:
@@ -54,6 +57,7 @@ class Jobs:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._engine = console.engine
+        self._expires_ms = round(min(self._engine.settings.approval.expires_hours, _LONGEST_WAIT) * 3_600_000)
 
     async def page(self) -> JobPage:
         before = endpoint.number_query("before", store.FIRST_PAGE, low=0, high=store.FIRST_PAGE)
@@ -128,7 +132,8 @@ class Jobs:
         return await self._engine.db.read(look)
 
     def _row(self, reader: Reader, head: store.JobHead) -> JobRow:
-        return views.job_row(head, None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id))
+        snapshot = None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id)
+        return views.job_row(head, snapshot, self._expires_ms)
 
     def _snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
         engine = self._engine
@@ -155,11 +160,12 @@ class Jobs:
             for row in reader.all("jobs.approvals", job_id=job_id)
         ]
         detail = JobDetail(
-            job=views.job_row(head, None if JOB.is_terminal(s.state) else s),
+            job=views.job_row(head, None if JOB.is_terminal(s.state) else s, self._expires_ms),
             tasks=tasks,
             approvals=[views.approval_row(row) for row in decided],
             spec=s.spec.document,
             warnings=list(s.spec.flow.warnings),
+            policy=_policy_lines(reader, job_id),
         )
         return detail, s, _outputs(reader, s, runs)
 
@@ -267,6 +273,11 @@ def _manifest(reader: Reader, spec: JobSpec, task_name: str) -> ComponentManifes
         return parse_manifest(found.manifest)
     except NodeError:
         return None
+
+
+def _policy_lines(reader: Reader, job_id: str) -> list[str]:
+    ruling = policies.ruling_of(reader, "job", job_id)
+    return [] if ruling is None else [f"policy {ruling.version}: {sentence}" for sentence in ruling.reasoning]
 
 
 def _component_text(spec: JobSpec, task_name: str) -> str:

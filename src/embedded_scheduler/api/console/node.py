@@ -12,6 +12,7 @@ from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.diagnosis import home_findings
 from embedded_scheduler.engine.supervisor import ServiceState
+from embedded_scheduler.spi.runner import ContainingRunner
 from embedded_scheduler.store import components, jobs, ledger, outbox, peers
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import DoctorReport, Finding, NodeStatus
@@ -51,12 +52,21 @@ class NodeFacts:
 
     async def doctor(self) -> DoctorReport:
         findings = await asyncio.to_thread(lambda: list(home_findings(self._engine.home)))
+        findings += self._containment()
         findings.append(await self._database())
         findings += self._services()
         findings.append(await self._components())
         findings += await self._partners()
         findings.append(self._trust())
         return DoctorReport(findings=findings)
+
+    def _containment(self) -> Iterator[Finding]:
+        levels = {"sandbox": "ok", "plain": "warning"}
+        for runner in self._engine.runners.values():
+            if isinstance(runner, ContainingRunner):
+                found = runner.containment()
+                level = levels.get(found.level, "error")
+                yield Finding(check="containment", level=level, text=found.text, fix=found.advice)
 
     async def _database(self) -> Finding:
         seq, _ = await self._engine.db.read(ledger.last)

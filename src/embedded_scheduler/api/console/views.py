@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from embedded_scheduler.domain.component import ComponentManifest
 from embedded_scheduler.domain.lifecycle import (
@@ -53,9 +54,10 @@ class Decided:
     since_ms: int
 
 
-def job_row(head: JobHead, snapshot: JobSnapshot | None) -> JobRow:
-    """`snapshot` None = the job is over: nothing waits and nothing can be done."""
-    wait = explain_job(snapshot) if snapshot is not None else None
+def job_row(head: JobHead, snapshot: JobSnapshot | None, expires_ms: int = 0) -> JobRow:
+    """`snapshot` None = the job is over: nothing waits and nothing can be done. `expires_ms`: how long a request waits
+    for this node's decision; 0 = for ever."""
+    wait = _expiring(explain_job(snapshot), expires_ms) if snapshot is not None else None
     return JobRow(
         job_id=head.job_id,
         flow_id=head.flow_id,
@@ -77,6 +79,15 @@ def job_row(head: JobHead, snapshot: JobSnapshot | None) -> JobRow:
         actions=job_actions(snapshot) if snapshot is not None else [],
         cursor=str(head.position),
     )
+
+
+def _expiring(wait: Wait | None, expires_ms: int) -> Wait | None:
+    if wait is None or wait.kind != "decision" or not expires_ms:
+        return wait
+    at_ms = wait.since_ms + expires_ms
+    # The machine's own time: the console runs here too.
+    at = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
+    return replace(wait, next=f"expires {at:%Y-%m-%d %H:%M}", next_ms=at_ms)
 
 
 def needs_decision(s: JobSnapshot) -> bool:

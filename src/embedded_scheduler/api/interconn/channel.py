@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from quart import Quart
 
 from embedded_scheduler.api.channel import Exchange, mount
 from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.engine.assembly import Assemblies, Key
 from embedded_scheduler.engine.channel import Arrival, Channel
 from embedded_scheduler.errors import Forbidden, InvalidRequest, NotFound, TooLarge
 from embedded_scheduler.wire import ptp
@@ -30,15 +31,16 @@ async def claimed_identity(headers: Mapping[str, str]) -> str:
     return check_id("source node", names.pop())
 
 
-def register(app: Quart, channel: Channel, *, identify: Identify = claimed_identity) -> None:
-    """Serve `/v1/interconn/chan/invoke` and its alias `/transport` in front of `app`."""
-    side = PartnerSide(channel, identify)
+def register(app: Quart, channel: Channel, assemblies: Assemblies, *, identify: Identify = claimed_identity) -> None:
+    """Serve `/v1/interconn/chan/invoke` and its alias `/transport` in front of `app`. `assemblies` must be running."""
+    side = PartnerSide(channel, assemblies, identify)
     mount(app, {ptp.INVOKE_PATH: side.invoke, ptp.TRANSPORT_PATH: side.invoke})
 
 
 class PartnerSide:
-    def __init__(self, channel: Channel, identify: Identify) -> None:
+    def __init__(self, channel: Channel, assemblies: Assemblies, identify: Identify) -> None:
         self._channel = channel
+        self._assemblies = assemblies
         self._identify = identify
 
     async def invoke(self, exchange: Exchange) -> None:
@@ -56,8 +58,34 @@ class PartnerSide:
             raise TooLarge(f"a message has at most {self._channel.limits.channel_message_bytes} bytes")
         black_box = ptp.form_of(exchange.headers) is ptp.Form.BLACK_BOX
         wait = ptp.wait_of(exchange.timeout, ptp.BLACK_BOX_PUSH_WAIT if black_box else ptp.DEFAULT_WAIT)
-        await self._channel.store(
-            Arrival(session_id, source, wait, exchange.size or 0, exchange.text(ptp.NONCE)),
-            ptp.invoke_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes),
-        )
+        if exchange.text(ptp.PART):
+            await self._part(exchange, source, session_id, wait)
+        else:
+            await self._channel.store(
+                Arrival(session_id, source, wait, exchange.size or 0, exchange.text(ptp.NONCE)),
+                ptp.invoke_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes),
+            )
         await exchange.answer(ptp.Code.OK)
+
+    async def _part(self, exchange: Exchange, source: str, session_id: str, wait: float) -> None:
+        """One of several requests that carry a message; the headers of the first one say how the message is written."""
+        message = check_id(ptp.MESSAGE, exchange.required(ptp.MESSAGE))
+        index = exchange.text(ptp.PART)
+        if not index.isascii() or not index.isdecimal() or len(index) > 9:
+            raise InvalidRequest(f"{ptp.PART} must be a number from 0 (got {shorten(index)})")
+        part = await exchange.whole_body(ptp.PART_BYTES + _FRAMING)
+
+        async def store(stream: AsyncIterator[bytes]) -> None:
+            await self._channel.store(
+                Arrival(session_id, source, ptp.LONGEST_WAIT, 0, message),
+                ptp.invoke_body(exchange.headers, stream, self._channel.limits.body_bytes),
+            )
+
+        await self._assemblies.take(
+            Key(source, session_id, message),
+            int(index),
+            part,
+            last=exchange.text(ptp.LAST_PART) == "1",
+            wait=min(wait, ptp.HOLD_SECONDS),
+            store=store,
+        )

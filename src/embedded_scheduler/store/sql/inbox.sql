@@ -1,6 +1,9 @@
 -- name: inbox.recall
 SELECT body_hash, answer FROM inbox WHERE source = :source AND nonce = :nonce AND operation = :operation;
 
+-- name: inbox.is_spent
+SELECT 1 FROM inbox WHERE source = :source AND nonce = :nonce AND operation <> :operation LIMIT 1;
+
 -- name: inbox.remember
 INSERT INTO inbox (source, nonce, operation, body_hash, answer, received_ms)
 VALUES (:source, :nonce, :operation, :body_hash, :answer, :now_ms)

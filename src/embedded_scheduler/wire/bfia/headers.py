@@ -27,16 +27,26 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class PartnerHeaders:
-    """What the caller said of itself. Empty = not said; `timestamp_ms` is None when absent or unreadable."""
+    """What the caller said of itself. Empty = not said. `timestamp` and `token_set` are the headers' own texts, which a
+    signature covers."""
 
     source: str = ""
     target: str = ""
     nonce: str = ""
     trace_id: str = ""
-    timestamp_ms: int | None = None
+    timestamp: str = ""
     signature: str = ""
     csrf: str = ""
-    permits: tuple[Permit, ...] = ()
+    token_set: str = ""
+
+    @property
+    def timestamp_ms(self) -> int | None:
+        """Epoch milliseconds; None when absent or unreadable."""
+        return read_timestamp(self.timestamp)
+
+    @property
+    def permits(self) -> tuple[Permit, ...]:
+        return read_permits(self.token_set)
 
 
 # Every name after folding case and `_` to `-`; the digest's peers send x-node-id or x_node_id for the source.
@@ -67,10 +77,10 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> PartnerHeaders:
         target=check_id("x-target-node-id", target) if target else "",
         nonce=_short("x-nonce", found.get("nonce", "")),
         trace_id=_short("x-trace-id", found.get("trace", "")),
-        timestamp_ms=read_timestamp(found.get("timestamp", "")),
+        timestamp=found.get("timestamp", ""),
         signature=found.get("signature", ""),
         csrf=found.get("csrf", ""),
-        permits=read_permits(found.get("permits", "")),
+        token_set=found.get("permits", ""),
     )
 
 
@@ -119,15 +129,21 @@ def read_permits(value: str) -> tuple[Permit, ...]:
     return tuple(permits)
 
 
-def render_headers(
-    headers: PartnerHeaders, *, signature: str = "", writes: bool, timestamp_unit: TimestampUnit = "ms"
-) -> dict[str, str]:
+def render_timestamp(epoch_ms: int, unit: TimestampUnit = "ms") -> str:
+    return str(epoch_ms if unit == "ms" else epoch_ms // 1000)
+
+
+def render_permits(permits: Iterable[Permit]) -> str:
+    """The text of `x-mprac-token-set`."""
+    return ",".join(f"{permit.resource}/{permit.level}/{permit.token}" for permit in permits)
+
+
+def render_headers(headers: PartnerHeaders, *, signature: str = "", writes: bool) -> dict[str, str]:
     """All eight headers of §2.2, and `x-node-id` for the peers that read only that.
 
     What is empty is sent empty: a partner may check that the header is there. `writes` = the request is a POST, which
     alone carries `x-csrf-protection` (value unspecified; any non-empty one shows that no browser form sent it).
     """
-    moment = headers.timestamp_ms or 0
     rendered = {
         "x-auth-sign": signature,
         "x-source-node-id": headers.source,
@@ -135,8 +151,8 @@ def render_headers(
         "x-target-node-id": headers.target,
         "x-nonce": headers.nonce,
         "x-trace-id": headers.trace_id,
-        "x-timestamp": str(moment if timestamp_unit == "ms" else moment // 1000),
-        "x-mprac-token-set": ",".join(f"{p.resource}/{p.level}/{p.token}" for p in headers.permits),
+        "x-timestamp": headers.timestamp,
+        "x-mprac-token-set": headers.token_set,
     }
     if writes:
         rendered["x-csrf-protection"] = headers.csrf or "1"

@@ -1,0 +1,113 @@
+"""Messages of the management layer to partners: rows of the outbox that belong to no job.
+
+`queue` one in the transaction that decided it; `Delivery` sends it until the partner answers, across restarts. What an
+answer means is a reaction, registered per operation with `on_reply` and run in the transaction that settles the row.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.ports import Delivery, Reply
+from embedded_scheduler.store import ledger, outbox
+from embedded_scheduler.store.database import Tx
+from embedded_scheduler.store.outbox import OutboxRow
+
+_LOG = logging.getLogger(__name__)
+
+NO_JOB = ""
+SETTLED = "messages"
+"""Name of the wake-up that is set after every answer."""
+
+Reaction = Callable[[Tx, Engine, OutboxRow, Reply], None]
+_REACTIONS: dict[str, Reaction] = {}
+
+
+def on_reply(*operations: str) -> Callable[[Reaction], Reaction]:
+    """Register what follows when a partner took or refused one of these operations (`reply.delivery` OK or REFUSED).
+
+    The reaction runs once, in the transaction that settles the row; it must not raise.
+    """
+
+    def add(reaction: Reaction) -> Reaction:
+        for operation in operations:
+            if _REACTIONS.setdefault(operation, reaction) is not reaction:
+                raise ValueError(f"{operation} has two reactions")
+        return reaction
+
+    return add
+
+
+def queue(
+    tx: Tx,
+    engine: Engine,
+    *,
+    node_id: str,
+    operation: str,
+    body: Mapping[str, Any],
+    key: str,
+    trace_id: str = "",
+) -> bool:
+    """Send `operation` (such as `dataset/audit/apply`) to a partner once this transaction is committed.
+
+    Messages of one kind (the operation's first word) reach a partner in order. `key` is unique on this node: False and
+    nothing queued when there was a message with it before. Call `engine.wake()` after the commit.
+    """
+    return outbox.add(
+        tx,
+        job_id=NO_JOB,
+        lane=f"{node_id}//{operation.split('/', 1)[0]}",
+        kind="call",
+        target=node_id,
+        operation=operation,
+        key=key,
+        body=body,
+        nonce=engine.mint.nonce(),
+        trace_id=trace_id,
+        next_ms=tx.now_ms,
+    )
+
+
+def withdraw(tx: Tx, key: str) -> bool:
+    """Give up a message that has become pointless; False when none waits under this key."""
+    return outbox.abandon(tx, NO_JOB, key)
+
+
+async def settle(engine: Engine, row: OutboxRow, reply: Reply, *, came_back: bool, next_ms: int) -> None:
+    """Record how a try ended: another one at `next_ms` without an answer, else the operation's reaction."""
+
+    def work(tx: Tx) -> None:
+        if came_back:
+            outbox.revive(tx, row.target)
+        if reply.delivery is Delivery.FAILED:
+            outbox.retry(tx, row.id, reply.error, next_ms)
+            return
+        taken = reply.delivery is Delivery.OK
+        if not (outbox.acknowledge(tx, row.id) if taken else outbox.refuse(tx, row.id, reply.error)):
+            return
+        if not taken:
+            _LOG.warning("%s: %s", row.operation, reply.error)
+            ledger.append(
+                tx,
+                subject="message",
+                subject_id=row.key,
+                event="message.refused",
+                actor=f"peer:{row.target}",
+                reason=reply.error,
+                trace_id=row.trace_id,
+                data={"operation": row.operation},
+            )
+        reaction = _REACTIONS.get(row.operation)
+        if reaction is not None:
+            reaction(tx, engine, row, reply)
+
+    await engine.db.write(work)
+    engine.bus.wakeup(SETTLED).set()
+
+
+async def put_off(engine: Engine, row: OutboxRow, error: str, next_ms: int) -> None:
+    """A try failed on this side."""
+    await engine.db.write(lambda tx: outbox.retry(tx, row.id, error, next_ms))

@@ -1,0 +1,187 @@
+"""One signed request to a partner and its answer, believed only if it is signed as the partner's contract wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+
+from embedded_scheduler.clock import Clock
+from embedded_scheduler.config import MIB
+from embedded_scheduler.peers.clients import Clients
+from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.security.keys import PublicKey
+from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_timestamp, render_headers, render_timestamp
+from embedded_scheduler.wire.bfia.signature import (
+    SIGNATURE,
+    WINDOW_MS,
+    SignedAnswer,
+    SignedRequest,
+    Signer,
+    is_fresh,
+    is_signed,
+)
+
+ANSWER_BYTES = 16 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`path` begins with `/v1/`; `query` is encoded, without `?`; `token_set` is the text of `x-mprac-token-set`."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+    nonce: str
+    trace_id: str
+    token_set: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as it came: HTTP status and whole body. `proven` = the partner signed it."""
+
+    status: int
+    body: bytes
+    proven: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class NoAnswer(Exception):
+    """The call brought no answer that could be used; the text says why, as a predicate of the partner."""
+
+
+class Exchange:
+    """Calls of this node to partners. Whoever calls limits the time of a call."""
+
+    def __init__(self, node_id: str, clock: Clock, clients: Clients, signer: Signer | None = None) -> None:
+        """Without `signer` nothing is signed."""
+        self._node_id = node_id
+        self._clock = clock
+        self._clients = clients
+        self._signer = signer
+
+    async def send(self, partner: Partner, request: Request, *, anonymous: bool = False) -> Raw:
+        """The partner's answer, whatever it says; `NoAnswer` when there is none, or none that may be believed.
+
+        `anonymous` = without showing our certificate. The request may be sent twice.
+        """
+        if partner.signing == "required" and not self._keys(partner):
+            raise NoAnswer(
+                "is to be called with signatures and has no contract in force: `nodeconsole peer invite` or"
+                " `nodeconsole peer join` makes one"
+            )
+        try:
+            return await self._once(partner, request, anonymous=anonymous)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # A kept connection that the partner was just closing looks like this; every call may be sent twice.
+            pass
+        except httpx.TransportError as error:
+            raise NoAnswer(_unreachable(partner, error)) from None
+        try:
+            return await self._once(partner, request, anonymous=anonymous)
+        except httpx.TransportError as error:
+            raise NoAnswer(_unreachable(partner, error)) from None
+
+    async def _once(self, partner: Partner, request: Request, *, anonymous: bool) -> Raw:
+        said = self._said(partner, request)
+        headers = self._headers(partner, request, said)
+        try:
+            client = self._clients.of(partner, anonymous=anonymous)
+            built = client.build_request(
+                request.method, partner.url + request.target, headers=headers, content=request.body
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NoAnswer(f"cannot be called at {partner.url}: {error}") from None
+        response = await client.send(built, stream=True)
+        try:
+            body = await _body(response)
+        finally:
+            await response.aclose()
+        return Raw(response.status_code, body, proven=self._is_proven(partner, request, response, body))
+
+    def _said(self, partner: Partner, request: Request) -> PartnerHeaders:
+        return PartnerHeaders(
+            source=self._node_id,
+            target=partner.node_id,
+            nonce=request.nonce,
+            trace_id=request.trace_id,
+            timestamp=render_timestamp(self._clock.now_ms(), partner.profile.timestamp_unit),
+            token_set=request.token_set,
+        )
+
+    def _headers(self, partner: Partner, request: Request, said: PartnerHeaders) -> dict[str, str]:
+        signed = SignedRequest(request.method, request.path, request.query, headers=said, body=request.body)
+        signature = self._signer.sign(signed.message()) if self._signer is not None else ""
+        headers = render_headers(said, signature=signature, writes=request.method == "POST")
+        headers["content-type"] = "application/json"
+        headers["accept"] = "application/json"
+        headers["accept-encoding"] = "identity"
+        if partner.profile.host_header:
+            headers["host"] = partner.profile.host_header.replace("{node_id}", partner.node_id)
+        return headers
+
+    # -- whose answer it is -------------------------------------------------------------------------------------------
+
+    def _keys(self, partner: Partner) -> tuple[PublicKey, ...]:
+        return partner.trust.valid_keys(self._clock.now_ms()) if partner.trust is not None else ()
+
+    def _is_proven(self, partner: Partner, request: Request, response: httpx.Response, body: bytes) -> bool:
+        """Whether the partner signed the answer. `NoAnswer` when its contract wants that and it did not."""
+        signature = response.headers.get(SIGNATURE, "")
+        keys = self._keys(partner)
+        if partner.signing == "off" or (partner.signing != "required" and not (signature and keys)):
+            return False
+        status = response.status_code
+        if not signature:
+            raise NoAnswer(
+                f"gave no signed answer (HTTP {status}): something between the two nodes answered in its place, or it"
+                " does not sign its answers"
+            )
+        answer = SignedAnswer(
+            status=status,
+            path=request.path,
+            source=response.headers.get("x-source-node-id", ""),
+            target=response.headers.get("x-target-node-id", ""),
+            nonce=request.nonce,
+            timestamp=response.headers.get("x-timestamp", ""),
+            trace_id=request.trace_id,
+            body=body,
+        )
+        if (answer.source, answer.target) != (partner.node_id, self._node_id) or not is_signed(
+            answer.message(), signature, keys
+        ):
+            raise NoAnswer(
+                f"gave an answer (HTTP {status}) with a wrong signature: it was changed on the way, or is signed with a"
+                " key that its contract does not name"
+            )
+        if not is_fresh(read_timestamp(answer.timestamp), self._clock.now_ms()):
+            raise NoAnswer(
+                f"signed its answer at a time that is more than {WINDOW_MS // 1000} s from this node's clock: set the"
+                " clocks of both nodes"
+            )
+        return True
+
+
+async def _body(response: httpx.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise NoAnswer("compressed its answer although it was asked not to")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > ANSWER_BYTES:
+            raise NoAnswer(f"answered more than {ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _unreachable(partner: Partner, error: httpx.TransportError) -> str:
+    detail = str(error) or type(error).__name__
+    return f"cannot be reached at {partner.url}: {detail}"

@@ -1,0 +1,136 @@
+"""Seals the secrets that are kept in the database, with a key that is kept elsewhere.
+
+AES-256-GCM with a fresh nonce per value; the name is authenticated with it, so one secret cannot stand in for another.
+The data key is derived (HKDF-SHA256) from a text that comes from a systemd credential, the desktop's keyring, or the
+file `<home>/data.key`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.security.secrets import create_secret, read_secret
+
+KeyPlace = Literal["auto", "file", "systemd", "keyring"]
+
+CREDENTIAL = "nodeconsole.datakey"
+"""Name of the systemd credential."""
+CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
+
+_SERVICE = "nodeconsole"
+_NONCE = 12
+_SHORTEST = 32
+_VERSION = b"\x01"
+
+
+class Vault:
+    """Seals and opens values. `key_id` tells one data key from another and says nothing about it."""
+
+    def __init__(self, text: str) -> None:
+        if len(text) < _SHORTEST:
+            raise InvalidRequest(f"the data key has {len(text)} characters; it needs at least {_SHORTEST}")
+        self._cipher = AESGCM(_derived(text, b"nodeconsole data key 1"))
+        self.key_id = _derived(text, b"nodeconsole data key id 1")[:8].hex()
+
+    def seal(self, name: str, value: str) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, value.encode(), _bound(name))
+
+    def open(self, name: str, sealed: bytes) -> str:
+        """The value; `Conflict` if it was sealed with another key or under another name, or was changed."""
+        nonce, content = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+        try:
+            if sealed[:1] != _VERSION or len(nonce) != _NONCE:
+                raise InvalidTag
+            return self._cipher.decrypt(nonce, content, _bound(name)).decode()
+        except InvalidTag:
+            raise Conflict(
+                f"the secret {name} cannot be opened: it was changed, or sealed with another data key; "
+                f"set it again with `nodeconsole secret set {name}`"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where a node's data key is kept. `environment` is the process's; `account` names the node in the keyring."""
+
+    place: KeyPlace
+    file: Path
+    account: str
+    environment: Mapping[str, str]
+
+    def vault(self, *, create: bool = False) -> Vault:
+        """The key's vault. `create` makes a missing key where the node may make one (file, keyring)."""
+        return Vault(self._text(create=create))
+
+    def _text(self, *, create: bool) -> str:
+        credential = self._credential()
+        if self.place == "systemd" or (self.place == "auto" and credential is not None):
+            return self._from_systemd(credential)
+        if self.place == "keyring":
+            return self._from_keyring(create=create)
+        if create and not self.file.exists():
+            create_secret(self.file, secrets.token_urlsafe(32))
+        try:
+            return read_secret(self.file)
+        except NotFound:
+            raise NotFound(
+                f"the data key {self.file} is missing: put it back from where you keep it, or set the secrets again "
+                "with `nodeconsole secret set NAME`"
+            ) from None
+
+    def _credential(self) -> Path | None:
+        directory = self.environment.get(CREDENTIALS_DIRECTORY)
+        path = Path(directory) / CREDENTIAL if directory else None
+        return path if path is not None and path.exists() else None
+
+    def _from_systemd(self, credential: Path | None) -> str:
+        if credential is None:
+            raise Unavailable(
+                f'secrets.key is "systemd" and there is no credential {CREDENTIAL}: add '
+                f"LoadCredentialEncrypted={CREDENTIAL}:FILE to the service"
+            )
+        try:
+            return credential.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable(f"the credential {CREDENTIAL} cannot be read: {type(error).__name__}") from None
+
+    def _from_keyring(self, *, create: bool) -> str:
+        ring: Any
+        try:
+            ring = importlib.import_module("keyring")
+        except ImportError:
+            raise Unavailable(
+                'secrets.key is "keyring" and the Python package keyring is not installed beside the node: install '
+                'it, or set secrets.key = "file"'
+            ) from None
+        try:
+            found = ring.get_password(_SERVICE, self.account)
+            if found is None and create:
+                found = secrets.token_urlsafe(32)
+                ring.set_password(_SERVICE, self.account, found)
+        except Exception as error:  # noqa: BLE001 - every desktop's keyring fails in its own way
+            raise Unavailable(f"the keyring cannot be used: {type(error).__name__}; is it unlocked?") from None
+        if found is None:
+            raise NotFound(f"the keyring holds no data key of {self.account}: set a secret to make one")
+        return str(found)
+
+
+def _derived(text: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(text.encode())
+
+
+def _bound(name: str) -> bytes:
+    return b"nodeconsole secret\n" + name.encode()
