@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from embedded_scheduler.errors import InvalidRequest
 
@@ -40,6 +42,54 @@ class PartnerListener(Section):
     ca_file: str = ""
     """CAs (PEM) for partners whose TLS is not pinned; empty = this machine's list."""
 
+    @property
+    def public_url(self) -> str:
+        """Base URL under which partners reach this node, without a slash at its end."""
+        return self.advertise or f"{'http' if self.tls == 'off' else 'https'}://{self.listen}"
+
+    @field_validator("advertise")
+    @classmethod
+    def _check_advertise(cls, value: str) -> str:
+        return _base_url(value, ("https", "http")) if value else ""
+
+    @field_validator("proxy")
+    @classmethod
+    def _check_proxy(cls, value: str) -> str:
+        return _base_url(value, ("http", "https")) if value else ""
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _check_prefix(cls, value: str) -> str:
+        prefix = "/" + value.strip("/") if value.strip("/") else ""
+        if prefix and not _PREFIX.fullmatch(prefix):
+            raise ValueError("must be a plain path such as /pc")
+        return prefix
+
+    @model_validator(mode="after")
+    def _check_files(self) -> PartnerListener:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key belong together: set both or none")
+        return self
+
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+")
+
+
+def _base_url(text: str, schemes: tuple[str, ...]) -> str:
+    """`text` without a slash at its end; `ValueError` says what is wrong with it."""
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if not text.isascii() or not text.isprintable() or " " in text or parts.scheme not in schemes or port == 0:
+        raise ValueError(f"must look like {schemes[0]}://node.example:9380")
+    if not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"must look like {schemes[0]}://node.example:9380, without a query")
+    if schemes[0] == "https" and "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")
+    return text.rstrip("/")
+
 
 class IdentitySection(Section):
     """How the signing key in `<home>/identity` is opened."""
@@ -69,6 +119,8 @@ class Approval(Section):
     dataset_approvers: int = Field(default=1, ge=1, le=16)
     """The same for what partners ask for: datasets, projects, flows, models."""
     contract_approvers: int = Field(default=1, ge=1, le=16)
+    send_opened: bool = True
+    """Partners of profile `seed` are told when somebody here first looks at their request."""
 
 
 class OperatorsSection(Section):
@@ -107,6 +159,23 @@ class Limits(Section):
     open_jobs: int = 10_000
     concurrent_attempts: int = 32
     """Components running at once; further ones wait in the outbox."""
+    partner_requests_per_second: float = Field(default=200, gt=0)
+    partner_burst: int = Field(default=1000, gt=0)
+    """Requests that a partner may send at once after a pause; beyond it the rate per second counts."""
+    partner_concurrent: int = Field(default=64, gt=0)
+    """Requests of one partner that are answered at one time; four times as many messages of the channel."""
+    partner_bytes_per_hour: int = Field(default=100 * 1024 * MIB, gt=0)
+    partner_open_jobs: int = Field(default=1000, gt=0)
+    """Jobs that one partner started or drives and that are not over."""
+    partner_early_sessions: int = Field(default=256, gt=0)
+    """Channel sessions in which a partner's messages wait for a job that this node does not know yet."""
+    stranger_requests_per_second: float = Field(default=20, gt=0)
+    stranger_burst: int = Field(default=100, gt=0)
+    """Requests of one address that do not come from a partner: they ask for a contract, or for nothing good."""
+    connections: int = Field(default=2048, gt=0)
+    """Open connections of the partner listener."""
+    connections_per_address: int = Field(default=256, gt=0)
+    """Those of one address. All partners behind one gateway come from its address."""
 
 
 class Timing(Section):

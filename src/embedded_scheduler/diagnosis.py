@@ -9,19 +9,28 @@ import shutil
 import socket
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from embedded_scheduler.addresses import parse_address, parse_loopback
 from embedded_scheduler.config import MIB, Home, Settings
+from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.errors import NodeError, StoreError
+from embedded_scheduler.security.identity import CERTIFICATE_FILE
+from embedded_scheduler.security.keys import CERT
 from embedded_scheduler.security.secrets import read_secret
 from embedded_scheduler.store import migrate
+from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.wire.console import DoctorReport, Finding
 
 _LOW_DISK = 1024 * MIB
 _NO_DISK = 100 * MIB
 _FEW_FILES = 1024
+WARN_DAYS = 30
+_DAY_MS = 86_400_000
 
 
 def offline_report(home: Home) -> DoctorReport:
@@ -44,9 +53,63 @@ def offline_report(home: Home) -> DoctorReport:
 def home_findings(home: Home) -> Iterator[Finding]:
     """The directory, its secrets, its disk, and the limits of this process: the same whether the node runs or not."""
     yield _directory_finding(home.path)
-    yield _secret_finding(home.platform_token)
+    if home.platform_token.exists():
+        yield _secret_finding(home.platform_token)
     yield _disk_finding(home.path)
     yield _files_finding()
+
+
+def certificate_findings(home: Home, settings: Settings, agreed: Iterable[Contract], now_ms: int) -> Iterator[Finding]:
+    """This node's certificates, its partners', and the contracts: what ends within `WARN_DAYS`, and what has ended."""
+    partner = settings.partner
+    yield _end_finding(
+        "this node's certificate",
+        _certificate_end(home.identity / CERTIFICATE_FILE),
+        now_ms,
+        "nodeconsole identity rotate",
+    )
+    if partner.certificate:
+        fix = f"renew {partner.certificate}; the node takes it up by itself"
+        yield _end_finding(
+            "the certificate of partner.certificate", _certificate_end(Path(partner.certificate)), now_ms, fix
+        )
+    for contract in agreed:
+        if contract.state is not AgreementState.APPROVED:
+            continue
+        who = contract.node_id
+        if contract.auth_type == CERT:
+            fix = f"ask {who} to renew it and to announce it (identity rotate)"
+            yield _end_finding(f"the certificate of {who}", _end_of(contract.auth_credential.encode()), now_ms, fix)
+        if contract.expires_ms is not None:
+            fix = "make a new contract: nodeconsole peer invite"
+            yield _end_finding(f"the contract with {who}", contract.expires_ms, now_ms, fix)
+
+
+def _certificate_end(path: Path) -> int | None:
+    try:
+        return _end_of(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _end_of(pem: bytes) -> int | None:
+    """Epoch ms at which a certificate ends; None when it cannot be read."""
+    try:
+        return int(x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp() * 1000)
+    except ValueError:
+        return None
+
+
+def _end_finding(what: str, end_ms: int | None, now_ms: int, fix: str) -> Finding:
+    if end_ms is None:
+        return _error("certificate", f"{what} cannot be read", fix)
+    date = datetime.fromtimestamp(end_ms / 1000, UTC).date()
+    days = (end_ms - now_ms) // _DAY_MS
+    if end_ms <= now_ms:
+        return _error("certificate", f"{what} ended on {date}", fix)
+    if days < WARN_DAYS:
+        return _warning("certificate", f"{what} ends on {date}, in {days} days", fix)
+    return _ok("certificate", f"{what} is valid until {date}")
 
 
 def _directory_finding(path: Path) -> Finding:
@@ -67,7 +130,7 @@ def _secret_finding(path: Path) -> Finding:
     try:
         read_secret(path)
     except NodeError as error:
-        return _error("platform token", error.message, f"nodeconsole init --home {path.parent}")
+        return _error("platform token", error.message, f"`nodeconsole token create NAME`, then remove {path}")
     return _ok("platform token", "present, readable by the owner only")
 
 

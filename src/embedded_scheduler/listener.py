@@ -32,7 +32,7 @@ from quart import Quart
 
 from embedded_scheduler.api.connection import STATE_KEY, Connection
 from embedded_scheduler.security.keys import certificate_fingerprint
-from embedded_scheduler.security.tls import ServerTls
+from embedded_scheduler.security.tls import HandshakeFailed, ServerTls
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,15 +46,16 @@ _AT_ONCE = 16
 _PAUSE_SECONDS = 1.0
 """After the system refused to give a connection, for example because too many files are open."""
 _COMPLAIN_SECONDS = 60.0
+_LAST_WORD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds that a connection is given. `head`: for a request's line and headers, counted from the connection or from
     their first byte. `idle`: between two requests; longer than any partner's pool keeps a connection, so that the pool
-    never uses a closing one. `body`: a body may fall this far behind `body_rate` bytes per second, not counting the time
-    that this node itself lets it wait. `answer`: in which nothing of an answer is taken; None = any time. `linger`: to
-    read on what belongs to a refused request, so that its sender gets to read why."""
+    never uses a closing one. `body`: a body may fall this far behind `body_rate` bytes per second, not counting the
+    time that this node itself lets it wait. `answer`: in which nothing of an answer is taken; None = any time.
+    `linger`: to read on what belongs to a refused request, so that its sender gets to read why."""
 
     handshake: float = 10.0
     head: float = 10.0
@@ -70,8 +71,8 @@ class Listener:
     """Serves `app` on a bound socket; `tls` makes it HTTPS. `most` connections together, and `most_each` from one
     address (IPv6: from one /64), are served; None = any number.
 
-    Beyond the first limit the connection that has waited longest without asking anything gives way; where there is none,
-    and beyond the second, a new one is closed before anything is spent on it.
+    Beyond the first limit the connection that has waited longest without asking anything gives way; where there is
+    none, and beyond the second, a new one is closed before anything is spent on it.
     """
 
     def __init__(
@@ -180,18 +181,37 @@ class Listener:
         loop = asyncio.get_running_loop()
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        accepted.setblocking(False)
+        accepted.settimeout(0)
         reader = asyncio.StreamReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        secure = self._tls is not None
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol,
-            accepted,
-            ssl=self._tls.context if self._tls is not None else None,
-            ssl_handshake_timeout=self._patience.handshake if secure else None,
-            ssl_shutdown_timeout=self._patience.close if secure else None,
-        )
+        if self._tls is None:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted)
+            return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        # A second handle on the connection, for the last word when the handshake fails: asyncio closes its own.
+        with accepted.dup() as spare:
+            try:
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol,
+                    accepted,
+                    ssl=self._tls.context,
+                    ssl_handshake_timeout=self._patience.handshake,
+                    ssl_shutdown_timeout=self._patience.close,
+                )
+            except HandshakeFailed as failure:
+                await self._dismiss(spare, failure.alert)
+                raise
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    async def _dismiss(self, connection: socket.socket, alert: bytes) -> None:
+        """Say why, and read on for a moment: closing on unread bytes would take the word back."""
+        connection.settimeout(0)
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await loop.sock_sendall(connection, alert)
+                connection.shutdown(socket.SHUT_WR)
+                while await loop.sock_recv(connection, _READ_BYTES):
+                    pass
 
 
 class _Places:
@@ -497,8 +517,8 @@ class Door:
             return
         if scope["type"] == "http":
             headers = scope["headers"]
-            if len(headers) > HEADERS:
-                await _refuse(send, 431, f"a request has at most {HEADERS} headers")
+            if len(headers) > HEADERS or sum(len(name) + len(value) for name, value in headers) > HEAD_BYTES:
+                await _refuse(send, 431, f"a request has at most {HEADERS} headers of {HEAD_BYTES} bytes together")
                 return
             if {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
                 await _refuse(send, 400, "the request states its length in two ways")

@@ -15,36 +15,48 @@ from embedded_scheduler.api.console.app import create_app as create_console_app
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import Streams
 from embedded_scheduler.api.interconn import channel as partner_channel
+from embedded_scheduler.api.interconn import resources as partner_resources
+from embedded_scheduler.api.interconn import node as partner_node
 from embedded_scheduler.api.interconn import schedule as partner_schedule
+from embedded_scheduler.api.limits import PartnerGate, guard
 from embedded_scheduler.api.platform import channel as component_channel
 from embedded_scheduler.api.platform import schedule as platform_schedule
 from embedded_scheduler.clock import Clock, Mint, RandomMint, SystemClock
 from embedded_scheduler.config import Home, Settings
-from embedded_scheduler.engine import components, jobs, logs
+from embedded_scheduler.domain.roles import Role
+from embedded_scheduler.engine import components, contracts, jobs, logs, tokens
 from embedded_scheduler.engine.assembly import Assemblies
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.contracts import Contracts
 from embedded_scheduler.engine.delivery import Delivery
 from embedded_scheduler.engine.expiry import Expiry
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.retention import Retention
+from embedded_scheduler.engine.rotation import Rotation
 from embedded_scheduler.engine.sessions import SessionPolicy
-from embedded_scheduler.engine.supervisor import Supervisor
+from embedded_scheduler.engine.supervisor import Service, Supervisor
+from embedded_scheduler.engine.tokens import TokenUses
+from embedded_scheduler.engine.termination import ContractWatch
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
 from embedded_scheduler.peers.clients import Route
 from embedded_scheduler.peers.directory import Directory
 from embedded_scheduler.peers.gateway import HttpGateway
+from embedded_scheduler.peers.introductions import Introductions
 from embedded_scheduler.peers.profiles import check_profile
-from embedded_scheduler.security.identity import Identity
+from embedded_scheduler.peers.renewal import Renewal
+from embedded_scheduler.security.identity import Identity, load_old
+from embedded_scheduler.security.operators import Operators
 from embedded_scheduler.security.secrets import create_secret, read_secret
 from embedded_scheduler.security.tls import ServerTls
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.logs import LogStore
+from embedded_scheduler.wire.bfia.signature import Signer
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +80,7 @@ class Node:
         self.home = home
         self.settings = settings
         self.identity = identity
+        self.signer = Signer(identity.key)
         self._tls = tls
         self._clock = clock or SystemClock()
         self._mint = mint or RandomMint()
@@ -90,14 +103,26 @@ class Node:
             bus = Bus((await db.read(ledger.last))[0])
             db.on_commit = bus.publish
             directory = Directory()
-            directory.on_refresh = lambda: self._tls.renew(directory.handshakes) if self._tls is not None else None
             await directory.refresh(db)
+            self._gate = PartnerGate(self.settings.limits, self._clock, directory)
             route = self._route()
-            gateway = HttpGateway(self.settings.node_id, directory, self._clock, self.settings, route=route)
+            gateway = HttpGateway(
+                self.settings.node_id, directory, self._clock, self.settings, signer=self.signer, route=route
+            )
             contacts = Contacts(gateway, self._clock)
             opened.push_async_callback(contacts.close)
             forwarding = channel_clients(route)
             opened.push_async_callback(forwarding.close)
+            renewal = Renewal(
+                self._tls,
+                directory,
+                (gateway.clients, forwarding),
+                self._route,
+                home=self.home,
+                settings=self.settings,
+                database=db,
+                clock=self._clock,
+            )
             channel = Channel(
                 root=self.home.channel,
                 limits=self.settings.limits,
@@ -126,23 +151,36 @@ class Node:
                 attempt_secret=attempt_secret(self.home, self._mint),
                 check_profile=check_profile,
                 builtin_manifests=plugins.builtin_manifests(),
+                identity=self.identity,
+                introducer=Introductions(gateway),
             )
+
+            def take_up(now: Identity, before: Identity | None) -> None:
+                self.identity = now
+                self.signer.renew(now.key)
+                gateway.announcer = Signer(before.key) if before is not None else None
+                renewal.look()
+
+            engine.on_identity = take_up
+            take_up(self.identity, await asyncio.to_thread(load_old, self.identity))
             await components.ensure_builtin(engine)
+            await tokens.start(engine)
             watching = Watching(engine)
             await recover(engine, watching)
             upkeep = _ChannelUpkeep(engine)
-            supervisor = Supervisor(
-                [watching, Delivery(engine, watching), Retention(engine), Expiry(engine), upkeep, self._assemblies],
-                clock=self._clock,
-            )
+            services: list[Service] = [watching, Delivery(engine, watching), Retention(engine), Expiry(engine), Contracts(engine), Rotation(engine), upkeep, renewal]
+            supervisor = Supervisor([*services, self._assemblies, TokenUses(engine), ContractWatch(engine)], clock=self._clock)
             streams = Streams(bus)
-            self._build_apps(
-                engine, directory, Console(engine, streams, contacts, program_version(), started_ms, supervisor.health)
-            )
+            facts = (program_version(), started_ms, supervisor.health, self._operators(), self._gate.refusals)
+            self._build_apps(engine, directory, Console(engine, streams, contacts, *facts))
             await supervisor.start()
             opened.push_async_callback(supervisor.stop)
             self.engine, self._streams, self._channel = engine, streams, channel
             self._cleanup = opened.pop_all()
+
+    def _operators(self) -> Operators:
+        named = self.settings.operators
+        return Operators({Role.ADMIN: named.admin, Role.APPROVER: named.approver, Role.VIEWER: named.viewer})
 
     def _route(self) -> Route:
         partner = self.settings.partner
@@ -173,11 +211,34 @@ class Node:
     def _build_apps(self, engine: Engine, directory: Directory, console: Console) -> None:
         trust = self.settings.platform.trust_loopback
         self.partner_app = Quart("embedded_scheduler.interconn", static_folder=None)
-        partner_schedule.register(self.partner_app, engine, jobs=jobs, styles=directory, database=engine.db)
-        partner_channel.register(self.partner_app, engine.channel, self._assemblies)
+        partner_schedule.register(
+            self.partner_app,
+            engine,
+            jobs=jobs,
+            partners=directory,
+            signer=self.signer,
+            database=engine.db,
+            gate=self._gate,
+        )
+        partner_resources.register(
+            self.partner_app, engine, partners=directory, database=engine.db, signer=self.signer, gate=self._gate
+        )
+        partner_node.register(
+            self.partner_app,
+            engine,
+            contracts=contracts,
+            partners=directory,
+            database=engine.db,
+            signer=self.signer,
+            gate=self._gate,
+        )
+        partner_channel.register(self.partner_app, engine.channel, self._assemblies, admit=self._gate.admit_message)
+        guard(self.partner_app, self._gate)
         self.platform_app = Quart("embedded_scheduler.platform", static_folder=None)
         verbs = platform_schedule.Verbs(jobs=jobs, components=components, logs=logs)
-        platform_schedule.register(self.platform_app, engine, verbs=verbs, database=engine.db)
+        platform_schedule.register(
+            self.platform_app, engine, verbs=verbs, database=engine.db, credentials=engine.credentials
+        )
         component_channel.register(self.platform_app, engine.channel, trust_loopback=trust)
         self.console_app = create_console_app(console)
 

@@ -53,7 +53,7 @@ partner.listen = "{listen}"
 
 # Where the own platform and the components of this node reach it; loopback only.
 platform.listen = "{platform}"
-# Serve programs of this machine without the token of platform.token.
+# Serve programs of this machine without a token (`nodeconsole token create NAME` makes one).
 # platform.trust_loopback = false
 
 # Node that drives the jobs submitted here; empty = this node.
@@ -66,6 +66,18 @@ platform.listen = "{platform}"
 # approval.own_jobs = "auto"
 # Hours after which a request that nobody decided is rejected; 0 = never.
 # approval.expires_hours = 168
+# How many different persons have to approve a job, a partner's request for data, a contract.
+# approval.job_approvers = 1
+# approval.dataset_approvers = 1
+# approval.contract_approvers = 1
+
+# Who may use the console beside the node's own user and root: user names, "@group", or their numbers.
+# operators.admin = []
+# operators.approver = []
+# operators.viewer = []
+# A second socket for users who cannot enter the home, and the group that may open it (empty = all, judged by role).
+# operators.socket = ""
+# operators.socket_group = ""
 
 # Absolute paths, or "module:<name>", that exec: components may start.
 # components.allow_exec = []
@@ -84,6 +96,20 @@ platform.listen = "{platform}"
 # limits.channel_session_bytes = 2147483648
 # limits.open_jobs = 10000
 # limits.concurrent_attempts = 32
+# What one partner may take: requests per second (and at once after a pause), requests at one time, bytes, jobs that are
+# not over, channel sessions of jobs that are not known here yet.
+# limits.partner_requests_per_second = 200
+# limits.partner_burst = 1000
+# limits.partner_concurrent = 64
+# limits.partner_bytes_per_hour = 107374182400
+# limits.partner_open_jobs = 1000
+# limits.partner_early_sessions = 256
+# Requests of one address that do not come from a partner.
+# limits.stranger_requests_per_second = 20
+# limits.stranger_burst = 100
+# Open connections of the partner listener, together and from one address (all partners behind one gateway share one).
+# limits.connections = 2048
+# limits.connections_per_address = 256
 
 # Times in seconds.
 # timing.call_timeout = 10.0
@@ -187,7 +213,7 @@ def _check_place(path: Path) -> None:
         return
     if not path.is_dir():
         raise Conflict(f"{path} is not a directory")
-    known = {*_ENTRIES, "identity", "attempt.key", "platform.token", "node.lock", "node.log", "serve.out"}
+    known = {*_ENTRIES, "identity", "attempt.key", "data.key", "platform.token", "node.lock", "node.log", "serve.out"}
     strange = sorted(entry.name for entry in path.iterdir() if entry.name not in known and entry.suffix != ".new")
     if strange:
         raise Conflict(f"{path} holds other files ({strange[0][:60]!a} …): choose an empty or new directory")
@@ -204,10 +230,11 @@ def _complete(home: Home, node_id: str, mint: Mint) -> list[str]:
             directory.mkdir(mode=0o700)
             created.append(f"{name}/")
     if home.platform_token.exists():
+        # From version 0.1.0; new nodes have named tokens instead.
         read_secret(home.platform_token)
-    else:
-        create_secret(home.platform_token, mint.token())
-        created.append(home.platform_token.name)
+    if not home.data_key.exists():
+        create_secret(home.data_key, mint.token())
+        created.append(home.data_key.name)
     return created
 
 

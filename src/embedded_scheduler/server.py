@@ -10,6 +10,7 @@ import logging
 import logging.handlers
 import os
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -21,9 +22,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from embedded_scheduler.addresses import Address, parse_address, parse_loopback
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Home, OperatorsSection, Settings
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, Unavailable
-from embedded_scheduler.listener import BACKLOG, Listener
+from embedded_scheduler.listener import BACKLOG, Listener, Patience
 from embedded_scheduler.node import Node
 from embedded_scheduler.security.identity import Identity, find_passphrase, load_identity
 from embedded_scheduler.security.tls import KeyPair, ServerTls
@@ -92,6 +93,7 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
         settings = _with_real_ports(settings, partner, platform)
         console = open_sockets.enter_context(_listen_unix(home.socket))
         open_sockets.callback(home.socket.unlink, missing_ok=True)
+        consoles = [console, *_listen_for_users(settings.operators, open_sockets)]
         identity = load_identity(home.identity, passphrase=find_passphrase(settings.identity.passphrase_file))
         tls = _tls(settings, identity)
         node = Node(home, settings, identity, tls=tls)
@@ -102,9 +104,17 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
             await _serve_until(
                 stop,
                 [
-                    Listener(node.partner_app, partner, tls=tls.context if tls else None),
-                    Listener(node.platform_app, platform),
-                    Listener(node.console_app, console),
+                    Listener(
+                        node.partner_app,
+                        partner,
+                        tls=tls,
+                        prefix=settings.partner.path_prefix,
+                        most=settings.limits.connections,
+                        most_each=settings.limits.connections_per_address,
+                    ),
+                    # Callers of this machine: a console that is paused, or a component that reads slowly, is no attack.
+                    Listener(node.platform_app, platform, patience=Patience(answer=None)),
+                    *(Listener(node.console_app, bound, patience=Patience(answer=None)) for bound in consoles),
                 ],
                 started=lambda: ready(running),
                 stopping=node.refuse_streams,
@@ -200,8 +210,59 @@ def _with_real_ports(settings: Settings, partner: socket.socket, platform: socke
     )
 
 
+def _listen_for_users(operators: OperatorsSection, open_sockets: contextlib.ExitStack) -> Iterator[socket.socket]:
+    """The socket for users who cannot enter the home, if there is to be one; they are judged by role."""
+    if not operators.socket:
+        return
+    path = Path(operators.socket)
+    _check_public(path)
+    bound = open_sockets.enter_context(_listen_unix(path))
+    open_sockets.callback(path.unlink, missing_ok=True)
+    try:
+        if operators.socket_group:
+            shutil.chown(path, group=_group(operators.socket_group))
+        path.chmod(0o660 if operators.socket_group else 0o666)
+    except (OSError, LookupError) as error:
+        raise Unavailable(
+            f"operators.socket_group = {operators.socket_group!a} cannot be given to {path} ({error}): name a group"
+            " that exists and that the node's user is a member of"
+        ) from None
+    yield bound
+
+
+def _group(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
+
+
+def _check_public(path: Path) -> None:
+    """Nobody but the node's user may be able to put a socket of their own there, and no other node may own it."""
+    if not path.is_absolute():
+        raise InvalidRequest(f"operators.socket = {str(path)!a} must be an absolute path")
+    try:
+        status = path.parent.stat()
+    except OSError as error:
+        raise Unavailable(f"operators.socket: {path.parent}: {error.strerror}; create that directory") from None
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        raise InvalidRequest(
+            f"operators.socket: others may write to {path.parent} and could put their own socket there: choose a"
+            " directory of the node's user, such as a RuntimeDirectory of the service"
+        )
+    if _is_served(path):
+        raise Conflict(f"operators.socket: another program serves {path}: give each node a path of its own")
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            with _bindable(path) as address:
+                probe.connect(address)
+        except OSError:
+            return False
+    return True
+
+
 def _listen_unix(path: Path) -> socket.socket:
-    """The console's socket, mode 0600 from its first moment. The home's lock is held: one that is there is stale."""
+    """A console socket, mode 0600 from its first moment; one that is there is stale (in the home: its lock is held)."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists() and not stat.S_ISSOCK(path.lstat().st_mode):

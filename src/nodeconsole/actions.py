@@ -114,6 +114,14 @@ ACTIONS: tuple[Action, ...] = (
 FOOTER_LIMIT = 8
 
 
+_DECISIONS = ("approve", "reject")
+
+
+def is_for(role: str, offered: str) -> bool:
+    """Whether somebody in this role can ever be offered the action; the node decides, this explains."""
+    return role not in ("viewer", "approver") or (role == "approver" and offered in _DECISIONS)
+
+
 class Pending(Enum):
     """The keys so far are the beginning of something."""
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import csv
 import importlib.resources
+import itertools
 import secrets
 import shutil
 import signal
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 import httpx
 
 from embedded_scheduler.wire.console import DatasetRequest, JobDetail, PeerRequest, ResultRow
+from embedded_scheduler.wire.console_contracts import ContractRow
 from nodeconsole.cli.exits import Exit
 from nodeconsole.cli.output import Output
 from nodeconsole.client import ClientError, NodeClient, NodeUnreachable
@@ -168,9 +170,7 @@ class Demo:
         self.roles = (*_TWO_PARTIES, "arbiter")[:parties]
         addresses = iter(free_addresses(2 * len(self.roles)))
         self.nodes = {
-            role: NodeProcess(
-                role, directory / role, listen=next(addresses), platform=next(addresses), tls="off", command=command
-            )
+            role: NodeProcess(role, directory / role, listen=next(addresses), platform=next(addresses), command=command)
             for role in self.roles
         }
         self.flow_id = f"demo-{secrets.token_hex(8)}"
@@ -181,6 +181,7 @@ class Demo:
         self._on_death = on_death
         self._progress = progress
         self._clients: dict[str, NodeClient] = {}
+        self._codes: dict[tuple[str, str], str] = {}
 
     async def run(self, decide: Callable[[Demo, str], Awaitable[None]] | None = None) -> Verdict:
         """All steps. `decide` replaces the host operator's approval; it gets the demo and the job's id."""
@@ -230,10 +231,8 @@ class Demo:
         """Data and partners, as the operators of the nodes would; registering again changes nothing."""
         for role in _TWO_PARTIES:
             await self._register_data(role)
-        for role in self.roles:
-            for partner in self.roles:
-                if partner != role:
-                    await self._introduce(role, partner)
+        for inviting, applying in itertools.combinations(self.roles, 2):
+            await self._introduce(inviting, applying)
 
     async def _register_data(self, role: str) -> None:
         request = DatasetRequest(
@@ -245,13 +244,44 @@ class Demo:
         )
         await self._eventually(f"registering the data of the {role}", lambda c: c.add_dataset(request), role)
 
-    async def _introduce(self, role: str, partner: str) -> None:
+    async def _introduce(self, inviting: str, applying: str) -> None:
+        """Two operators: one invites, the other joins, each compares the six words that the other reads out."""
+        contract_id = (await self._join(inviting, applying)).contract_id
+        for role, partner in ((inviting, applying), (applying, inviting)):
+            await self._confirm(role, partner, contract_id)
+        for role, partner in ((inviting, applying), (applying, inviting)):
+            await self._set_approval(role, partner)
+
+    async def _join(self, inviting: str, applying: str) -> ContractRow:
+        async def attempt(client: NodeClient) -> ContractRow:
+            # The same code as before, if the answer was lost: it leads to the same contract.
+            pair = (inviting, applying)
+            if pair not in self._codes:
+                self._codes[pair] = (await self._clients[inviting].invite(hours=1)).code
+            return await client.join(self._codes[pair])
+
+        return await self._eventually(f"joining the {inviting} from the {applying}", attempt, applying)
+
+    async def _confirm(self, role: str, partner: str, contract_id: str) -> None:
+        async def attempt(client: NodeClient) -> ContractRow | None:
+            row = await client.contract(contract_id)
+            if row.state == "APPLIED" and not row.compared_by:
+                read_out = (await self._clients[partner].contract(contract_id)).words
+                row = await client.confirm_contract(contract_id, read_out)
+            if row.state in ("REJECTED", "TERMINATED"):
+                raise DemoFailure(f"the contract between {role} and {partner} is {row.state}: {row.reason}")
+            # At the node that applied, the partner's decision may still be on its way.
+            return row if row.state == "APPROVED" else None
+
+        await self._eventually(f"comparing the words of {role} and {partner}", attempt, role)
+
+    async def _set_approval(self, role: str, partner: str) -> None:
         # Only the host has an operator to ask: its decision is what the demo is about.
         approval = "manual" if role == "host" else "auto"
         request = PeerRequest(
-            node_id=partner, url=self.nodes[partner].url, profile="seed", approval=approval, signing="off"
+            node_id=partner, url=self.nodes[partner].url, profile="seed", approval=approval, signing="required"
         )
-        await self._eventually(f"introducing the {partner} to the {role}", lambda c: c.add_peer(request), role)
+        await self._eventually(f"what the {role} lets the {partner} do", lambda c: c.add_peer(request), role)
 
     async def submit(self) -> str:
         """Submit through the guest's platform interface and return the job's id.
@@ -263,7 +293,8 @@ class Demo:
 
         async def attempt(_client: NodeClient) -> str | None:
             timeout = httpx.Timeout(45.0, connect=5.0)
-            async with httpx.AsyncClient(headers=guest.platform_headers, timeout=timeout, trust_env=False) as http:
+            headers = await guest.platform_headers()
+            async with httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
                 known = await http.get(
                     f"{guest.platform_url}{_PLATFORM}/query_job_list", params={"flow_id": self.flow_id}
                 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from embedded_scheduler.config import Home
     from embedded_scheduler.errors import NodeError
@@ -167,13 +168,20 @@ def _create(home: Home, *, agreed: bool) -> bool:
 
 
 def _attach(args: argparse.Namespace) -> int:
-    if not (args.home / "node.sock").exists():
+    if not _is_there(args.socket):
         sys.stderr.write(
-            f"nodeconsole: no node answers in {args.home} (there is no socket): "
+            f"nodeconsole: no node answers on {args.socket} (there is no socket, or it is not yours to use): "
             f"start it with `nodeconsole serve --home {args.home}`\n"
         )
         return 3
     return _console(args) if _has_terminal() else 2
+
+
+def _is_there(socket: Path) -> bool:
+    try:
+        return socket.exists()
+    except PermissionError:
+        return False
 
 
 def _has_terminal() -> bool:
@@ -186,7 +194,7 @@ def _has_terminal() -> bool:
 def _console(args: argparse.Namespace) -> int:
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
 
-    app = NodeConsoleApp(args.home / "node.sock")
+    app = NodeConsoleApp(args.socket)
     app.run()
     return app.return_code or 0
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -71,6 +72,7 @@ class NodeProcess:
         self.tls = tls
         self._command = tuple(command or program())
         self._process: subprocess.Popen[bytes] | None = None
+        self._token: str | None = None
 
     @property
     def url(self) -> str:
@@ -81,10 +83,12 @@ class NodeProcess:
     def platform_url(self) -> str:
         return f"http://{self.platform}"
 
-    @property
-    def platform_headers(self) -> dict[str, str]:
-        """The credential of the own platform; read anew each time, it is never kept."""
-        return {"Authorization": f"Bearer {self.home.platform_token.read_text('ascii').strip()}"}
+    async def platform_headers(self) -> dict[str, str]:
+        """A credential of the own platform: a token that this object makes once, while the node runs."""
+        if self._token is None:
+            async with self.client() as client:
+                self._token = (await client.create_token(f"process-{secrets.token_hex(6)}")).text
+        return {"Authorization": f"Bearer {self._token}"}
 
     @property
     def output(self) -> Path:

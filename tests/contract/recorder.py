@@ -15,11 +15,18 @@ from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.clock import Clock, SystemClock
 from embedded_scheduler.config import Home, Limits, PlatformListener, Settings
+from embedded_scheduler.engine.credentials import Credentials, digest
 from embedded_scheduler.peers.directory import Directory, Partner
 from embedded_scheduler.peers.profiles import resolve
 from embedded_scheduler.store.database import Database
+from embedded_scheduler.store.tokens import Token
 
-TOKEN = "token-of-the-platform"
+TOKEN = "nct_0123456789ab_token-of-the-platform"
+
+
+def token_of(text: str, *scopes: str, name: str = "recorder", expires_ms: int | None = None) -> Token:
+    """What a node keeps of a token `nct_<id>_…`."""
+    return Token(text.split("_")[1], name, scopes or ("all",), digest(text), 0, "operator:tests", expires_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,13 @@ class Recorder:
         return self._do("submit", Submission(), document=document, actor=actor, trace_id=trace_id, as_sent=as_sent)
 
     async def create_all(
-        self, engine: Any, job_id: str, document: Any, *, source: str, trace_id: str, as_sent: bytes
+        self, engine: Any, job_id: str, document: Any, *, source: str, trace_id: str, as_sent: bytes, shown: Any = ()
     ) -> Any:
         said = {"job_id": job_id, "document": document, "source": source, "trace_id": trace_id, "as_sent": as_sent}
         return self._do("create_all", Submission(job_id=job_id), **said)
 
     async def create(
-        self, engine: Any, job_id: str, document: Any, *, source: str, trace_id: str, as_sent: bytes
+        self, engine: Any, job_id: str, document: Any, *, source: str, trace_id: str, as_sent: bytes, shown: Any = ()
     ) -> Any:
         said = {"job_id": job_id, "document": document, "source": source, "trace_id": trace_id, "as_sent": as_sent}
         return self._do("create", "READY", **said)
@@ -155,8 +162,9 @@ class Answer:
 class Node:
     """Both families in one application, with a client in front of it."""
 
-    def __init__(self, app: Quart, verbs: Recorder, directory: Directory) -> None:
+    def __init__(self, app: Quart, verbs: Recorder, directory: Directory, credentials: Credentials) -> None:
         self.app = app
+        self.credentials = credentials
         self.verbs = verbs
         self.directory = directory
         self._client = app.test_client()
@@ -216,7 +224,7 @@ async def recording_node(
         node_id="us", platform=PlatformListener(trust_loopback=trust_loopback), limits=limits or Limits()
     )
     host = Host(settings, Home(home), SystemClock())
-    host.home.platform_token.write_text(TOKEN + "\n")
+    credentials = Credentials([token_of(TOKEN)])
     directory = Directory()
     directory.replace(
         Partner(node, "http://127.0.0.1:1", "auto", resolve(profile, {})) for node, profile in PARTNERS.items()
@@ -225,9 +233,10 @@ async def recording_node(
     database = await Database.open(host.home.database, clock=host.clock)
     try:
         app = Quart("families")
-        interconn.register(app, host, jobs=verbs, styles=directory, database=database)
-        platform.register(app, host, verbs=platform.Verbs(jobs=verbs, components=verbs, logs=verbs), database=database)
-        yield Node(app, verbs, directory)
+        interconn.register(app, host, jobs=verbs, partners=directory, database=database)
+        own = platform.Verbs(jobs=verbs, components=verbs, logs=verbs)
+        platform.register(app, host, verbs=own, database=database, credentials=credentials)
+        yield Node(app, verbs, directory, credentials)
     finally:
         await database.close()
 

@@ -361,7 +361,7 @@ async def test_create_all_of_the_platform_makes_the_job_id(node: Node) -> None:
     answer = await node.call("POST", f"{PF}/job/create_all", body, token=TOKEN, headers={"x-trace-id": "trace-7"})
     assert answer.data["job_id"] == "job-made-here"
     verb, said = node.verbs.last
-    assert (verb, said["actor"], said["trace_id"]) == ("submit", "platform", "trace-7")
+    assert (verb, said["actor"], said["trace_id"]) == ("submit", "platform:recorder", "trace-7")
     assert said["document"]["flow_id"] == "flow-1"
 
 
@@ -375,8 +375,8 @@ async def test_stops_of_the_platform(node: Node) -> None:
     await node.call("POST", f"{PF}/job/stop_all", {"job_id": "j"}, token=TOKEN)
     await node.call("POST", f"{PF}/job/stop_task", {"job_id": "j", "task_name": "align"}, token=TOKEN)
     assert [(said["task_name"], said["actor"]) for _, said in node.verbs.calls] == [
-        ("", "platform"),
-        ("align", "platform"),
+        ("", "platform:recorder"),
+        ("align", "platform:recorder"),
     ]
     answer = await node.call("POST", f"{PF}/job/stop_task", {"job_id": "j", "task_name": ""}, token=TOKEN)
     assert answer.code == 400
@@ -441,7 +441,7 @@ async def test_component_register_hands_the_description_on_as_sent(node: Node) -
     }
     body = {"imageUrl": "registry/a:1", "component_info": manifest}
     assert (await node.call("POST", f"{PF}/component/register", body, token=TOKEN)).data == {}
-    assert node.verbs.last == ("register", {"image_url": "registry/a:1", "manifest": manifest, "actor": "platform"})
+    assert node.verbs.last == ("register", {"image_url": "registry/a:1", "manifest": manifest, "actor": "platform:recorder"})
 
 
 CALLBACK = {"task_id": "t", "status": "SUCCESS", "role": "guest.0"}

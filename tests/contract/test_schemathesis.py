@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.config import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.server import BackgroundNode
+from nodeconsole.client import NodeClient
 
 INTERCONN = schemathesis.openapi.from_dict(document(interconn.family))
 # Without its security scheme: made-up credentials would go before those that the test shows.
@@ -45,11 +47,12 @@ class Target:
 
     partner: str
     platform: str
-    home: Home
+    token: str
 
-    @property
-    def token(self) -> str:
-        return self.home.platform_token.read_text().strip()
+
+async def new_token(home: Home) -> str:
+    async with NodeClient(home.socket) as client:
+        return (await client.create_token("schemathesis")).text
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     node = BackgroundNode(home)
     running = node.start()
     try:
-        yield Target(f"http://{running.listen}", f"http://{running.platform}", home)
+        yield Target(f"http://{running.listen}", f"http://{running.platform}", asyncio.run(new_token(home)))
         log = home.node_log.read_text()
         assert "Traceback" not in log, log[log.index("Traceback") - 300 :][:3000]
     finally:

@@ -15,10 +15,9 @@ from embedded_scheduler.domain.policy import (
     Conditions,
     DataFact,
     Facts,
-    PolicyFault,
     evaluate,
-    parse_policy,
 )
+from embedded_scheduler.domain.policy_document import PolicyFault, parse_policy
 from embedded_scheduler.engine.policies import read_policy
 from embedded_scheduler.errors import InvalidRequest
 

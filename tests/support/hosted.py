@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ class Hosted:
 
     def client(self) -> NodeClient:
         return NodeClient(self.home.socket)
+
+    async def platform_token(self, *scopes: str) -> str:
+        """A new token of the own platform, for everything unless `scopes` are named."""
+        async with self.client() as client:
+            made = await client.create_token(f"test-{secrets.token_hex(6)}", scopes or ("all",))
+        return made.text
 
     async def stop(self) -> None:
         """Stop the node before the test's end; again is harmless."""

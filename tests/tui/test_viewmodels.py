@@ -305,6 +305,16 @@ def test_card_says_all_that_matters_and_problems_first() -> None:
     assert card_lines(make_detail(make_job(5)), EN, 60) == [(("There is nothing to decide here.", "dim"),)]
 
 
+def test_card_says_what_the_policy_said() -> None:
+    detail = make_detail(make_job(4))
+    assert not any("POLICY" in plain(line) for line in card_lines(detail, EN, 60))
+    detail.policy = ["policy 3: rule 'psi' does not apply: partner bob is not carol", "policy 3: no rule applies\x1b"]
+    text = "\n".join(plain(line) for line in card_lines(detail, EN, 60))
+    assert "WHAT OUR POLICY SAID\n  - policy 3: rule 'psi'" in text
+    assert "\x1b" not in text
+    assert "我方策略的判断" in "".join(plain(line) for line in card_lines(detail, ZH, 60))
+
+
 def test_hostile_names_are_harmless_everywhere() -> None:
     evil = "\x1b]0;x\x07\u202ename[red]"
     detail = make_detail(make_job(3))

@@ -1,25 +1,28 @@
-"""Who is calling: partners by their headers (and later their signature), the own platform and components by token."""
+"""Who is calling a family, and how a partner proves it."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
-from urllib.parse import parse_qs
 
 from embedded_scheduler.api.connection import UNKNOWN, Connection
-from embedded_scheduler.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
+from embedded_scheduler.clock import Clock
+from embedded_scheduler.errors import Forbidden, InvalidRequest, Unauthenticated
+from embedded_scheduler.security.keys import PublicKey
 from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers
-from embedded_scheduler.wire.bfia.signature import NoSignature, SignedRequest, Verifier
+from embedded_scheduler.wire.bfia.signature import (
+    SIGNATURE,
+    WINDOW_MS,
+    SignedAnswer,
+    SignedRequest,
+    Signer,
+    is_fresh,
+    is_signed,
+)
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
-PLATFORM = "@platform"
-"""Source of the own platform's requests: no node can have this id."""
 DEFAULT_STYLE = AnswerStyle()
 NO_HEADERS = PartnerHeaders()
 NO_ANSWER_HEADERS: Mapping[str, str] = {}
@@ -43,15 +46,18 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`source` and `nonce` name a partner's request; `token` is what a component showed; `trusted` = it needs none."""
+    """`source` and `nonce` name a partner's request; `token` is what a component showed; `trusted` = it needs none.
+    `proven` = a partner's signature vouches for all this; holds as soon as `Authenticator.verify` has returned."""
 
     source: str = ""
     nonce: str = ""
     trace_id: str = ""
     token: str | None = None
     trusted: bool = False
+    proven: bool = False
     style: AnswerStyle = DEFAULT_STYLE
     headers: PartnerHeaders = NO_HEADERS
+    remote: str = ""
 
 
 class Authenticator(Protocol):
@@ -70,26 +76,103 @@ class Authenticator(Protocol):
         ...
 
 
-class AnswerStyles(Protocol):
-    """How each partner needs its answers; `peers.directory.Directory` knows."""
+class Trust(Protocol):
+    """A contract in force."""
+
+    def valid_keys(self, now_ms: int) -> tuple[PublicKey, ...]: ...
+
+
+class KnownPartner(Protocol):
+    @property
+    def signing(self) -> str:
+        """required, verify-if-present or off."""
+        ...
+
+    @property
+    def trust(self) -> Trust | None: ...
+
+
+class Partners(Protocol):
+    """Who may call, and how each needs its answers; `peers.directory.Directory` knows."""
+
+    def partner(self, node_id: str) -> KnownPartner | None: ...
 
     def answer_style(self, node_id: str) -> AnswerStyle: ...
 
 
-class PartnerAuthenticator:
-    """Partners say who they are (control layer §2.2); `verifier` decides whether that has to be proven.
+NOT_PROVEN = (
+    "this request does not come from a partner with a contract in force here: the calling node has to be registered,"
+    " have a contract, and sign (header x-auth-sign) with the key that the contract names"
+)
+"""One sentence for unknown nodes and wrong signatures: a third node does not learn who the partners are."""
+_SIGNED_HEADERS = ("x-target-node-id", "x-nonce", "x-timestamp")
 
-    Of the specified headers this one alone is required: every known implementation sends it in some spelling, and
-    behind this door a verb may take its source for somebody's word. Nobody but this node itself calls itself by its id.
+
+class PartnerAuthenticator:
+    """Partners say who they are (control layer §2.2) and prove it as their contract wants (docs/protocol-signing.md).
+
+    The source alone is asked of everybody: every known implementation sends it in some spelling, and behind this door a
+    verb may take it for somebody's word. Nobody but this node itself calls itself by its id. A node that is no partner
+    is treated like one that has to sign and has no key.
     """
 
-    def __init__(self, node_id: str, styles: AnswerStyles, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self, node_id: str, partners: Partners, *, clock: Clock, signer: Signer | None = None, mutual: bool = False
+    ) -> None:
+        """`signer` signs the answers (None = they are not); `mutual` = the listener asks callers for certificates."""
         self._node_id = node_id
-        self._styles = styles
-        self._verifier = verifier or NoSignature()
+        self._partners = partners
+        self._clock = clock
+        self._signer = signer
+        self._mutual = mutual
 
     def identify(self, request: Inbound, *, component: bool) -> Caller:  # noqa: ARG002
         headers = read_headers(request.headers)
+        self._check_addresses(headers)
+        proven = self._has_to_prove(headers)
+        if proven:
+            self._check_complete(headers)
+            self._check_certificate(request.connection, self._keys(headers.source))
+        return Caller(
+            source=headers.source,
+            nonce=headers.nonce,
+            trace_id=headers.trace_id,
+            proven=proven,
+            style=self._partners.answer_style(headers.source),
+            headers=headers,
+        )
+
+    def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
+        if not caller.proven:
+            return
+        signed = SignedRequest(request.method, request.path, request.query, caller.headers, body)
+        # The keys of this moment: the contract may have ended while the body came in.
+        if not is_signed(signed.message(), caller.headers.signature, self._keys(caller.source)):
+            raise Unauthenticated(NOT_PROVEN)
+
+    def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:
+        """A signature for everybody who may want one, strangers too: its absence would tell who is a partner."""
+        headers = caller.headers if caller is not None else _readable(request)
+        if self._signer is None or not headers.source or not self._wants_signature(headers):
+            return NO_ANSWER_HEADERS
+        answer = SignedAnswer(
+            status=200,
+            path=request.path,
+            source=self._node_id,
+            target=headers.source,
+            nonce=headers.nonce,
+            timestamp=str(self._clock.now_ms()),
+            trace_id=headers.trace_id,
+            body=body,
+        )
+        return {
+            SIGNATURE: self._signer.sign(answer.message()),
+            "x-source-node-id": answer.source,
+            "x-target-node-id": answer.target,
+            "x-timestamp": answer.timestamp,
+        }
+
+    def _check_addresses(self, headers: PartnerHeaders) -> None:
         if headers.target and headers.target != self._node_id:
             raise InvalidRequest(
                 f"this is node {self._node_id}, the call is addressed to {headers.target}:"
@@ -99,113 +182,47 @@ class PartnerAuthenticator:
             raise Unauthenticated("say which node calls: send its id in the header x-source-node-id (or x-node-id)")
         if headers.source == self._node_id:
             raise Forbidden(f"{headers.source} is this node itself: send the id of the calling node as the source")
-        return Caller(
-            source=headers.source,
-            nonce=headers.nonce,
-            trace_id=headers.trace_id,
-            style=self._styles.answer_style(headers.source),
-            headers=headers,
-        )
 
-    def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
-        self._verifier.verify(
-            SignedRequest(
-                method=request.method, path=request.path, query=request.query, headers=caller.headers, body=body
+    def _has_to_prove(self, headers: PartnerHeaders) -> bool:
+        partner = self._partners.partner(headers.source)
+        if partner is None or partner.signing == "required":
+            return True
+        # Who merely may sign is believed without, so a signature that nobody could check takes nothing away.
+        return partner.signing == "verify-if-present" and bool(headers.signature and self._keys(headers.source))
+
+    def _check_complete(self, headers: PartnerHeaders) -> None:
+        if not headers.signature:
+            raise Unauthenticated(NOT_PROVEN)
+        said = (headers.target, headers.nonce, headers.timestamp)
+        missing = [name for name, value in zip(_SIGNED_HEADERS, said, strict=True) if not value]
+        if missing:
+            raise Unauthenticated(f"a signed request also carries {', '.join(missing)}")
+        if not is_fresh(headers.timestamp_ms, self._clock.now_ms()):
+            raise Unauthenticated(
+                f"x-timestamp is not within {WINDOW_MS // 1000} seconds of this node's clock: set both nodes' clocks"
             )
-        )
 
-    def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:  # noqa: ARG002
-        return NO_ANSWER_HEADERS
+    def _check_certificate(self, connection: Connection, keys: tuple[PublicKey, ...]) -> None:
+        """Whoever agreed on a certificate also shows it in the TLS handshake, where this node sees that."""
+        if not keys:
+            raise Unauthenticated(NOT_PROVEN)
+        asked = self._mutual and connection.tls and any(key.certificate for key in keys)
+        if asked and connection.certificate not in {key.fingerprint for key in keys}:
+            raise Unauthenticated(NOT_PROVEN)
 
+    def _keys(self, node_id: str) -> tuple[PublicKey, ...]:
+        partner = self._partners.partner(node_id)
+        if partner is None or partner.trust is None:
+            return ()
+        return partner.trust.valid_keys(self._clock.now_ms())
 
-class TokenFile:
-    """The bearer token in `<home>/platform.token`; read again when the file is replaced."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._digest = b""
-
-    def matches(self, token: str) -> bool:
-        """Constant time in what was shown. `Unavailable` when the file cannot be read."""
-        self._load()
-        return hmac.compare_digest(_digest(token), self._digest)
-
-    def _load(self) -> None:
-        try:
-            status = self._path.stat()
-            stamp = (status.st_mtime_ns, status.st_ino)
-            if stamp == self._stamp:
-                return
-            token = self._path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise Unavailable(f"the platform token {self._path} cannot be read: {type(error).__name__}") from None
-        if not token:
-            raise Unavailable(f"the platform token {self._path} is empty: run `nodeconsole init` again or write one")
-        self._digest = _digest(token)
-        self._stamp = stamp
+    def _wants_signature(self, headers: PartnerHeaders) -> bool:
+        partner = self._partners.partner(headers.source)
+        return partner is None or partner.signing == "required" or bool(headers.signature)
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-class PlatformAuthenticator:
-    """The own platform by bearer token; callers on this machine without one if `platform.trust_loopback` is set."""
-
-    def __init__(self, token_file: Path, *, trust_loopback: bool) -> None:
-        self._token = TokenFile(token_file)
-        self._trust_loopback = trust_loopback
-
-    def identify(self, request: Inbound, *, component: bool) -> Caller:
-        headers = read_headers(request.headers)
-        fields = {name.lower(): value.decode("latin-1").strip() for name, value in request.headers}
-        tokens = _tokens(fields, request.query if component else "")
-        local = self._trust_loopback and _is_loopback(request.remote) and not from_a_browser(fields)
-        trusted = local or any(map(self._token.matches, tokens))
-        if not trusted and not component:
-            raise Unauthenticated("send `Authorization: Bearer <content of platform.token in the node's home>`")
-        return Caller(
-            source=PLATFORM if trusted else "",
-            # What an unproven caller says of itself must not answer for the platform later.
-            nonce=headers.nonce if trusted else "",
-            trace_id=headers.trace_id,
-            token=tokens[0] if tokens else None,
-            trusted=trusted,
-        )
-
-    def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
-        """The token says it all."""
-
-    def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:  # noqa: ARG002
-        return NO_ANSWER_HEADERS
-
-
-def _tokens(fields: dict[bytes, str], query: str) -> list[str]:
-    found = []
-    scheme, _, credential = fields.get(b"authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credential.strip():
-        found.append(credential.strip())
-    if fields.get(b"x-ptp-token"):
-        found.append(fields[b"x-ptp-token"])
-    if query:
-        try:
-            found += parse_qs(query, max_num_fields=100).get("token", [])[:1]
-        except ValueError:
-            raise InvalidRequest("the query is not valid: at most 100 fields") from None
-    return found
-
-
-def from_a_browser(names: Iterable[bytes]) -> bool:
-    """Whether a web page sent the request, by the (lower-case) names of its headers.
-
-    The browser of somebody on this machine calls from loopback too, at the bidding of any page: it is not the platform.
-    """
-    return not {b"origin", b"sec-fetch-site", b"referer"}.isdisjoint(names)
-
-
-def _is_loopback(remote: str) -> bool:
+def _readable(request: Inbound) -> PartnerHeaders:
     try:
-        return ipaddress.ip_address(remote).is_loopback
-    except ValueError:
-        return False
+        return read_headers(request.headers)
+    except InvalidRequest:
+        return NO_HEADERS

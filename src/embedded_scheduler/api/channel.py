@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from quart import Quart
 
+from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine.channel import BufferFull, Glance, Lease, NotNetworked, SessionOver
 from embedded_scheduler.errors import (
@@ -27,6 +28,7 @@ from embedded_scheduler.errors import (
     NotFound,
     TimedOut,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -47,6 +49,7 @@ _CODES: tuple[tuple[type[NodeError], ptp.Code], ...] = (
     (NotNetworked, ptp.Code.NOT_NETWORKED),
     (InvalidRequest, ptp.Code.BAD_REQUEST),
     (TooLarge, ptp.Code.TOO_LARGE),
+    (TooMany, ptp.Code.BUFFER_FULL),
     (Unauthenticated, ptp.Code.FORBIDDEN),
     (Forbidden, ptp.Code.FORBIDDEN),
     (NotFound, ptp.Code.NOT_FOUND),
@@ -65,6 +68,7 @@ class Exchange:
     def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.remote: str = connection_of(scope).remote
         self.headers = _headers(scope["headers"])
         self._query = scope["query_string"]
         self._receive = receive

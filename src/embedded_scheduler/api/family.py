@@ -18,14 +18,16 @@ from quart import Quart, Response
 
 from embedded_scheduler.api.authentication import Authenticator, Caller, Inbound
 from embedded_scheduler.api.connection import connection_of
+from embedded_scheduler.api.nonces import Nonces
 from embedded_scheduler.api.verbs import Host
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, TimedOut, TooLarge
-from embedded_scheduler.store import inbox
+from embedded_scheduler.store import inbox, ledger
 from embedded_scheduler.store.database import Database
 from embedded_scheduler.wire.bfia import envelope
 from embedded_scheduler.wire.bfia.decoding import decode_object
 from embedded_scheduler.wire.bfia.message import validate
+from embedded_scheduler.wire.bfia.signature import canonical_query
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ BODY_SECONDS = 60.0
 DISCARD_FACTOR = 4
 """A body beyond its limit is read on and thrown away up to this many times the limit, so that the caller, still
 sending, gets to read why it was refused."""
+REPLAY_RECORD_SECONDS = 60.0
+"""At most one record per caller in this time."""
 JSON = "application/json; charset=utf-8"
 
 V = TypeVar("V")
@@ -84,6 +88,14 @@ class Answers(Protocol):
 
     async def keep(self, source: str, nonce: str, operation: str, body_hash: str, answer: bytes) -> None: ...
 
+    async def is_spent(self, source: str, nonce: str, operation: str) -> bool:
+        """Whether a request for another operation was answered under this nonce."""
+        ...
+
+    async def record_replay(self, source: str, nonce: str, operation: str) -> None:
+        """Put on record that a proven caller's nonce came again with another request."""
+        ...
+
 
 class InboxAnswers:
     """`Answers` in the node's database."""
@@ -103,6 +115,22 @@ class InboxAnswers:
             )
         )
 
+    async def is_spent(self, source: str, nonce: str, operation: str) -> bool:
+        return await self._database.read(lambda reader: inbox.is_spent(reader, source, nonce, operation))
+
+    async def record_replay(self, source: str, nonce: str, operation: str) -> None:
+        await self._database.write(
+            lambda tx: ledger.append(
+                tx,
+                subject="peer",
+                subject_id=source,
+                event="peer.replay_refused",
+                actor=f"peer:{source}",
+                reason="a nonce came again with another request",
+                data={"operation": operation, "nonce": nonce},
+            )
+        )
+
 
 class Gate(Protocol):
     """Limits per caller: what one of them takes, the others still have."""
@@ -111,12 +139,26 @@ class Gate(Protocol):
         """Held while an authenticated request of `size` body bytes is answered; `TooMany` if its caller has to wait."""
         ...
 
+    def receive(self, caller: Caller, request: Inbound) -> AbstractContextManager[None]:
+        """Held while the body arrives and its sender is checked; `TooMany` as above."""
+        ...
+
+    async def turned_away(self, request: Inbound, error: NodeError) -> NodeError:
+        """A request is about to be refused with `error`; returns what to answer."""
+        ...
+
 
 class OpenGate:
     """Admits everything: for callers that are the node's own."""
 
     def admit(self, caller: Caller, request: Inbound, size: int) -> AbstractContextManager[None]:  # noqa: ARG002
         return nullcontext()
+
+    def receive(self, caller: Caller, request: Inbound) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+    async def turned_away(self, request: Inbound, error: NodeError) -> NodeError:  # noqa: ARG002
+        return error
 
 
 class Family(Generic[V]):
@@ -229,6 +271,8 @@ class Service(Generic[V]):
         self._authenticator = authenticator
         self._answers = answers
         self._running: dict[tuple[str, str, str], _Running] = {}
+        self._nonces = Nonces(engine.clock)
+        self._replay_recorded: dict[str, float] = {}
 
     async def serve(self, methods: Mapping[str, Endpoint[V]]) -> Response:
         """Answer the current request."""
@@ -248,7 +292,8 @@ class Service(Generic[V]):
             caller = self._authenticator.identify(inbound, component=endpoint.component)
             answer = await self._answer(endpoint, request, caller, inbound)
         except NodeError as error:
-            answer = envelope.failure(envelope.ERROR_CODES[error.code], _one_line(error.message))
+            shown = await self._gate.turned_away(inbound, error)
+            answer = envelope.failure(envelope.ERROR_CODES[shown.code], _one_line(shown.message))
         except Exception:  # noqa: BLE001 - the last line of defence: a fault of ours must not break the protocol
             _log.exception("%s %s failed", endpoint.method, endpoint.path)
             answer = envelope.failure(500, "the node failed to handle this request; its log says why")
@@ -257,12 +302,37 @@ class Service(Generic[V]):
         return response
 
     async def _answer(self, endpoint: Endpoint[V], request: quart.Request, caller: Caller, inbound: Inbound) -> bytes:
-        body = await read_body(request, self._engine.settings.limits.body_bytes)
-        self._authenticator.verify(caller, inbound, body)
+        with self._gate.receive(caller, inbound):
+            body = await read_body(request, self._engine.settings.limits.body_bytes)
+            self._authenticator.verify(caller, inbound, body)
         with self._gate.admit(caller, inbound, len(body)):
-            if not endpoint.stored or not caller.nonce:
+            if not caller.nonce:
                 return await self._run(endpoint, caller, inbound, body)
-            return await self._once(endpoint, caller, inbound, body)
+            try:
+                self._check_nonce(caller, inbound, body)
+                if not endpoint.stored:
+                    return await self._run(endpoint, caller, inbound, body)
+                return await self._once(endpoint, caller, inbound, body)
+            except _NonceReused:
+                await self._record_replay(caller, inbound)
+                raise
+
+    def _check_nonce(self, caller: Caller, inbound: Inbound, body: bytes) -> None:
+        """A proven caller's nonce belongs to one request: its method, path, query and body."""
+        if caller.proven:
+            request = f"{inbound.method}\n{inbound.path}\n{_body_hash(inbound, body)}"
+            if not self._nonces.admit(caller.source, caller.nonce, hashlib.sha256(request.encode()).digest()):
+                raise _NonceReused
+
+    async def _record_replay(self, caller: Caller, inbound: Inbound) -> None:
+        """Only of a caller that is who it says, and once in a while: nobody fills the ledger with it."""
+        now = self._engine.clock.monotonic()
+        recorded = self._replay_recorded.get(caller.source)
+        if not caller.proven or (recorded is not None and now - recorded < REPLAY_RECORD_SECONDS):
+            return
+        self._replay_recorded[caller.source] = now
+        _log.warning("%s sent another request under an x-nonce that it had used: refused", caller.source)
+        await self._answers.record_replay(caller.source, caller.nonce, f"{inbound.method} {inbound.path}")
 
     async def _once(self, endpoint: Endpoint[V], caller: Caller, inbound: Inbound, body: bytes) -> bytes:
         """The stored answer if this very request was answered before, else the answer, stored if it is a success.
@@ -270,7 +340,7 @@ class Service(Generic[V]):
         Failures are not stored: nothing happened, and the same request may succeed later.
         """
         operation = f"{endpoint.method} {endpoint.path}"
-        body_hash = hashlib.sha256(body).hexdigest()
+        body_hash = _body_hash(inbound, body)
         key = (caller.source, caller.nonce, operation)
         while (running := self._running.get(key)) is not None:
             _check_same(running.body_hash, body_hash)
@@ -281,6 +351,8 @@ class Service(Generic[V]):
             if found is not None:
                 _check_same(found[0], body_hash)
                 return found[1]
+            if caller.proven and await self._answers.is_spent(*key):
+                raise _NonceReused
             answer = await self._run(endpoint, caller, inbound, body)
             await self._answers.keep(*key, body_hash, answer)
             return answer
@@ -319,9 +391,21 @@ def _wrong_method(methods: Mapping[str, object]) -> Response:
     return response
 
 
+class _NonceReused(Conflict):
+    def __init__(self) -> None:
+        super().__init__("this x-nonce was used before for another request: use a new one for every request")
+
+
 def _check_same(known: str, given: str) -> None:
     if known != given:
-        raise Conflict("this x-nonce was used before for another request: use a new one for every request")
+        raise _NonceReused
+
+
+def _body_hash(inbound: Inbound, body: bytes) -> str:
+    """What makes two requests with one nonce the same one, beside method and path."""
+    digest = hashlib.sha256(body).hexdigest()
+    query = canonical_query(inbound.query)
+    return hashlib.sha256(f"{query}\n{digest}".encode()).hexdigest() if query else digest
 
 
 def _one_line(message: str) -> str:

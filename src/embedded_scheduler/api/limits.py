@@ -15,18 +15,17 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from quart import Quart
 
-from embedded_scheduler.api.authentication import Caller, Inbound
+from embedded_scheduler.api.authentication import Caller, Inbound, Partners
 from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import Limits
-from embedded_scheduler.errors import ErrorCode, InvalidRequest, NodeError, TooMany
+from embedded_scheduler.errors import ErrorCode, NodeError, TooMany
 from embedded_scheduler.wire import ptp
 from embedded_scheduler.wire.bfia import envelope
-from embedded_scheduler.wire.bfia.headers import read_headers
 
 _log = logging.getLogger(__name__)
 
@@ -43,9 +42,11 @@ MESSAGE_COST = 4096
 """Bytes that every request and message counts for beside its own."""
 LOG_SECONDS = 60.0
 HOUR = 3600.0
-_DISTRUST = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN})
-_SOURCE_NAMES = frozenset({b"x-source-node-id", b"x-node-id", b"x_source_node_id", b"x_node_id"})
-_CHANNEL_SOURCE = ptp.SOURCE_NODE.encode()
+STRANGERS_WAIT = "too many requests from this address: try again later"
+_SOURCE_NAMES = frozenset(
+    {b"x-source-node-id", b"x-node-id", b"x_source_node_id", b"x_node_id", ptp.SOURCE_NODE.encode()}
+)
+"""Lower case, as HTTP servers hand header names on."""
 
 
 class Bucket:
@@ -94,10 +95,9 @@ class Refusals:
     beyond_limit: Mapping[str, int]
 
 
-class Knows(Protocol):
-    def __call__(self, node_id: str, /) -> bool:
-        """Whether this node is a partner."""
-        ...
+def no_refusals() -> Refusals:
+    """Of a node that limits nobody."""
+    return Refusals(0, 0, {})
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class _Tally:
             self.strangers,
             self.unproven,
             self.beyond_limit.total(),
-            remote or "a unix socket",
+            remote or "an unknown address",
         )
         self._said_at, self._said = now, total
 
@@ -131,10 +131,10 @@ class _Tally:
 class PartnerGate:
     """The limits of one node; `api.family.Gate`. Belongs to one event loop."""
 
-    def __init__(self, limits: Limits, clock: Clock, knows: Knows) -> None:
+    def __init__(self, limits: Limits, clock: Clock, partners: Partners) -> None:
         self._limits = limits
         self._clock = clock
-        self._knows = knows
+        self._known = partners
         self._partners: dict[str, _Partner] = {}
         self._addresses: OrderedDict[str, Bucket] = OrderedDict()
         self._receiving: dict[tuple[str, str, str], _Receiving] = {}
@@ -148,8 +148,8 @@ class PartnerGate:
     # -- strangers -----------------------------------------------------------------------------------------------------
 
     def is_partner(self, scope: Mapping[str, Any]) -> bool:
-        """Whether a request calls itself a partner's, or its connection showed a certificate that a contract names."""
-        return bool(connection_of(scope).certificate) or self._knows(_claimed_source(scope))
+        """Whether a request calls itself a partner's."""
+        return self._known.partner(_claimed_source(scope)) is not None
 
     def suffers(self, remote: str) -> bool:
         """Whether a stranger's request from this address is looked at; counts it."""
@@ -181,23 +181,32 @@ class PartnerGate:
         finally:
             self._waiting -= 1
 
-    async def turned_away(self, request: Inbound, error: NodeError) -> None:
-        """A request is about to be refused with `error`: whoever could not prove who it is uses up its address's
-        allowance, and waits when that is gone or when it was beyond its own limit."""
+    async def turned_away(self, request: Inbound, error: NodeError) -> NodeError:
+        """A request is about to be refused with `error`; returns what to answer.
+
+        Whoever could not prove who it is uses up its address's allowance. When that is gone it hears what any stranger
+        hears then, whether it named a partner or not; and waits, as does who was beyond its own limit.
+        """
         if error.code is ErrorCode.TOO_MANY:
             await self.pause()
-        elif error.code in _DISTRUST:
+        elif error.code is ErrorCode.UNAUTHENTICATED:
             self._tally.unproven += 1
             self._tally.note(request.remote)
             if not self._address(request.remote).take(1, self._clock.monotonic()):
                 await self.pause()
+                return TooMany(STRANGERS_WAIT)
+        return error
 
-    # -- bodies whose sender has not proven anything yet -----------------------------------------------------------------
+    # -- bodies whose sender has not proven anything yet ---------------------------------------------------------------
 
     @contextmanager
     def receive(self, caller: Caller, request: Inbound) -> Iterator[None]:
         """Held while the body of a request arrives and its signature is checked."""
-        key = (request.remote, request.connection.certificate, caller.source if self._knows(caller.source) else "")
+        key = (
+            request.remote,
+            request.connection.certificate,
+            caller.source if self._known.partner(caller.source) else "",
+        )
         expected = _announced(request, self._limits.body_bytes)
         held = self._receiving.setdefault(key, _Receiving())
         try:
@@ -223,7 +232,8 @@ class PartnerGate:
 
         Strangers (who ask for a contract) are limited by their address alone.
         """
-        if not self._knows(caller.source):
+        known = self._known.partner(caller.source)
+        if known is None or not (caller.proven or known.signing != "required"):
             yield
             return
         partner = self._partner(caller.source)
@@ -244,7 +254,7 @@ class PartnerGate:
     @contextmanager
     def admit_message(self, source: str, remote: str, size: int) -> Iterator[None]:
         """As `admit`, for a message of the channel."""
-        if not self._knows(source):
+        if self._known.partner(source) is None:
             yield
             return
         partner = self._partner(source)
@@ -289,16 +299,11 @@ def _announced(request: Inbound, most: int) -> int:
 
 
 def _claimed_source(scope: Mapping[str, Any]) -> str:
-    headers = scope["headers"]
-    if any(name.lower() in _SOURCE_NAMES for name, _ in headers):
-        try:
-            return read_headers(headers).source
-        except InvalidRequest:
-            return ""
-    return next((value.decode("latin-1").strip() for name, value in headers if name.lower() == _CHANNEL_SOURCE), "")
+    """What the first header that names a source says; whether the others agree is seen later."""
+    return next((value.decode("latin-1").strip() for name, value in scope["headers"] if name in _SOURCE_NAMES), "")
 
 
-# -- in front of everything -----------------------------------------------------------------------------------------------
+# -- in front of everything --------------------------------------------------------------------------------------------
 
 
 Asgi = Callable[..., Awaitable[None]]
@@ -317,10 +322,10 @@ class Threshold:
             return
         if not self._gate.is_partner(scope) and not self._gate.suffers(connection_of(scope).remote):
             await self._gate.pause()
-            await _refuse(send, 429, "too many requests from this address: try again later")
+            await _refuse(send, 200, envelope.failure(429, STRANGERS_WAIT))
         elif _is_packed(scope):
             # Nothing here unpacks a body, so a small one can never become a large one.
-            await _refuse(send, 415, "send the body as it is, without content-encoding")
+            await _refuse(send, 415, envelope.failure(415, "send the body as it is, without content-encoding"))
         else:
             await self._inner(scope, receive, send)
 
@@ -330,10 +335,10 @@ def _is_packed(scope: Mapping[str, Any]) -> bool:
     return any(encoding not in (b"", b"identity") for encoding in encodings)
 
 
-async def _refuse(send: Any, status: int, text: str) -> None:
-    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"connection", b"close")]
+async def _refuse(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": envelope.failure(status, text)})
+    await send({"type": "http.response.body", "body": body})
 
 
 def guard(app: Quart, gate: PartnerGate) -> None:

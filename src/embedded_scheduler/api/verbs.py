@@ -6,11 +6,12 @@ anything else with the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.domain.permit import Permit
 
 
 class Host(Protocol):
@@ -62,11 +63,27 @@ class JobVerbs(Protocol):
     ) -> Submitted: ...
 
     async def create_all(
-        self, engine: Any, job_id: str, document: Mapping[str, Any], *, source: str, trace_id: str, as_sent: bytes
+        self,
+        engine: Any,
+        job_id: str,
+        document: Mapping[str, Any],
+        *,
+        source: str,
+        trace_id: str,
+        as_sent: bytes,
+        shown: Sequence[Permit] = (),
     ) -> Submitted: ...
 
     async def create(
-        self, engine: Any, job_id: str, document: Mapping[str, Any], *, source: str, trace_id: str, as_sent: bytes
+        self,
+        engine: Any,
+        job_id: str,
+        document: Mapping[str, Any],
+        *,
+        source: str,
+        trace_id: str,
+        as_sent: bytes,
+        shown: Sequence[Permit] = (),
     ) -> str: ...
 
     async def start(self, engine: Any, job_id: str, *, source: str) -> None: ...

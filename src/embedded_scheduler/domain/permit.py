@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 
@@ -12,7 +12,7 @@ class Permit:
 
     resource: str
     level: str
-    token: str
+    token: str = field(repr=False)
 
 
 def resource_name(node_id: str, resource_id: str) -> str:

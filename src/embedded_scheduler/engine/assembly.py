@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from embedded_scheduler.engine.channel import BufferFull
-from embedded_scheduler.errors import NodeError, NotFound, TimedOut
+from embedded_scheduler.errors import NodeError, NotFound, TimedOut, Unavailable
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class _Assembly:
         self.over.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._parts: deque[bytes] = deque()
         self._closed = False
+        self._abandoned = False
         self._changed = asyncio.Condition()
 
     @property
@@ -81,14 +82,21 @@ class _Assembly:
             self._closed = last
             self._changed.notify_all()
 
+    async def abandon(self) -> None:
+        async with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
+
     async def stream(self) -> AsyncIterator[bytes]:
         while True:
             async with self._changed:
                 try:
                     async with asyncio.timeout(STALL_SECONDS):
-                        await self._changed.wait_for(lambda: bool(self._parts) or self._closed)
+                        await self._changed.wait_for(lambda: bool(self._parts) or self._closed or self._abandoned)
                 except TimeoutError:
                     raise TimedOut(f"no further part of the message came for {STALL_SECONDS:.0f} s") from None
+                if self._abandoned:
+                    raise Unavailable("the sender gave the message up in the middle")
                 if not self._parts:
                     return
                 part = self._parts.popleft()
@@ -128,6 +136,12 @@ class Assemblies:
             assembly = self._begin(key, store)
         await assembly.take(index, part, last=last, wait=wait)
 
+    async def abandon(self, key: Key) -> None:
+        """The sender will not send the rest."""
+        assembly = self._open.get(key)
+        if assembly is not None:
+            await assembly.abandon()
+
     def _begin(self, key: Key, store: Store) -> _Assembly:
         arriving = [other for other, assembly in self._open.items() if not assembly.over.done()]
         of_sender = sum(1 for other in arriving if other.sender == key.sender)
@@ -138,12 +152,14 @@ class Assemblies:
         return assembly
 
     async def run(self) -> None:
-        self._open.clear()
-        self._begun = asyncio.Queue()
-        async with asyncio.TaskGroup() as group:
-            while True:
-                key, assembly, store = await self._begun.get()
-                group.create_task(self._store(key, assembly, store), name=f"parts:{key.session_id}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    key, assembly, store = await self._begun.get()
+                    group.create_task(self._store(key, assembly, store), name=f"parts:{key.session_id}")
+        finally:
+            # Nobody stores them any more; their senders are told so.
+            self._open.clear()
 
     async def _store(self, key: Key, assembly: _Assembly, store: Store) -> None:
         failure: Exception | None = None

@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 EARLY_SESSION_BYTES = 64 * MIB
 EARLY_TOTAL_BYTES = 256 * MIB
+EARLY_PARTNER_BYTES = EARLY_TOTAL_BYTES // 2
+"""Of those, what the messages of one partner may take up; the number of sessions is `limits.partner_early_sessions`."""
 EARLY_SECONDS = 600.0
 EARLY_SESSIONS = 1024
 MESSAGE_OVERHEAD = 4096
@@ -59,6 +61,10 @@ _FIRST_RETRY, _LONGEST_RETRY = 0.1, 1.0
 
 class SessionOver(Conflict):
     """The session was closed with its job, or released; it never comes back under this id."""
+
+
+class _Foreign(Exception):
+    """A partner's message for a session of others."""
 
 
 class BufferFull(Unavailable):
@@ -160,6 +166,8 @@ class _Session:
     files: SpooledSession
     first_ms: int
     members: frozenset[str] | None = None
+    owner: str = ""
+    """Whose messages made an early session."""
     over: bool = False
     reserved: int = 0
     writers: int = 0
@@ -301,7 +309,8 @@ class Channel:
     def open(self) -> None:
         """Find what is unread. Call once before serving; blocks on the disk."""
         for files in self._spool.load():
-            self._sessions[files.session_id] = _Session(files, first_ms=self._clock.now_ms())
+            owner = next((sender for sender, _ in files.queues), "")
+            self._sessions[files.session_id] = _Session(files, first_ms=self._clock.now_ms(), owner=owner)
 
     def shut_down(self) -> None:
         """Let every waiting call return: pops as if timed out, pushes with `BufferFull`."""
@@ -425,16 +434,21 @@ class Channel:
 
     async def _admit_sender(self, session: _Session, sender: str) -> None:
         await self._confirm(session)
-        if session.members is None:
-            if sender != self.node_id and not self._policy.knows_partner(sender):
-                raise Forbidden(f"{shorten(sender)} is not a partner of this node")
-            if not session.files.messages and self._early_sessions() > EARLY_SESSIONS:
-                raise BufferFull(f"{self.node_id} holds messages for {EARLY_SESSIONS} jobs that it does not know yet")
-        elif sender not in session.members:
-            raise Forbidden(f"{shorten(sender)} is not a party of the job of session {session.files.session_id}")
+        if session.members is not None and sender in session.members:
+            return
+        if sender != self.node_id and not self._policy.knows_partner(sender):
+            raise Forbidden(f"{shorten(sender)} is not a partner of this node")
+        if session.members is not None:
+            raise _Foreign
+        if not session.files.messages:
+            self._check_early_sessions(sender)
+            session.owner = session.owner or sender
 
-    def _early_sessions(self) -> int:
-        return sum(1 for session in self._sessions.values() if session.early)
+    def _check_early_sessions(self, sender: str) -> None:
+        early = [session for session in self._sessions.values() if session.early]
+        own = sum(1 for session in early if session.owner == sender)
+        if len(early) > EARLY_SESSIONS or own >= self.limits.partner_early_sessions:
+            raise BufferFull(f"{self.node_id} holds messages for {own} jobs of {sender} that it does not know yet")
 
     def _discard_if_idle(self, session: _Session) -> None:
         """Forget an early session in which nothing is kept: whoever calls may name any number of them."""
@@ -476,16 +490,41 @@ class Channel:
     async def store(self, arrival: Arrival, parcel: Parcel) -> None:
         """Keep a message for this node's components; it is on disk when this returns.
 
+        What a partner sends to a session of others is taken and thrown away: as the messages for a job that never
+        comes are, so that it cannot tell the one from the other.
+
         Raises `BufferFull` after `arrival.wait` seconds without room, `TooLarge`, `InvalidRequest` (empty),
         `Forbidden`, `SessionOver`, and whatever iterating the parcel raises.
         """
-        session = self._live(arrival.session_id)
+        try:
+            session = self._live(arrival.session_id)
+        except SessionOver:
+            members = await self._policy.session_members(arrival.session_id)
+            if members is None or arrival.sender in members or arrival.sender == self.node_id:
+                raise
+            if not self._policy.knows_partner(arrival.sender):
+                raise Forbidden(f"{shorten(arrival.sender)} is not a partner of this node") from None
+            await self._throw_away(parcel)
+            return
         session.writers += 1
         try:
             await self._store(session, arrival, parcel)
+        except _Foreign:
+            await self._throw_away(parcel)
         finally:
             session.writers -= 1
             self._discard_if_idle(session)
+
+    async def _throw_away(self, parcel: Parcel) -> None:
+        size = 0
+        async for chunk in parcel:
+            size += len(chunk)
+            if size > self._message_limit:
+                raise TooLarge(f"a message has at most {self._message_limit} bytes (limits.channel_message_bytes)")
+            if size > EARLY_SESSION_BYTES:
+                raise BufferFull(f"{self.node_id} has no room for a message of this size: its job is not known yet")
+        if size == 0:
+            raise InvalidRequest("the message is empty")
 
     async def _store(self, session: _Session, arrival: Arrival, parcel: Parcel) -> None:
         await self._admit_sender(session, arrival.sender)
@@ -536,8 +575,14 @@ class Channel:
         """Whether `more` bytes may be held for the session now."""
         if not session.early:
             return session.held + more <= self.limits.channel_session_bytes
-        early = sum(other.burden for other in self._sessions.values() if other.early)
-        return session.burden + more <= EARLY_SESSION_BYTES and early + more <= EARLY_TOTAL_BYTES
+        early = [other for other in self._sessions.values() if other.early]
+        own = sum(other.burden for other in early if other.owner == session.owner)
+        together = sum(other.burden for other in early)
+        return (
+            session.burden + more <= EARLY_SESSION_BYTES
+            and own + more <= EARLY_PARTNER_BYTES
+            and together + more <= EARLY_TOTAL_BYTES
+        )
 
     @property
     def closing(self) -> bool:

@@ -50,6 +50,8 @@ class Engine:
     identity: Identity | None = None
     """What this node introduces itself with; None = it makes no contracts. Replaced when the key is rotated."""
     introducer: Introducer | None = None
+    on_identity: Callable[[Identity, Identity | None], None] = lambda _now, _before: None
+    """Told of a new identity and the one it replaced, which is None once the overlap has ended."""
 
     @property
     def node_id(self) -> str:

@@ -196,9 +196,7 @@ async def _linked(engine: Engine, dataset: Dataset, connector: Connector, option
     return path is not None and await storage.link(dataset.namespace, dataset.name, path) is not None
 
 
-async def _exported(
-    dataset: Dataset, connector: Connector, options: Mapping[str, Any]
-) -> AsyncIterator[bytes]:
+async def _exported(dataset: Dataset, connector: Connector, options: Mapping[str, Any]) -> AsyncIterator[bytes]:
     yield _csv([[column.name for column in dataset.columns]])
     rows = connector.rows(options)
     while chunk := await asyncio.to_thread(_next_rows, rows):

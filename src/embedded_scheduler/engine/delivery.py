@@ -15,11 +15,11 @@ from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision, NoteCall
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import attempts, jobs, messages
+from embedded_scheduler.engine import attempts, jobs, messages, permits
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.ports import Delivery as Verdict
-from embedded_scheduler.engine.ports import Outgoing, Reply
+from embedded_scheduler.engine.ports import Reply
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watching import Watching
@@ -198,7 +198,7 @@ class Delivery:
 
     async def _call(self, row: OutboxRow) -> None:
         engine = self._engine
-        reply = await engine.gateway.call(Outgoing(row.target, row.operation, row.body, row.nonce, row.trace_id))
+        reply = await engine.gateway.call(await permits.outgoing(engine, row))
         reached("call.answered")
         if reply.delivery is Verdict.FAILED:
             self._down.add(row.target)

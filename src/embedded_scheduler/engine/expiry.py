@@ -13,12 +13,12 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from embedded_scheduler.engine import jobs
+from embedded_scheduler.engine import grants, jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.store import ledger, policies
 from embedded_scheduler.store.database import Reader
-from embedded_scheduler.store.policies import WaitingJob
+from embedded_scheduler.store.policies import Waiting
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,11 +46,12 @@ class _Jump:
     after: _Look
     by_ms: int
 
-    def followed(self, job: WaitingJob) -> bool:
-        """Whether the job was there before the clock jumped; of one that came between the looks its own time tells."""
-        if not self.before.seq < job.seq <= self.after.seq:
-            return job.seq <= self.before.seq
-        return abs(job.since_ms - self.before.wall_ms) < abs(job.since_ms - self.after.wall_ms)
+    def followed(self, request: Waiting) -> bool:
+        """Whether the request was there before the clock jumped. Of one that came between the looks, or whose event is
+        not known, its own time tells."""
+        if request.seq and not self.before.seq < request.seq <= self.after.seq:
+            return request.seq <= self.before.seq
+        return abs(request.since_ms - self.before.wall_ms) < abs(request.since_ms - self.after.wall_ms)
 
 
 class Expiry:
@@ -70,24 +71,24 @@ class Expiry:
             await asyncio.sleep(EVERY)
 
     async def sweep(self) -> list[str]:
-        """One look; returns the jobs that were rejected."""
+        """One look; returns the ids of what was rejected."""
         engine = self._engine
         hours = engine.settings.approval.expires_hours
         if not hours:
             return []
 
-        def read(reader: Reader) -> tuple[list[WaitingJob], int]:
-            return policies.waiting_jobs(reader, engine.node_id), ledger.last(reader)[0]
+        def read(reader: Reader) -> tuple[list[Waiting], int]:
+            return policies.waiting(reader, engine.node_id), ledger.last(reader)[0]
 
         waiting, seq = await engine.db.read(read)
         steady = self._is_steady(_Look(engine.clock.monotonic(), engine.clock.now_ms(), seq))
-        oldest = min((job.seq for job in waiting), default=seq)
+        oldest = min((request.seq for request in waiting), default=seq)
         self._jumps = [jump for jump in self._jumps if jump.after.seq >= oldest]
         if not steady:
             return []
         now_ms = engine.clock.now_ms()
-        expired = [job for job in waiting if self._age_ms(job, now_ms) > hours * HOUR_MS]
-        return [job.job_id for job in expired if await self._reject(job, hours)]
+        expired = [request for request in waiting if self._age_ms(request, now_ms) > hours * HOUR_MS]
+        return [request.subject_id for request in expired if await self._reject(request, hours)]
 
     def _is_steady(self, look: _Look) -> bool:
         last, self._last = self._last, look
@@ -101,19 +102,24 @@ class Expiry:
             self._steady_since = look.monotonic
         return look.monotonic - self._steady_since >= STEADY_SECONDS
 
-    def _age_ms(self, job: WaitingJob, now_ms: int) -> int:
-        jumped = sum(jump.by_ms for jump in self._jumps if jump.followed(job))
-        return now_ms - job.since_ms - jumped
+    def _age_ms(self, request: Waiting, now_ms: int) -> int:
+        jumped = sum(jump.by_ms for jump in self._jumps if jump.followed(request))
+        return now_ms - request.since_ms - jumped
 
-    async def _reject(self, job: WaitingJob, hours: float) -> bool:
-        reason = f"nobody decided within {describe(hours)}: the request expired; submit the job again to ask again"
+    async def _reject(self, request: Waiting, hours: float) -> bool:
+        subject, reason = request.subject_id, f"nobody decided within {describe(hours)}: the request expired"
         try:
-            await jobs.decide(self._engine, job.job_id, approve=False, reason=reason, actor="node")
+            if request.kind == "job":
+                again = "submit the job again to ask again"
+                await jobs.decide(self._engine, subject, approve=False, reason=f"{reason}; {again}", actor="node")
+            else:
+                again = "apply again if it is still wanted"
+                await grants.decide(self._engine, subject, approve=False, reason=f"{reason}; {again}", actor="node")
         except NodeError as error:
             # Decided or ended just now, or the next look tries again.
-            _LOG.info("request of job %s does not expire: %s", job.job_id, error)
+            _LOG.info("request %s does not expire: %s", subject, error)
             return False
-        _LOG.info("request of job %s expired", job.job_id)
+        _LOG.info("request %s expired", subject)
         return True
 
 

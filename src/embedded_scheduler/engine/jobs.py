@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.domain.job import SYNC_CALLBACK, Document, JobSpec, parse_job
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState, TaskState
 from embedded_scheduler.domain.party import matches_role
+from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.domain.planner import combined_state
 from embedded_scheduler.domain.policy import Action
 from embedded_scheduler.domain.session import common_style, session_conflict, session_id
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import components, policies, votes
+from embedded_scheduler.engine import components, permits, policies, votes
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, Reaction, Scene, advance
 from embedded_scheduler.errors import (
@@ -30,12 +31,15 @@ from embedded_scheduler.errors import (
     InvalidRequest,
     NotFound,
     Refused,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
 from embedded_scheduler.store import attempts, inbox, jobs, ledger
 from embedded_scheduler.store.database import Reader, Tx
 
+TOMBSTONES = 1000
+"""Stops of jobs that are not known here which are remembered for one partner."""
 _AUTOMATIC = "policy for jobs of this partner"
 """Why a job is approved when the partner's own setting says so."""
 
@@ -180,7 +184,7 @@ async def submit(
         raise InvalidRequest(problem)
     cause = Cause(actor, trace_id or job_id)
     own = "own job" if engine.settings.approval.own_jobs == "auto" else ""
-    approve = await _ruled(engine, spec, coordinator, otherwise=own)
+    approve = await _ruled(engine, spec, coordinator, otherwise=own, frank=True)
     await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
     return await _created_everywhere(engine, job_id)
 
@@ -213,9 +217,16 @@ def _with_session_style(engine: Engine, spec: JobSpec, coordinator: str) -> JobS
 
 
 async def create_all(
-    engine: Engine, job_id: str, document: Mapping[str, Any], *, source: str, trace_id: str, as_sent: bytes = b""
+    engine: Engine,
+    job_id: str,
+    document: Mapping[str, Any],
+    *,
+    source: str,
+    trace_id: str,
+    as_sent: bytes = b"",
+    shown: Sequence[Permit] = (),
 ) -> Submitted:
-    """An initiator asks this node to drive its job (control layer §3.1)."""
+    """An initiator asks this node to drive its job (control layer §3.1). `shown` are the permits of its request."""
     spec = parse_job(job_id, document)
     initiator = source or spec.initiator
     _check_partner(engine, initiator)
@@ -230,16 +241,25 @@ async def create_all(
         if problem := session_conflict(spec, engine.directory.session_need):
             raise Refused(problem)
         auto = "" if engine.directory.approval(initiator) == "manual" else _AUTOMATIC
-        approve = await _ruled(engine, spec, engine.node_id, otherwise=auto)
+        approve = await _ruled(engine, spec, engine.node_id, otherwise=auto, shown=shown)
         cause = Cause(f"peer:{initiator}", trace_id)
-        await _insert(engine, spec, coordinator=engine.node_id, cause=cause, as_sent=as_sent, approve=approve)
+        await _insert(
+            engine, spec, coordinator=engine.node_id, cause=cause, as_sent=as_sent, approve=approve, shown=shown
+        )
     return await _created_everywhere(engine, job_id)
 
 
 async def create(
-    engine: Engine, job_id: str, document: Mapping[str, Any], *, source: str, trace_id: str, as_sent: bytes = b""
+    engine: Engine,
+    job_id: str,
+    document: Mapping[str, Any],
+    *,
+    source: str,
+    trace_id: str,
+    as_sent: bytes = b"",
+    shown: Sequence[Permit] = (),
 ) -> str:
-    """A coordinator makes this node a participant (control layer §3.2).
+    """A coordinator makes this node a participant (control layer §3.2). `shown` are the permits of its request.
 
     Returns `PENDING` while this node's decision is open, `READY` when it approved. `Refused` says why not.
     """
@@ -252,9 +272,11 @@ async def create(
         if spec.initiator == engine.node_id:
             # What starts here is stored here before anybody else hears of it.
             raise Forbidden(f"{engine.node_id} has not submitted job {job_id}: nobody else can in its name")
-        approve = await _policy(engine, spec, coordinator)
+        approve = await _policy(engine, spec, coordinator, shown)
         cause = Cause(f"peer:{coordinator}", trace_id)
-        await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
+        await _insert(
+            engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve, shown=shown
+        )
     return _creation_state(await view(engine, job_id), engine.node_id)
 
 
@@ -265,10 +287,12 @@ def _creation_state(s: JobSnapshot, node_id: str) -> str:
     return JobState.READY if own is not None and own.state is ApprovalState.APPROVED else JobState.PENDING
 
 
-async def _policy(engine: Engine, spec: JobSpec, coordinator: str) -> str:
+async def _policy(engine: Engine, spec: JobSpec, coordinator: str, shown: Sequence[Permit]) -> str:
     """Why the job is approved at once, or empty: the operator decides. `Refused` when nobody could ever say yes."""
     auto = engine.directory.approval(coordinator) == "auto" and not _wants_asking(engine, spec.initiator)
-    approve = await _ruled(engine, spec, coordinator, otherwise=_AUTOMATIC if auto else "")
+    beforehand = await engine.db.read(lambda reader: permits.decided_before(reader, spec, coordinator))
+    otherwise = beforehand or (_AUTOMATIC if auto else "")
+    approve = await _ruled(engine, spec, coordinator, otherwise=otherwise, shown=shown)
     if not approve and not engine.directory.decides_at_create(coordinator):
         return ""
     if not approve:
@@ -282,12 +306,21 @@ async def _policy(engine: Engine, spec: JobSpec, coordinator: str) -> str:
     return approve
 
 
-async def _ruled(engine: Engine, spec: JobSpec, coordinator: str, *, otherwise: str) -> str:
+async def _ruled(
+    engine: Engine,
+    spec: JobSpec,
+    coordinator: str,
+    *,
+    otherwise: str,
+    shown: Sequence[Permit] = (),
+    frank: bool = False,
+) -> str:
     """Why the job is approved at once by the rules of the policy, or empty: a rule asks the operator. `otherwise` when
-    no rule applies. `Refused` when a rule refuses: only this node's own side is told which."""
-    ruling = await policies.decide(engine, spec, coordinator, spec.initiator)
+    no rule applies. `Refused` when a rule refuses; `frank`: the caller is this node's own side and is told which."""
+    permitted = await permits.permitted(engine, spec, (coordinator, spec.initiator), shown)
+    ruling = await policies.decide(engine, spec, coordinator, spec.initiator, permitted=permitted)
     if ruling.action is Action.REFUSE:
-        raise Refused(ruling.note if spec.initiator == engine.node_id else ruling.refusal)
+        raise Refused(ruling.note if frank else ruling.refusal)
     if ruling.action is Action.APPROVE:
         return ruling.note
     return "" if ruling.binding else otherwise
@@ -312,17 +345,26 @@ async def _known_already(engine: Engine, spec: JobSpec, *, coordinator: str = ""
     known, head = await engine.db.read(look)
     if head is None or known is None:
         return False
+    caller = coordinator or spec.initiator
+    if caller not in (head.coordinator, head.initiator):
+        # Nothing about the job it belongs to, not even that there is one.
+        raise Conflict(f"the job id {shorten(spec.job_id)} cannot be used here: take a fresh one")
     # A job submitted here comes back in the words of the coordinator it was given to; what was submitted holds.
     given_away = head.initiator == engine.node_id and coordinator == head.coordinator
     if known.digest != spec.digest and not (given_away and known.is_same_computation(spec)):
         raise Conflict(f"job {spec.job_id} exists here with other content")
-    if coordinator and coordinator not in (head.coordinator, head.initiator):
-        raise Conflict(f"job {spec.job_id} is driven by another node")
     return True
 
 
 async def _insert(
-    engine: Engine, spec: JobSpec, *, coordinator: str, cause: Cause, as_sent: bytes, approve: str
+    engine: Engine,
+    spec: JobSpec,
+    *,
+    coordinator: str,
+    cause: Cause,
+    as_sent: bytes,
+    approve: str,
+    shown: Sequence[Permit] = (),
 ) -> None:
     """Store a job and let the planner begin. `approve` non-empty = this node agrees at once, for that reason."""
     coordinates = coordinator == engine.node_id
@@ -359,6 +401,10 @@ async def _insert(
             raise Unavailable(
                 f"{engine.node_id} has {engine.settings.limits.open_jobs} open jobs and takes no more now"
             )
+        _check_open_jobs(engine, tx, spec.initiator, coordinator)
+        permits.check(tx, engine.node_id, spec, (coordinator, spec.initiator), shown)
+        if coordinates:
+            permits.keep(tx, engine.node_id, spec, shown)
         seq = ledger.append(
             tx,
             subject="job",
@@ -382,6 +428,16 @@ async def _insert(
         return advance(tx, here, spec.job_id, cause, first_steps)
 
     await commit(engine, work)
+
+
+def _check_open_jobs(engine: Engine, tx: Tx, initiator: str, coordinator: str) -> None:
+    partner = initiator if coordinator == engine.node_id else coordinator
+    most = engine.settings.limits.partner_open_jobs
+    if engine.node_id in (partner, initiator):
+        return
+    # Looking at all open jobs is worth it only when there are so many.
+    if jobs.open_count(tx) >= most and jobs.open_count_of(tx, partner, most) >= most:
+        raise TooMany(f"{partner} has {most} open jobs here: try again when some are over (limits.partner_open_jobs)")
 
 
 async def _created_everywhere(engine: Engine, job_id: str) -> Submitted:
@@ -507,8 +563,13 @@ async def stop(engine: Engine, job_id: str, task_name: str, *, source: str) -> N
         await react(engine, job_id, Cause(f"peer:{source}"), reaction)
     except NotFound:
         if source and not task_name and engine.directory.knows(source):
-            await engine.db.write(lambda tx: inbox.tombstone(tx, check_id("job_id", job_id), source))
+            await engine.db.write(lambda tx: _bury(tx, check_id("job_id", job_id), source))
         raise
+
+
+def _bury(tx: Tx, job_id: str, source: str) -> None:
+    if inbox.tombstones_of(tx, source, TOMBSTONES) < TOMBSTONES:
+        inbox.tombstone(tx, job_id, source)
 
 
 async def stop_all(
@@ -529,13 +590,14 @@ async def stop_all(
 
 async def stop_task(engine: Engine, task_id: str, *, source: str) -> None:
     """`task/stop {task_id}`: no clause has it, a Kuscia node sends it. Ends this node's part of one task."""
-    job_id, name = await _task(engine, task_id)
+    snapshot, name = await _view_of_task(engine, task_id)
+    # Before the transaction, which a caller could tell from its time.
+    _check_driver(snapshot, source, task_id)
 
     def reaction(s: JobSnapshot) -> list[Decision]:
-        _check_driver(s, source, task_id)
         return reactions.stop_one(s, name)
 
-    await react(engine, job_id, Cause(f"peer:{source}"), reaction)
+    await react(engine, snapshot.spec.job_id, Cause(f"peer:{source}"), reaction)
 
 
 async def callback(engine: Engine, task_id: str, status: str, role: str, *, source: str) -> None:
@@ -614,7 +676,8 @@ async def poll(engine: Engine, task_id: str, role: str, *, source: str = "") -> 
     SUCCESS when this node has no part in the task; FAILED for a task that will not be started any more.
     """
     s, name = await _view_of_task(engine, task_id)
-    _check_member(s, source, task_id)
+    if source:
+        _check_driver(s, source, task_id)
     task = s.tasks[name]
     own = [share.state for share in task.shares if s.is_local(share) and matches_role(share.party, role)]
     state = combined_state(own)

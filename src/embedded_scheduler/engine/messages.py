@@ -19,8 +19,8 @@ from embedded_scheduler.store.outbox import OutboxRow
 _LOG = logging.getLogger(__name__)
 
 NO_JOB = ""
-SETTLED = "messages"
-"""Name of the wake-up that is set after every answer."""
+SETTLED = ("rotation",)
+"""Names of the wake-ups that are set after every answer; each has one service that waits for it."""
 
 Reaction = Callable[[Tx, Engine, OutboxRow, Reply], None]
 _REACTIONS: dict[str, Reaction] = {}
@@ -105,7 +105,8 @@ async def settle(engine: Engine, row: OutboxRow, reply: Reply, *, came_back: boo
             reaction(tx, engine, row, reply)
 
     await engine.db.write(work)
-    engine.bus.wakeup(SETTLED).set()
+    for name in SETTLED:
+        engine.bus.wakeup(name).set()
 
 
 async def put_off(engine: Engine, row: OutboxRow, error: str, next_ms: int) -> None:

@@ -24,11 +24,10 @@ from embedded_scheduler.domain.policy import (
     DataFact,
     Facts,
     Policy,
-    PolicyFault,
     Verdict,
     evaluate,
-    parse_policy,
 )
+from embedded_scheduler.domain.policy_document import PolicyFault, parse_policy
 from embedded_scheduler.engine import components, datasets
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import Conflict, InvalidRequest, TooLarge

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.domain.snapshot import PeerTraits
 from embedded_scheduler.store.database import Database
 
@@ -43,6 +44,8 @@ class Outgoing:
     body: Mapping[str, Any]
     nonce: str
     trace_id: str
+    permits: tuple[Permit, ...] = ()
+    """Shown with the call, in `x-mprac-token-set`."""
 
 
 class PartnerGateway(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from functools import partial
 from pathlib import Path
 
 from embedded_scheduler.engine import attempts as attempt_verbs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
-from embedded_scheduler.store import attempts, jobs, retention
+from embedded_scheduler.store import attempts, jobs, peers, retention
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
 
@@ -41,6 +42,9 @@ class Retention:
         ages = engine.settings.retention
         while (await engine.db.write(lambda tx: retention.prune(tx, now_ms=now, settings=ages))).more:
             pass
+        for peer in await engine.db.read(peers.all):
+            while await engine.db.write(partial(retention.crop_answers, source=peer.node_id, now_ms=now)):
+                pass
         before = now - ages.runs_days * DAY_MS
         # Jobs stay known for ever; their folders of logs are those that still have files.
         folders = await asyncio.to_thread(_folders, engine.home.logs)

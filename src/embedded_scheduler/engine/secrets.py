@@ -68,12 +68,11 @@ async def open_options(engine: Engine, options: Mapping[str, Any]) -> dict[str, 
     if not names:
         return dict(options)
     found = await engine.db.read(lambda reader: {name: secrets.sealed(reader, name) for name in names})
+    missing = next((name for name, sealed in found.items() if sealed is None), None)
+    if missing is not None:
+        raise _unknown(missing)
     vault = await asyncio.to_thread(key_source(engine).vault)
-    values = {}
-    for name, sealed in found.items():
-        if sealed is None:
-            raise _unknown(name)
-        values[name] = vault.open(name, sealed)
+    values = {name: vault.open(name, sealed) for name, sealed in found.items() if sealed is not None}
     return {key: _resolved(value, values) for key, value in options.items()}
 
 
@@ -89,7 +88,7 @@ def key_source(engine: Engine) -> KeySource:
     return KeySource(engine.settings.secrets.key, engine.home.data_key, engine.node_id, os.environ)
 
 
-def _references(value: object) -> list[str]:
+def _references(value: Any) -> list[str]:
     match value:
         case {"secret": str(name)} if len(value) == 1:
             return [name]
@@ -128,4 +127,4 @@ def _record(tx: Tx, name: str, event: str, actor: str) -> None:
 
 
 def _unknown(name: str) -> NotFound:
-    return NotFound(f"there is no secret {shorten(name)}: store it with `nodeconsole secret set {shorten(name)}`")
+    return NotFound(f"there is no secret {shorten(name)}: store it with `nodeconsole secret set NAME`")

@@ -30,6 +30,7 @@ from embedded_scheduler.domain.effects import (
     Transition,
 )
 from embedded_scheduler.domain.evolution import evolve, noted
+from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.lifecycle import (
     APPROVAL,
     JOB,
@@ -74,7 +75,7 @@ def advance(tx: Tx, scene: Scene, job_id: str, cause: Cause, react: Reaction | N
     """
     before = jobs.snapshot(tx, job_id, self_node=scene.self_node, traits=scene.traits, copies=scene.copies)
     if before is None:
-        raise NotFound(f"this node knows no job {job_id}")
+        raise NotFound(f"this node knows no job {shorten(job_id)}")
     snapshot = before
     for decision in react(snapshot) if react is not None else ():
         snapshot = _apply(tx, scene, snapshot, decision, cause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -13,6 +14,7 @@ from embedded_scheduler.engine.channel import Envelope, NotNetworked, Verdict
 from embedded_scheduler.errors import TimedOut, Unavailable
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.peers.faults import reason
 from embedded_scheduler.wire import ptp
 
 CONNECT_SECONDS = 5.0
@@ -63,15 +65,23 @@ class HttpForwarder:
         """One part after the other; each may wait for room, and be tried again, for `wait` seconds."""
         index = 0
         verdict = Verdict(ptp.Code.OK, "")
-        async for part, last in _parts(body):
-            own = replace(envelope, nonce=f"{envelope.nonce}.{index}")
-            more = {ptp.MESSAGE: envelope.nonce, ptp.PART: str(index)} | ({ptp.LAST_PART: "1"} if last else {})
-            if index == 0 and last:
-                own, more = envelope, {}
-            verdict = await self._patiently(partner, own, part, more, wait, persistent=True)
-            if verdict.code != ptp.Code.OK:
-                return verdict
-            index += 1
+        try:
+            async for part, last in _parts(body):
+                if index == 0 and last:
+                    return await self._patiently(partner, envelope, part, {}, wait, persistent=True)
+                own, more = _numbered(envelope, index, "1" if last else "")
+                verdict = await self._patiently(partner, own, part, more, wait, persistent=True)
+                if verdict.code != ptp.Code.OK:
+                    break
+                index += 1
+        except (Unavailable, TimedOut):
+            raise
+        except Exception:
+            # The component hung up in the middle: the partner need not wait for the rest.
+            with contextlib.suppress(Unavailable, TimedOut):
+                own, more = _numbered(envelope, index, ptp.ABANDONED)
+                await self._send(partner, own, b"", more, 1.0)
+            raise
         return verdict
 
     async def _patiently(
@@ -124,11 +134,19 @@ class HttpForwarder:
             finally:
                 await response.aclose()
         except httpx.ConnectError as error:
-            raise Unavailable(f"{envelope.target} cannot be reached at {partner.url}: {error}") from None
+            why = reason(partner.url, error)
+            raise Unavailable(f"{envelope.target} cannot be reached at {partner.url}: {why}") from None
         except httpx.TimeoutException:
             raise TimedOut(f"{envelope.target} did not answer a channel push within {longest:.0f} s") from None
         except httpx.TransportError as error:
-            raise Unavailable(f"the connection to {envelope.target} broke during a channel push: {error!r}") from None
+            why = reason(partner.url, error)
+            raise Unavailable(f"the connection to {envelope.target} broke during a channel push: {why}") from None
+
+
+def _numbered(envelope: Envelope, index: int, last: str) -> tuple[Envelope, Mapping[str, str]]:
+    """Envelope and further headers of one part. Every request between nodes has a nonce of its own."""
+    own = replace(envelope, nonce=f"{envelope.nonce}.{index}{'x' if last == ptp.ABANDONED else ''}")
+    return own, {ptp.MESSAGE: envelope.nonce, ptp.PART: str(index), ptp.LAST_PART: last}
 
 
 async def _parts(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:

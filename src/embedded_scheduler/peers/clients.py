@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -62,15 +62,19 @@ class Clients:
         if secure:
             pair = None if anonymous else self._route.pair
             context = client_context(pins=pins, ca_file=self._route.ca_file, pair=pair)
-        return httpx.AsyncClient(
+        transport = _Transport(
             verify=context,
-            proxy=self._route.proxy or None,
+            trust_env=False,
+            limits=self._limits,
+            proxy=httpx.Proxy(self._route.proxy) if self._route.proxy else None,
+        )
+        return httpx.AsyncClient(
+            transport=transport,
             trust_env=False,
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             # Whoever calls limits the whole of a call; a limit per read would never add to it.
             timeout=None,  # noqa: S113
-            limits=self._limits,
         )
 
     def renew(self, route: Route) -> None:
@@ -84,3 +88,34 @@ class Clients:
             await client.aclose()
         for client in self._retired:
             await client.aclose()
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """Faults of TLS on an open connection (such as "I do not know your certificate", which comes after the handshake)
+    are faults of the transport like all others; httpx lets them through as they are."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await super().handle_async_request(request)
+        except ssl.SSLError as error:
+            raise httpx.ReadError(str(error), request=request) from None
+        if request.url.scheme == "https":
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            response.stream = _Stream(response.stream, request)
+        return response
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream, request: httpx.Request) -> None:
+        self._inner = inner
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._inner:
+                yield part
+        except ssl.SSLError as error:
+            raise httpx.ReadError(str(error), request=self._request) from None
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

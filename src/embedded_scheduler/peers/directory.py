@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.snapshot import PeerTraits
+from embedded_scheduler.engine.contracts import SYSTEM as OWN_SYSTEM
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.peers.profiles import DEFAULT, Profile, resolve
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
@@ -73,6 +74,7 @@ class Directory:
         self.handshakes: tuple[str, ...] = ()
         """Certificates (PEM) with which partners may connect. What they may do is decided per request."""
         self._styles: dict[str, AnswerStyle] = {}
+        self._counterparts: dict[str, Partner] = {}
 
     async def refresh(self, database: Database) -> None:
         """Read the table anew. A partner whose stored profile is not valid (any more) is treated as `seed`, and said so
@@ -95,7 +97,19 @@ class Directory:
             {contract.auth_credential for contract in agreed if _may_connect(contract)}
             | {contract.previous_credential for contract in agreed if contract.previous_type == CERT}
         )
+        self._counterparts = {row.contract_id: _counterpart(row) for row in agreed if row.address}
         self.on_refresh()
+
+    def counterpart(self, contract_id: str) -> Partner | None:
+        """The other node of a contract in any state, as messages about this contract need it."""
+        return self._counterparts.get(contract_id)
+
+    def keys_of_contract(self, contract_id: str, now_ms: int) -> tuple[str, tuple[PublicKey, ...]]:
+        """The other node of a contract in any state and its keys that count now; ("", ()) if it is not known."""
+        partner = self._counterparts.get(contract_id)
+        if partner is None or partner.trust is None:
+            return "", ()
+        return partner.node_id, partner.trust.valid_keys(now_ms)
 
     def replace(self, partners: Iterable[Partner]) -> None:
         """Know these partners and no others."""
@@ -153,6 +167,15 @@ def _trusted(rows: Iterable[Contract]) -> dict[str, Trust]:
         if row.state is AgreementState.APPROVED and row.node_id not in found:
             found[row.node_id] = Trust(row.contract_id, tuple(_keys(row)), row.expires_ms)
     return found
+
+
+def _counterpart(row: Contract) -> Partner:
+    """Not by the partner's row: there may be none yet, or it says what another contract agreed on."""
+    # Others may not know how answers are signed.
+    signing = "required" if row.system == OWN_SYSTEM and row.fingerprint else "verify-if-present"
+    tls = "identity" if row.auth_type == CERT else "ca"
+    trust = Trust(row.contract_id, tuple(_keys(row)))
+    return Partner(row.node_id, row.address.rstrip("/"), "manual", DEFAULT, signing, tls, trust)
 
 
 def _keys(row: Contract) -> Iterator[tuple[PublicKey, int | None]]:

@@ -8,8 +8,10 @@ import httpx
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import MIB
+from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.peers.clients import Clients
 from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.peers.faults import reason
 from embedded_scheduler.security.keys import PublicKey
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_timestamp, render_headers, render_timestamp
 from embedded_scheduler.wire.bfia.signature import (
@@ -36,6 +38,8 @@ class Request:
     nonce: str
     trace_id: str
     token_set: str = ""
+    signer: Signer | None = None
+    """Signs this request in place of the present key."""
 
     @property
     def target(self) -> str:
@@ -101,6 +105,9 @@ class Exchange:
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise NoAnswer(f"cannot be called at {partner.url}: {error}") from None
+        except InvalidRequest as error:
+            # Our own certificate, or partner.ca_file, cannot be used.
+            raise NoAnswer(f"cannot be called: {error.message}") from None
         response = await client.send(built, stream=True)
         try:
             body = await _body(response)
@@ -120,7 +127,8 @@ class Exchange:
 
     def _headers(self, partner: Partner, request: Request, said: PartnerHeaders) -> dict[str, str]:
         signed = SignedRequest(request.method, request.path, request.query, headers=said, body=request.body)
-        signature = self._signer.sign(signed.message()) if self._signer is not None else ""
+        signer = request.signer or self._signer
+        signature = signer.sign(signed.message()) if signer is not None else ""
         headers = render_headers(said, signature=signature, writes=request.method == "POST")
         headers["content-type"] = "application/json"
         headers["accept"] = "application/json"
@@ -140,7 +148,7 @@ class Exchange:
         keys = self._keys(partner)
         if partner.signing == "off" or (partner.signing != "required" and not (signature and keys)):
             return False
-        status = response.status_code
+        status, timestamp = response.status_code, response.headers.get("x-timestamp", "")
         if not signature:
             raise NoAnswer(
                 f"gave no signed answer (HTTP {status}): something between the two nodes answered in its place, or it"
@@ -152,7 +160,7 @@ class Exchange:
             source=response.headers.get("x-source-node-id", ""),
             target=response.headers.get("x-target-node-id", ""),
             nonce=request.nonce,
-            timestamp=response.headers.get("x-timestamp", ""),
+            timestamp=timestamp if timestamp.isascii() else "",
             trace_id=request.trace_id,
             body=body,
         )
@@ -183,5 +191,4 @@ async def _body(response: httpx.Response) -> bytes:
 
 
 def _unreachable(partner: Partner, error: httpx.TransportError) -> str:
-    detail = str(error) or type(error).__name__
-    return f"cannot be reached at {partner.url}: {detail}"
+    return f"cannot be reached at {partner.url}: {reason(partner.url, error)}"

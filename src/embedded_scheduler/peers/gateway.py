@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from embedded_scheduler.peers.directory import Directory, Partner
 from embedded_scheduler.peers.exchange import Exchange, NoAnswer, Raw, Request
 from embedded_scheduler.peers.profiles import Profile, StatusAllStyle
 from embedded_scheduler.wire.bfia.envelope import NO_DATA, Answer, Unreadable, read_answer
+from embedded_scheduler.wire.bfia.headers import render_permits
 from embedded_scheduler.wire.bfia.job import read_progress, render_job
 from embedded_scheduler.wire.bfia.signature import Signer
 from embedded_scheduler.wire.bfia.task import shown_word, task_word
@@ -48,6 +50,27 @@ OPERATIONS = (
         "task/callback",
     }
 )
+
+MANAGEMENT_PREFIX = "/v1/interconn/"
+MANAGEMENT: Mapping[str, str] = {
+    "node/contract/apply": "POST",
+    "node/contract/confirm": "POST",
+    "node/contract/terminate": "POST",
+    "node/contract/query": "GET",
+    "node/update": "POST",
+    "node/query": "GET",
+    "node/health": "GET",
+    "dataset/pub/list": "GET",
+    "dataset/pub/query": "GET",
+    **{
+        f"{kind}/audit/{verb}": "POST"
+        for kind in ("dataset", "project", "flow", "job", "model")
+        for verb in ("apply", "confirm", "terminate")
+    },
+    **{f"{kind}/audit/query": "GET" for kind in ("dataset", "project", "flow", "model")},
+    "node/message/receipt": "POST",
+}
+"""Operations of the management layer and their methods. Those of `node/` are called without a client certificate."""
 
 _NOT_NOW = frozenset({408, 425, 429})
 """Codes below 500 that are no decision either."""
@@ -79,14 +102,26 @@ class HttpGateway:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._status_all: dict[str, StatusAllStyle] = {}
         self.clients = Clients(route or Route(), keepalive=128, idle_seconds=IDLE_SECONDS)
-        self._exchange = Exchange(node_id, clock, self.clients, signer)
+        self.announcer: Signer | None = None
+        """Signs `node/update` after a rotation: partners that have not heard of the new key know the one before."""
+        self.exchange = Exchange(node_id, clock, self.clients, signer)
 
     async def call(self, message: Outgoing) -> Reply:
-        if message.operation not in OPERATIONS:
+        if message.operation not in OPERATIONS and message.operation not in MANAGEMENT:
             raise ValueError(f"{message.operation} is no operation of the control layer")
-        partner = self._directory.partner(message.node_id)
+        partner = self._partner_for(message)
         if partner is None:
             return _refused(f"{message.node_id} is no partner of this node: add it with `nodeconsole peer add`")
+        return await self.call_at(partner, message)
+
+    def _partner_for(self, message: Outgoing) -> Partner | None:
+        """What is said about a contract goes where that contract says, whatever else is known of the node."""
+        if message.operation.startswith("node/"):
+            return self._directory.counterpart(str(message.body.get("contract_id")))
+        return self._directory.partner(message.node_id)
+
+    async def call_at(self, partner: Partner, message: Outgoing) -> Reply:
+        """The same for a node that the directory does not have, or not in this way."""
         early = _without_asking(partner, message)
         if early is not None:
             return early
@@ -96,7 +131,13 @@ class HttpGateway:
             async with asyncio.timeout(seconds), slot:
                 if message.operation == "job/status_all":
                     return await self._ask_status_all(partner, message)
-                return _reply(partner, message, await self._exchange.send(partner, _post(partner, message)))
+                if message.operation in MANAGEMENT:
+                    anonymous = message.operation.startswith("node/")
+                    signer = self.announcer if message.operation == "node/update" else None
+                    request = replace(_management(message), signer=signer)
+                    raw = await self.exchange.send(partner, request, anonymous=anonymous)
+                    return _reply(partner, message, raw)
+                return _reply(partner, message, await self.exchange.send(partner, _post(partner, message)))
         except TimeoutError:
             return _failed(f"{partner.node_id} did not answer {message.operation} within {seconds:g} s")
         except NoAnswer as error:
@@ -115,7 +156,7 @@ class HttpGateway:
         first = self._status_all.get(partner.node_id, partner.profile.status_all_style)
         raw = Raw(0, b"")
         for style in (first, *(other for other in _STATUS_ALL_STYLES if other != first)):
-            raw = await self._exchange.send(partner, _status_all(message, style))
+            raw = await self.exchange.send(partner, _status_all(message, style))
             if not _form_was_refused(raw):
                 if raw.is_success:
                     self._status_all[partner.node_id] = style
@@ -126,9 +167,18 @@ class HttpGateway:
 # -- what is sent -----------------------------------------------------------------------------------------------------
 
 
+def _management(message: Outgoing) -> Request:
+    path = MANAGEMENT_PREFIX + message.operation
+    if MANAGEMENT[message.operation] == "GET":
+        query = str(httpx.QueryParams({name: str(value) for name, value in message.body.items()}))
+        return Request("GET", path, query, b"", message.nonce, message.trace_id)
+    return Request("POST", path, "", _encode(message.body), message.nonce, message.trace_id)
+
+
 def _post(partner: Partner, message: Outgoing) -> Request:
     body = _encode(_render(message, partner.profile))
-    return Request("POST", PREFIX + message.operation, "", body, message.nonce, message.trace_id)
+    token_set = render_permits(message.permits)
+    return Request("POST", PREFIX + message.operation, "", body, message.nonce, message.trace_id, token_set)
 
 
 def _status_all(message: Outgoing, style: StatusAllStyle) -> Request:

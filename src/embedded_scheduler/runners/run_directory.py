@@ -11,6 +11,7 @@ inputs     links to what it may read, so that nothing can be put in their place;
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -113,7 +114,8 @@ class RunDirectory:
         """Where each plain file is held for the component to read: its path to a link of this directory.
 
         A file that is missing, or is no plain file, is left out. An earlier component of the same job can put a
-        symbolic link in the place of its result: the link is never followed.
+        symbolic link in the place of its result: the link is never followed. Where the storage is on another disk, the
+        file itself is shown; only a component of the same job that runs at this moment could exchange it.
         """
         held = {}
         (self.path / INPUTS).mkdir(mode=0o700, exist_ok=True)
@@ -122,11 +124,16 @@ class RunDirectory:
             link.unlink(missing_ok=True)
             try:
                 os.link(file, link, follow_symlinks=False)
+                place = link
             except FileNotFoundError:
                 continue
-            if stat.S_ISREG(link.lstat().st_mode):
-                held[file] = link
-            else:
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                place = file
+            if stat.S_ISREG(place.lstat().st_mode):
+                held[file] = place
+            elif place is link:
                 link.unlink()
         return held
 

@@ -127,9 +127,10 @@ class Sandbox:
         wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), *self.readable}
         wanted |= {_package_root()}
         if getattr(sys, "frozen", False):
-            wanted = {Path(sys.executable).parent, Path(getattr(sys, "_MEIPASS", sys.prefix)), *self.readable}
-        # A directory that merely is searched (the one the node was started in) must not uncover the node's data.
-        wanted |= {path for path in map(Path, python_path) if not self.home.is_relative_to(path)}
+            wanted = {Path(sys.executable), Path(getattr(sys, "_MEIPASS", sys.prefix)), *self.readable}
+        # A directory that is merely searched must not uncover data: the one the node was started in, or one above it.
+        here = Path.cwd()
+        wanted |= {path for path in map(Path, python_path) if path != here and not self.home.is_relative_to(path)}
         if program is not None:
             wanted.add(program)
         return {path for path in wanted if path.exists() and path != Path("/") and not _is_system(path)}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
@@ -24,6 +24,8 @@ CERTIFICATE_FILE = "certificate.pem"
 CREDENTIAL = "nodeconsole.passphrase"
 VARIABLE = "NODECONSOLE_PASSPHRASE"
 VALID_DAYS = 730
+NEXT, OLD = ".next", ".old"
+"""Endings of key and certificate that a rotation has made but not yet put into use, and of those it replaced."""
 _BACKDATED = timedelta(hours=1)
 """For partners whose clock is behind."""
 
@@ -42,6 +44,135 @@ class Identity:
     @property
     def fingerprint(self) -> str:
         return self.key.fingerprint
+
+    def csr(self, node_id: str, institution: str) -> str:
+        """A request (PEM) for a certificate of this key, for the institution's CA."""
+        key = _load_key(self.directory / KEY_FILE, self.pair.passphrase)
+        request = x509.CertificateSigningRequestBuilder().subject_name(_name(node_id, institution)).sign(key, None)
+        return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """Dates in epoch ms; `issuer` as one line; `digest` is the SHA-256 of the certificate itself."""
+
+    not_before_ms: int
+    not_after_ms: int
+    issuer: str
+    digest: str
+
+
+def certificate_facts(pem: str) -> CertificateFacts:
+    """Of a certificate that was checked before."""
+    certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
+    return CertificateFacts(
+        int(certificate.not_valid_before_utc.timestamp() * 1000),
+        int(certificate.not_valid_after_utc.timestamp() * 1000),
+        certificate.issuer.rfc4514_string(),
+        certificate.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def describe_files(identity: Identity) -> list[tuple[Path, str]]:
+    """Each file of the identity with a sentence: what it is, who may have it, when it ends."""
+    ends = f"{identity.not_after:%Y-%m-%d}"
+    sealed = "encrypted with a passphrase" if identity.pair.passphrase else "not encrypted"
+    sentences = {
+        KEY_FILE: f"signs for this node ({sealed}); nobody else may have it; counts until it is rotated",
+        CERTIFICATE_FILE: f"shows partners the public half of the key; everybody may have it; ends {ends}",
+        KEY_FILE + NEXT: "the key of a rotation under way; nobody else may have it; replaces the present one",
+        CERTIFICATE_FILE + NEXT: "the certificate of a rotation under way; partners are being told; everybody may have it",
+        KEY_FILE + OLD: "the key before the last rotation; nobody else may have it; removed when the overlap ends",
+        CERTIFICATE_FILE + OLD: "the certificate before the last rotation; everybody may have it; removed with its key",
+    }
+    return [
+        (identity.directory / name, text) for name, text in sentences.items() if (identity.directory / name).exists()
+    ]
+
+
+def prepare_next(identity: Identity, node_id: str, institution: str) -> Identity:
+    """A new key and certificate beside the present ones; those of an earlier call if they are there."""
+    directory, passphrase = identity.directory, identity.pair.passphrase
+    key_path = directory / (KEY_FILE + NEXT)
+    if not key_path.exists():
+        _write_whole(key_path, _private_pem(Ed25519PrivateKey.generate(), passphrase))
+    certificate_path = directory / (CERTIFICATE_FILE + NEXT)
+    if not certificate_path.exists():
+        _write_whole(certificate_path, _self_signed(_load_key(key_path, passphrase), node_id, institution))
+    return _load_pair(directory, NEXT, passphrase)
+
+
+def prepare_certificate(identity: Identity, pem: str) -> Identity:
+    """Another certificate of the present key, as the next one; `InvalidRequest` when it is not of this key."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
+    except (ValueError, UnicodeEncodeError):
+        raise InvalidRequest("this is not a certificate in PEM") from None
+    key_path = identity.directory / KEY_FILE
+    if certificate.public_key() != _load_key(key_path, identity.pair.passphrase).public_key():
+        raise InvalidRequest("this certificate is of another key: let the CA sign `nodeconsole identity export --csr`")
+    now = datetime.now(UTC)
+    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+        raise InvalidRequest("this certificate is not valid today: look at its dates and at this machine's clock")
+    text = certificate.public_bytes(serialization.Encoding.PEM)
+    _write_whole(identity.directory / (CERTIFICATE_FILE + NEXT), text)
+    with contextlib.suppress(FileExistsError):
+        (identity.directory / (KEY_FILE + NEXT)).hardlink_to(key_path)
+    return _load_pair(identity.directory, NEXT, identity.pair.passphrase)
+
+
+def load_next(identity: Identity) -> Identity | None:
+    """What a rotation under way is to put into use; None when there is none, or its making was interrupted."""
+    if not (identity.directory / (CERTIFICATE_FILE + NEXT)).exists():
+        return None
+    return _load_pair(identity.directory, NEXT, identity.pair.passphrase)
+
+
+def load_old(identity: Identity) -> Identity | None:
+    """What the last rotation replaced, as long as it is kept."""
+    if not (identity.directory / (KEY_FILE + OLD)).exists():
+        return None
+    return _load_pair(identity.directory, OLD, identity.pair.passphrase)
+
+
+def drop_old(identity: Identity) -> None:
+    for name in (KEY_FILE, CERTIFICATE_FILE):
+        (identity.directory / (name + OLD)).unlink(missing_ok=True)
+
+
+def put_next_into_use(identity: Identity) -> Identity:
+    """Replace key and certificate; an interruption at any point is completed by `load_identity`."""
+    directory = identity.directory
+    for name in (CERTIFICATE_FILE, KEY_FILE):
+        copy = directory / f"{name}.{secrets.token_hex(8)}.new"
+        copy.hardlink_to(directory / name)
+        copy.replace(directory / (name + OLD))
+        # Hard links of one file are not replaced by each other: the second name would stay.
+        copy.unlink(missing_ok=True)
+    (directory / (CERTIFICATE_FILE + NEXT)).replace(directory / CERTIFICATE_FILE)
+    _complete_switch(directory)
+    os.utime(directory / (KEY_FILE + OLD))
+    return load_identity(directory, passphrase=identity.pair.passphrase)
+
+
+def _complete_switch(directory: Path) -> None:
+    """The certificate went first, so a key that waits is the one that belongs to it."""
+    waiting = directory / (KEY_FILE + NEXT)
+    if waiting.exists() and not (directory / (CERTIFICATE_FILE + NEXT)).exists():
+        waiting.replace(directory / KEY_FILE)
+        waiting.unlink(missing_ok=True)
+
+
+def _load_pair(directory: Path, ending: str, passphrase: bytes | None) -> Identity:
+    key = _load_key(directory / (KEY_FILE + ending), passphrase)
+    path = directory / (CERTIFICATE_FILE + ending)
+    try:
+        pem = path.read_bytes()
+        certificate = x509.load_pem_x509_certificate(pem)
+    except (OSError, ValueError):
+        raise InvalidRequest(f"{path} cannot be read as a certificate: remove {path.name}, then rotate again") from None
+    pair = KeyPair(path, directory / (KEY_FILE + ending), passphrase)
+    return Identity(directory, SigningKey(key), pem.decode("ascii"), certificate.not_valid_after_utc, pair)
 
 
 def find_passphrase(file: str) -> bytes | None:
@@ -81,6 +212,9 @@ def load_identity(directory: Path, *, passphrase: bytes | None = None) -> Identi
     certificate that do not belong together) say what to do."""
     key = _load_key(directory / KEY_FILE, passphrase)
     path = directory / CERTIFICATE_FILE
+    if _is_half_switched(directory, key, passphrase):
+        _complete_switch(directory)
+        key = _load_key(directory / KEY_FILE, passphrase)
     try:
         pem = path.read_bytes()
         certificate = x509.load_pem_x509_certificate(pem)
@@ -94,6 +228,18 @@ def load_identity(directory: Path, *, passphrase: bytes | None = None) -> Identi
         raise InvalidRequest(f"{path} does not belong to {KEY_FILE}: one of the two was replaced alone")
     pair = KeyPair(path, directory / KEY_FILE, passphrase)
     return Identity(directory, SigningKey(key), pem.decode("ascii", "replace"), certificate.not_valid_after_utc, pair)
+
+
+def _is_half_switched(directory: Path, key: Ed25519PrivateKey, passphrase: bytes | None) -> bool:
+    waiting = directory / (KEY_FILE + NEXT)
+    if not waiting.exists() or (directory / (CERTIFICATE_FILE + NEXT)).exists():
+        return False
+    try:
+        certificate = x509.load_pem_x509_certificate((directory / CERTIFICATE_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    shown = certificate.public_key()
+    return shown != key.public_key() and shown == _load_key(waiting, passphrase).public_key()
 
 
 def _load_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:

@@ -11,7 +11,7 @@ import importlib
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,16 +46,14 @@ class Vault:
 
     def seal(self, name: str, value: str) -> bytes:
         nonce = os.urandom(_NONCE)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, value.encode(), _bound(name))
+        return _VERSION + nonce + self._cipher.encrypt(nonce, value.encode(), _bound(_VERSION, name))
 
     def open(self, name: str, sealed: bytes) -> str:
         """The value; `Conflict` if it was sealed with another key or under another name, or was changed."""
-        nonce, content = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+        version, nonce, content = sealed[:1], sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         try:
-            if sealed[:1] != _VERSION or len(nonce) != _NONCE:
-                raise InvalidTag
-            return self._cipher.decrypt(nonce, content, _bound(name)).decode()
-        except InvalidTag:
+            return self._cipher.decrypt(nonce, content, _bound(version, name)).decode()
+        except (InvalidTag, ValueError):
             raise Conflict(
                 f"the secret {name} cannot be opened: it was changed, or sealed with another data key; "
                 f"set it again with `nodeconsole secret set {name}`"
@@ -69,7 +67,7 @@ class KeySource:
     place: KeyPlace
     file: Path
     account: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
 
     def vault(self, *, create: bool = False) -> Vault:
         """The key's vault. `create` makes a missing key where the node may make one (file, keyring)."""
@@ -132,5 +130,5 @@ def _derived(text: str, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(text.encode())
 
 
-def _bound(name: str) -> bytes:
-    return b"nodeconsole secret\n" + name.encode()
+def _bound(version: bytes, name: str) -> bytes:
+    return b"nodeconsole secret\n" + version + name.encode()

@@ -121,9 +121,7 @@ def page(
         found = [_parse(row) for row in rows]
         wanted = [grant for grant in found if direction in (None, grant.direction)]
         return [grant for grant in wanted if state in (None, grant.state)]
-    rows = reader.all(
-        "grants.page_of_state", direction=direction, state=state.value, before_ms=before_ms, limit=limit
-    )
+    rows = reader.all("grants.page_of_state", direction=direction, state=state.value, before_ms=before_ms, limit=limit)
     return [_parse(row) for row in rows]
 
 

@@ -45,6 +45,12 @@ def tombstone(tx: Tx, job_id: str, source: str) -> None:
     tx.run("inbox.tombstone", job_id=job_id, source=source, now_ms=tx.now_ms)
 
 
+def tombstones_of(reader: Reader, source: str, most: int) -> int:
+    """How many tombstones there are by `source`; counts no further than `most`."""
+    row = reader.one("inbox.tombstones_of", source=source, most=most)
+    return 0 if row is None else int(row["number"])
+
+
 def is_tombstoned(reader: Reader, job_id: str, source: str) -> bool:
     """Whether `source` stopped this job before it arrived."""
     return reader.one("inbox.is_tombstoned", job_id=job_id, source=source) is not None

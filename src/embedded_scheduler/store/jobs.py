@@ -204,6 +204,12 @@ def open_count(reader: Reader) -> int:
     return 0 if row is None else int(row["number"])
 
 
+def open_count_of(reader: Reader, node_id: str, most: int) -> int:
+    """How many jobs that a node started or drives are not over; counts no further than `most`."""
+    row = reader.one("jobs.open_count_of", node_id=node_id, most=most)
+    return 0 if row is None else int(row["number"])
+
+
 def ended_before(reader: Reader, job_ids: Sequence[str], before_ms: int) -> list[str]:
     """Those of `job_ids` that are over since before `before_ms`."""
     rows = reader.all("jobs.ended_before", job_ids=json.dumps(list(job_ids)), before_ms=before_ms)

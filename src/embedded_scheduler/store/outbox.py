@@ -140,6 +140,11 @@ def for_job(reader: Reader, job_id: str) -> list[OutboxRow]:
     return [_row(row) for row in reader.all("outbox.for_job", job_id=job_id)]
 
 
+def waiting_messages(reader: Reader) -> list[OutboxRow]:
+    """Messages that belong to no job and wait, in order."""
+    return [_row(row) for row in reader.all("outbox.waiting_messages")]
+
+
 def undelivered_by_target(reader: Reader) -> dict[str, int]:
     """How many effects wait for each target."""
     return {row["target"]: row["rows"] for row in reader.all("outbox.undelivered")}

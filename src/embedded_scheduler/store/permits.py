@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.store.database import Reader, Tx
@@ -17,7 +17,7 @@ class StoredPermit:
     grant_id: str
     issued: bool
     token_hash: str
-    token: str
+    token: str = field(repr=False)
     level: int
     resource_type: str
     resource_id: str

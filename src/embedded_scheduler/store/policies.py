@@ -39,10 +39,12 @@ class StoredRuling:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingJob:
-    """A job that waits for this node's decision since `since_ms`; `seq` is the event with which it began to."""
+class Waiting:
+    """A request that waits for this node's decision since `since_ms`; `seq` is the event with which it began to, 0 =
+    not known. `kind`: job, grant."""
 
-    job_id: str
+    kind: str
+    subject_id: str
     since_ms: int
     seq: int
 
@@ -104,7 +106,11 @@ def approvals_since(reader: Reader, rule: str, after_ms: int) -> int:
     return 0 if row is None else int(row["number"])
 
 
-def waiting_jobs(reader: Reader, self_node: str) -> list[WaitingJob]:
-    """Every job that waits for this node's decision."""
-    rows = reader.all("policies.waiting_jobs", self=self_node)
-    return [WaitingJob(row["job_id"], row["since_ms"], row["state_seq"]) for row in rows]
+def waiting(reader: Reader, self_node: str) -> list[Waiting]:
+    """Every job and every other request of a partner that waits for this node's decision."""
+    jobs = reader.all("policies.waiting_jobs", self=self_node)
+    grants = reader.all("policies.waiting_grants")
+    return [
+        *(Waiting("job", row["job_id"], row["since_ms"], row["state_seq"]) for row in jobs),
+        *(Waiting("grant", row["grant_id"], row["since_ms"], 0) for row in grants),
+    ]

@@ -19,6 +19,12 @@ class Ages(Protocol):
     def messages_days(self) -> int: ...
 
 
+KEPT_ANSWERS = 100_000
+"""Stored answers to one caller."""
+KEPT_MS = 15 * 60 * 1000
+"""However many there are, answers this young stay: a request is repeated within minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class PruneCounts:
     """Rows removed by one call."""
@@ -31,6 +37,14 @@ class PruneCounts:
     def more(self) -> bool:
         """Something may be left: call again."""
         return BATCH in (self.inbox, self.tombstones, self.outbox)
+
+
+def crop_answers(tx: Tx, *, source: str, now_ms: int, keep: int = KEPT_ANSWERS) -> bool:
+    """Remove the oldest stored answers to one caller beyond `keep`, at most `BATCH`; True = there may be more."""
+    row = tx.one("retention.oldest_kept", source=source, before=now_ms - KEPT_MS, keep=keep)
+    if row is None:
+        return False
+    return tx.run("retention.inbox_of", source=source, oldest=row["received_ms"], limit=BATCH).rowcount == BATCH
 
 
 def prune(tx: Tx, *, now_ms: int, settings: Ages) -> PruneCounts:

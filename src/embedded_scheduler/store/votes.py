@@ -18,9 +18,7 @@ class Vote:
 
 def add(tx: Tx, subject: str, subject_id: str, actor: str, reason: str) -> bool:
     """False when this person's vote is there already."""
-    added = tx.run(
-        "votes.add", subject=subject, subject_id=subject_id, actor=actor, reason=reason, now_ms=tx.now_ms
-    )
+    added = tx.run("votes.add", subject=subject, subject_id=subject_id, actor=actor, reason=reason, now_ms=tx.now_ms)
     return added.rowcount == 1
 
 

@@ -51,6 +51,11 @@ class NodeStatus(Message):
     peers: int = 0
     last_seq: int = 0
     read_only: bool = False
+    """The caller may only look."""
+    operator: str = ""
+    """Whom the node takes the caller for: a user name."""
+    role: str = "admin"
+    """Of the caller: viewer, approver, admin."""
 
 
 class ShareRow(Message):
@@ -107,6 +112,10 @@ class JobRow(Message):
     ended_ms: int | None = None
     updated_seq: int = 0
     needs_decision: bool = False
+    approvers_needed: int = 1
+    """How many persons have to approve it here, while it waits for that."""
+    approved_by: list[str] = Field(default_factory=list)
+    """Who did so far: `operator:<user>`."""
     waiting: Waiting | None = None
     actions: list[str] = Field(default_factory=list)
     cursor: str = ""

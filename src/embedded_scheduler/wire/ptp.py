@@ -48,7 +48,8 @@ MESSAGE = "x-ptp-message"
 PART = "x-ptp-part"
 LAST_PART = "x-ptp-last-part"
 """Our extension between nodes of this kind: a message in several requests. Part numbers count from 0; the nonce of the
-whole message stands in `x-ptp-message`, and the last part says `1`."""
+whole message stands in `x-ptp-message`; the last part says `1`, and a message that its sender gives up says so."""
+ABANDONED = "abandoned"
 PART_BYTES = 1_000_000
 """A larger body is sent in parts: gateways commonly refuse bodies beyond 1 MiB."""
 HOLD_SECONDS = 25.0

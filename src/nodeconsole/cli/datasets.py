@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.wire.console import DatasetRequest, DatasetRow
+from embedded_scheduler.wire.console_grants import PartnerDatasetRow, PublicationRequest, PublicationRow
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment, size
+from nodeconsole.client import ClientError
 
 _BY_ENDING = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
 
@@ -100,4 +102,88 @@ def _show(call: Invocation, row: DatasetRow) -> Exit:
     return Exit.OK
 
 
-COMMANDS: dict[str, Command] = {"add": add, "list": listing, "show": show, "remove": remove}
+async def publish(call: Invocation) -> Exit:
+    args = call.args
+    namespace, name = _address(call)
+    request = PublicationRequest(
+        access=args.access,
+        audience=args.to,
+        columns=args.columns,
+        description=args.description,
+        category=args.category,
+    )
+    async with call.client() as client:
+        row = await client.publish(namespace, name, request)
+    if call.out.as_json:
+        call.out.document(row.model_dump(mode="json"))
+    else:
+        call.out.line(f"{row.dataset_id} is shown to {_audience(row)}; a job needs {_needs(row)}")
+    return Exit.OK
+
+
+async def unpublish(call: Invocation) -> Exit:
+    namespace, name = _address(call)
+    async with call.client() as client:
+        await client.unpublish(namespace, name)
+    if call.out.as_json:
+        call.out.document({"unpublished": f"{namespace}#{name}"})
+    else:
+        call.out.line(f"{namespace}#{name} is shown to nobody; what was granted stays granted")
+    return Exit.OK
+
+
+async def published(call: Invocation) -> Exit:
+    async with call.client() as client:
+        rows = await client.publications()
+    if call.out.as_json:
+        call.out.document({"publications": plain(rows)})
+        return Exit.OK
+    cells = (
+        (row.dataset_id, _audience(row), row.access, str(len(row.columns)), moment(row.published_ms), row.description)
+        for row in rows
+    )
+    columns = ("DATASET", "SHOWN TO", "ACCESS", "COLUMNS", "SINCE", "DESCRIPTION")
+    call.out.table(columns, cells, empty="nothing is published: `nodeconsole dataset publish NAME`")
+    return Exit.OK
+
+
+async def partners(call: Invocation) -> Exit:
+    rows: list[PartnerDatasetRow] = []
+    async with call.client() as client:
+        nodes = [call.args.node_id] if call.args.node_id else [peer.node_id for peer in await client.peers()]
+        for node_id in nodes:
+            try:
+                rows += await client.partner_datasets(node_id)
+            except ClientError as error:
+                if call.args.node_id:
+                    raise
+                call.out.note(f"{node_id}: {error.message}")
+    if call.out.as_json:
+        call.out.document({"datasets": plain(rows)})
+        return Exit.OK
+    cells = (
+        (row.node_id, row.dataset_id, str(row.rows or ""), str(len(row.columns)), row.owner, row.description)
+        for row in rows
+    )
+    call.out.table(("PARTNER", "DATASET", "ROWS", "COLUMNS", "OWNER", "DESCRIPTION"), cells, empty="nothing is shown")
+    return Exit.OK
+
+
+def _audience(row: PublicationRow) -> str:
+    return ", ".join(row.audience) or "every partner with a contract"
+
+
+def _needs(row: PublicationRow) -> str:
+    return "a permit" if row.access == "permit" else "an approval"
+
+
+COMMANDS: dict[str, Command] = {
+    "add": add,
+    "list": listing,
+    "show": show,
+    "remove": remove,
+    "publish": publish,
+    "unpublish": unpublish,
+    "published": published,
+    "partners": partners,
+}

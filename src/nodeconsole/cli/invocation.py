@@ -28,8 +28,8 @@ class Invocation:
         return Home(self.args.home)
 
     def client(self) -> NodeClient:
-        """A client of the node of this home; use it as an async context manager."""
-        return NodeClient(self.home.socket)
+        """A client of the node; use it as an async context manager."""
+        return NodeClient(self.args.socket)
 
 
 Command = Callable[[Invocation], Coroutine[Any, Any, Exit]]

@@ -252,7 +252,20 @@ def _decided(call: Invocation, job: JobRow, what: str) -> Exit:
         call.out.document(job.model_dump(mode="json"))
     else:
         call.out.line(f"{what} {job.job_id}: {_state(job)}")
+        if still := missing_approvals(job):
+            call.out.note(still)
     return Exit.OK
+
+
+def missing_approvals(job: JobRow) -> str:
+    """`1 of 2 approvals (ann), still needed: one more person`; empty when no further person has to approve."""
+    if not job.needs_decision or job.approvers_needed <= 1:
+        return ""
+    missing = job.approvers_needed - len(job.approved_by)
+    names = ", ".join(actor.removeprefix("operator:") for actor in job.approved_by)
+    who = "one more person" if missing == 1 else f"{missing} more persons"
+    given = f"{len(job.approved_by)} of {job.approvers_needed} approvals{f' ({names})' if names else ''}"
+    return f"{given}, still needed: {who}"
 
 
 async def logs(call: Invocation) -> Exit:

@@ -60,8 +60,18 @@ def _command(args: argparse.Namespace) -> Command:
             from nodeconsole.cli.components import COMMANDS  # noqa: PLC0415
         case "peer":
             from nodeconsole.cli.peers import COMMANDS  # noqa: PLC0415
+        case "grant":
+            from nodeconsole.cli.grants import COMMANDS  # noqa: PLC0415
+        case "message":
+            from nodeconsole.cli.messages import COMMANDS  # noqa: PLC0415
         case "policy":
             from nodeconsole.cli.policy import COMMANDS  # noqa: PLC0415
+        case "token":
+            from nodeconsole.cli.tokens import COMMANDS  # noqa: PLC0415
+        case "backup" | "restore":
+            from nodeconsole.cli.backup import COMMANDS  # noqa: PLC0415
+
+            return COMMANDS[args.command]
         case "secret":
             from nodeconsole.cli.secrets import COMMANDS  # noqa: PLC0415
         case "ledger":

@@ -23,6 +23,7 @@ async def status(call: Invocation) -> Exit:
     call.out.facts(
         {
             "node": f"{found.node_id}{' (read-only)' if found.read_only else ''}",
+            "you are": f"{found.operator}, {found.role}" if found.operator else "",
             "version": found.version,
             "home": found.home,
             "up": f"{span(found.now_ms - found.started_ms)}, process {found.pid}",

@@ -14,7 +14,7 @@ from nodeconsole.cli.text import clean, cut, pad, width
 
 T = TypeVar("T")
 
-_CONTROL = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _GAP = "  "
 _NARROWEST = 8
 """No column is cut below this."""

@@ -16,7 +16,10 @@ JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
 LOG_LEVELS = ("debug", "info", "error")
 TLS_MODES = ("mutual", "server", "off")
 SIGNING = ("required", "verify-if-present", "off")
+ACCESS = ("approval", "permit")
+GRANT_KINDS = ("dataset", "project", "flow", "job", "model")
 SHELLS = ("bash", "zsh", "fish")
+TOKEN_SCOPES = ("jobs:read", "jobs:write", "components:write", "logs:read", "all")
 
 _DEFAULT_HOME = "~/.nodeconsole"
 
@@ -35,7 +38,7 @@ Commands = argparse._SubParsersAction
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed command line with `home` as an absolute `Path`; exits like argparse does for mistakes and help.
 
-    `home_given` tells whether `--home` was typed.
+    `home_given` tells whether `--home` was typed; `socket` is where the node's console answers.
     """
     parser = build_parser()
     for argument in argv:
@@ -44,6 +47,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     arguments.home_given = arguments.home is not None
     arguments.home = _home(arguments.home)
+    arguments.socket = _socket(arguments.socket, arguments.home, chosen=arguments.home_given)
     return arguments
 
 
@@ -60,6 +64,12 @@ def _home(given: str | None) -> Path:
     return Path(os.path.abspath(Path(chosen).expanduser()))  # noqa: PTH100 - keep symbolic links as the operator wrote them
 
 
+def _socket(given: str | None, home: Path, *, chosen: bool) -> Path:
+    """A home that was typed goes before the environment's socket."""
+    path = given or (None if chosen else os.environ.get("NODECONSOLE_SOCKET"))
+    return Path(path).expanduser().absolute() if path else home / "node.sock"
+
+
 def _shared(home: object, *, as_json: object) -> Parser:
     """The options that every command takes, with these defaults."""
     shared = Parser(add_help=False)
@@ -68,6 +78,12 @@ def _shared(home: object, *, as_json: object) -> Parser:
         metavar="DIR",
         default=home,
         help=f"the node's directory (default: $NODECONSOLE_HOME, then {_DEFAULT_HOME})",
+    )
+    shared.add_argument(
+        "--socket",
+        metavar="PATH",
+        default=home,
+        help="socket of the node, for users who cannot enter its home (default: $NODECONSOLE_SOCKET, then the home's)",
     )
     shared.add_argument("--json", action="store_true", default=as_json, help="print JSON")
     return shared
@@ -91,7 +107,10 @@ def build_parser() -> Parser:
     _add_datasets(tree)
     _add_components(tree)
     _add_peers(tree)
+    _add_grants(tree)
+    _add_messages(tree)
     _add_policy(tree)
+    _add_tokens(tree)
     _add_secrets(tree)
     _add_backup(tree)
     _add_ledger(tree)
@@ -180,9 +199,19 @@ def _add_datasets(tree: _Tree) -> None:
     datasets.command("list", "list datasets")
     show = datasets.command("show", "show a dataset and its columns")
     remove = datasets.command("remove", "forget a dataset; its file stays")
-    for parser in (show, remove):
+    publish = datasets.command("publish", "let partners see a dataset and ask for it")
+    publish.add_argument("--to", nargs="+", default=[], metavar="NODE_ID", help="these partners only (default: all)")
+    publish.add_argument("--columns", type=_names, default=[], metavar="NAME[,NAME]", help="show these columns only")
+    publish.add_argument("--access", choices=ACCESS, default="approval", help="permit: a job needs one to be created")
+    publish.add_argument("--description", default="", help="for partners (default: the dataset's own)")
+    publish.add_argument("--category", default="")
+    unpublish = datasets.command("unpublish", "let partners see a dataset no more; what was granted stays granted")
+    datasets.command("published", "list what partners may see")
+    theirs = datasets.command("partners", "list what partners let this node see, asked now")
+    theirs.add_argument("node_id", metavar="NODE_ID", nargs="?", help="one partner (default: all)")
+    for parser in (show, remove, publish, unpublish):
         parser.add_argument("name", metavar="NAME", help="NAME or NAMESPACE#NAME")
-    for parser in (add, show, remove):
+    for parser in (add, show, remove, publish, unpublish):
         parser.add_argument("--namespace", default="default", metavar="NS")
 
 
@@ -209,6 +238,44 @@ def _add_peers(tree: _Tree) -> None:
     peers.command("list", "list partners")
     for verb, text in (("show", "show a partner"), ("remove", "forget a partner")):
         peers.command(verb, text).add_argument("node_id", metavar="NODE_ID")
+
+
+def _add_grants(tree: _Tree) -> None:
+    grants = tree.group("grant", "what partners ask this node for, and this node asks them for")
+    listing = grants.command("list", "list requests, newest first")
+    listing.add_argument("--direction", choices=("in", "out"), help="in: of partners, out: of this node")
+    listing.add_argument("--pending", action="store_true", help="only those that wait for this node's decision")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N")
+    request = grants.command("request", "ask a partner for a dataset, project, flow, job or model")
+    request.add_argument("kind", choices=GRANT_KINDS, metavar="KIND", help=", ".join(GRANT_KINDS))
+    request.add_argument("node_id", metavar="NODE_ID")
+    request.add_argument("resource", metavar="ID", help="the dataset, project … by the partner's name for it")
+    request.add_argument("--name", default="", help="of a project, flow or job")
+    request.add_argument("--project", default="", metavar="ID", help="of a model: the project that will use it")
+    request.add_argument("--file", metavar="FILE", help="further members of the request (JSON), e.g. the dag of a flow")
+    show = grants.command("show", "show a request, its permit and its messages")
+    approve = grants.command("approve", "grant what a partner asks for")
+    approve.add_argument("--level", type=_version, metavar="N", help="level of the permit (default: 1)")
+    for parser in (request, approve):
+        parser.add_argument("--times", type=_count, metavar="N", help="for so many jobs")
+        parser.add_argument("--until", metavar="DATE", help="a date, or a span such as 12h, 30d, 2w")
+    reject = grants.command("reject", "refuse what a partner asks for")
+    revoke = grants.command("revoke", "end what was granted")
+    revoke.add_argument("--stop-jobs", action="store_true", help="also stop the jobs that were admitted with it")
+    refresh = grants.command("refresh", "ask the partner how a request of this node stands")
+    for parser in (show, approve, reject, revoke, refresh):
+        parser.add_argument("grant", metavar="REQUEST", help="a request's id, or a beginning of it that fits no other")
+    for parser in (approve, reject, revoke):
+        parser.add_argument("--reason", default="", help="kept in the ledger")
+
+
+def _add_messages(tree: _Tree) -> None:
+    messages = tree.group("message", "what was sent to partners, and how far it has come")
+    listing = messages.command("list", "list messages, newest first")
+    listing.add_argument("--to", metavar="NODE_ID")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N")
+    resend = messages.command("resend", "send a message again now")
+    resend.add_argument("message", type=_count, metavar="MESSAGE", help="its number")
 
 
 def _add_policy(tree: _Tree) -> None:
@@ -245,6 +312,18 @@ def _add_backup(tree: _Tree) -> None:
     backup.add_argument("--with-storage", action="store_true", help="results and prepared datasets too")
 
 
+def _add_tokens(tree: _Tree) -> None:
+    tokens = tree.group("token", "what your own programs show at the platform listener")
+    create = tokens.command("create", "print a new token, once")
+    create.add_argument("name", metavar="NAME", help="the ledger says platform:NAME")
+    create.add_argument("--scope", action="append", choices=TOKEN_SCOPES, help="may be repeated (default: all)")
+    create.add_argument("--expires", type=_lifetime, metavar="TIME", help="such as 90d or 12h (default: never)")
+    listing = tokens.command("list", "list tokens and when they were used last")
+    listing.add_argument("--all", action="store_true", help="revoked ones too")
+    revoke = tokens.command("revoke", "end a token now")
+    revoke.add_argument("name", metavar="NAME")
+
+
 def _add_ledger(tree: _Tree) -> None:
     ledger = tree.group("ledger", "the record of everything that happened on this node")
     ledger.command("verify", "check the chain of the ledger")
@@ -260,6 +339,19 @@ def _seconds(text: str) -> float:
     if not 0 < value < 10**9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def _lifetime(text: str) -> int:
+    """`90d`, `12h`, `30m` in milliseconds."""
+    unit = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}.get(text[-1:])
+    number = text[:-1]
+    if unit is None or not number.isascii() or not number.isdecimal() or not 0 < int(number[:10]) < 10**6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90d, 12h or 30m")
+    return int(number) * unit
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _count(text: str) -> int:

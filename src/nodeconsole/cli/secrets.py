@@ -45,7 +45,9 @@ async def listing(call: Invocation) -> Exit:
         call.out.document({"secrets": plain(rows)})
         return Exit.OK
     cells = ((row.name, moment(row.created_ms), moment(row.changed_ms), row.key_id) for row in rows)
-    call.out.table(("SECRET", "CREATED", "CHANGED", "DATA KEY"), cells, empty="no secrets: `nodeconsole secret set NAME`")
+    call.out.table(
+        ("SECRET", "CREATED", "CHANGED", "DATA KEY"), cells, empty="no secrets: `nodeconsole secret set NAME`"
+    )
     return Exit.OK
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -34,8 +33,37 @@ from embedded_scheduler.wire.console import (
     StopRequest,
     SubmitReply,
 )
+from embedded_scheduler.wire.console_contracts import (
+    CertificateRequest,
+    ContractRow,
+    CsrReply,
+    IdentityRow,
+    InvitationReply,
+    InvitationRequest,
+    InvitationRow,
+    JoinRequest,
+    ManualContractRequest,
+    ReasonRequest,
+    RotateRequest,
+    WordsRequest,
+)
+from embedded_scheduler.wire.console_grants import (
+    GrantDecision,
+    GrantDetail,
+    GrantPage,
+    GrantRequest,
+    GrantRow,
+    MessagePage,
+    MessageRow,
+    PartnerDatasetRow,
+    PublicationRequest,
+    PublicationRow,
+    RevokeReply,
+    RevokeRequest,
+)
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
 from embedded_scheduler.wire.console_secrets import SecretRow
+from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from nodeconsole.client.errors import ClientError, NodeUnreachable
 from nodeconsole.client.stream import ByteStream, PageStream
 
@@ -183,6 +211,120 @@ class NodeClient:
     async def remove_peer(self, node_id: str) -> None:
         await self._delete(_path("peers", node_id))
 
+    async def identity(self) -> IdentityRow:
+        return await self._get(IdentityRow, "/identity")
+
+    async def rotate_identity(self, *, force: bool = False) -> IdentityRow:
+        """Begins a rotation or goes on with it; `force` does not wait for partners."""
+        body = RotateRequest(force=force).model_dump()
+        return await self._send(IdentityRow, "POST", "/identity/rotate", body, patient=True)
+
+    async def import_certificate(self, certificate: str) -> IdentityRow:
+        body = CertificateRequest(certificate=certificate).model_dump()
+        return await self._send(IdentityRow, "POST", "/identity/certificate", body)
+
+    async def certificate_request(self) -> str:
+        """A CSR in PEM for this node's key."""
+        return (await self._send(CsrReply, "POST", "/identity/csr", {})).csr
+
+    async def invitations(self) -> list[InvitationRow]:
+        return await self._list(InvitationRow, "/invitations", "invitations")
+
+    async def invite(self, *, hours: float = 24, address: str = "") -> InvitationReply:
+        """A code for one partner; it is shown this once."""
+        body = InvitationRequest(hours=hours, address=address).model_dump()
+        return await self._send(InvitationReply, "POST", "/invitations", body)
+
+    async def revoke_invitation(self, invitation_id: str) -> None:
+        await self._delete(_path("invitations", invitation_id))
+
+    async def join(self, code: str, *, address: str = "") -> ContractRow:
+        """Apply with a partner's code. The same code again returns the same contract."""
+        body = JoinRequest(code=code, address=address).model_dump()
+        return await self._send(ContractRow, "POST", "/contracts/join", body, patient=True)
+
+    async def contracts(self) -> list[ContractRow]:
+        return await self._list(ContractRow, "/contracts", "contracts")
+
+    async def contract(self, reference: str) -> ContractRow:
+        """By its id, or the one that counts with a node."""
+        return await self._get(ContractRow, _path("contracts", reference))
+
+    async def add_contract(self, request: ManualContractRequest) -> ContractRow:
+        return await self._send(ContractRow, "POST", "/contracts", request.model_dump())
+
+    async def confirm_contract(self, reference: str, words: str) -> ContractRow:
+        """`words` as the partner's operator read them out; refused unless they are ours."""
+        body = WordsRequest(words=words).model_dump()
+        return await self._send(ContractRow, "POST", _path("contracts", reference, "confirm"), body)
+
+    async def refuse_contract(self, reference: str, reason: str = "") -> ContractRow:
+        body = _body(ReasonRequest, reason=reason)
+        return await self._send(ContractRow, "POST", _path("contracts", reference, "refuse"), body)
+
+    async def terminate_contract(self, reference: str, reason: str = "") -> ContractRow:
+        body = _body(ReasonRequest, reason=reason)
+        return await self._send(ContractRow, "POST", _path("contracts", reference, "terminate"), body)
+
+    async def grants(self, *, direction: str | None = None, state: str | None = None, limit: int = 200) -> GrantPage:
+        """Requests between this node and partners, newest first. `direction`: in or out."""
+        return await self._get(GrantPage, "/grants", {"direction": direction, "state": state, "limit": limit})
+
+    async def grant(self, grant_id: str) -> GrantDetail:
+        """`grant_id` may be cut to a beginning that fits one request only."""
+        return await self._get(GrantDetail, _path("grants", grant_id))
+
+    async def request_grant(self, request: GrantRequest) -> GrantRow:
+        return await self._send(GrantRow, "POST", "/grants", request.model_dump())
+
+    async def approve_grant(
+        self,
+        grant_id: str,
+        reason: str = "",
+        *,
+        level: int | None = None,
+        times: int | None = None,
+        until_ms: int | None = None,
+    ) -> GrantRow:
+        """Limits that are not given are as the partner asked."""
+        decision = GrantDecision(reason=reason, level=level, times=times, until_ms=until_ms)
+        return await self._send(GrantRow, "POST", _path("grants", grant_id, "approve"), decision.model_dump())
+
+    async def reject_grant(self, grant_id: str, reason: str = "") -> GrantRow:
+        body = _body(GrantDecision, reason=reason)
+        return await self._send(GrantRow, "POST", _path("grants", grant_id, "reject"), body)
+
+    async def revoke_grant(self, grant_id: str, reason: str = "", *, stop_jobs: bool = False) -> RevokeReply:
+        body = RevokeRequest(reason=reason, stop_jobs=stop_jobs).model_dump()
+        return await self._send(RevokeReply, "POST", _path("grants", grant_id, "revoke"), body)
+
+    async def refresh_grant(self, grant_id: str) -> GrantRow:
+        """Ask the partner how a request of this node stands."""
+        return await self._send(GrantRow, "POST", _path("grants", grant_id, "refresh"), {})
+
+    async def publications(self) -> list[PublicationRow]:
+        return await self._list(PublicationRow, "/publications", "publications")
+
+    async def publish(self, namespace: str, name: str, request: PublicationRequest) -> PublicationRow:
+        return await self._send(PublicationRow, "PUT", _path("publications", namespace, name), request.model_dump())
+
+    async def unpublish(self, namespace: str, name: str) -> None:
+        await self._delete(_path("publications", namespace, name))
+
+    async def partner_datasets(self, node_id: str) -> list[PartnerDatasetRow]:
+        """What a partner shows this node, asked now."""
+        return await self._list(PartnerDatasetRow, _path("peers", node_id, "datasets"), "datasets")
+
+    async def messages(self, *, to: str | None = None, limit: int = 200) -> list[MessageRow]:
+        """What was sent to partners, newest first, and how far it has come."""
+        return (await self._get(MessagePage, "/messages", {"to": to, "limit": limit})).messages
+
+    async def message(self, message_id: int) -> MessageRow:
+        return await self._get(MessageRow, _path("messages", str(message_id)))
+
+    async def resend_message(self, message_id: int) -> MessageRow:
+        return await self._send(MessageRow, "POST", _path("messages", str(message_id), "resend"), {})
+
     async def policy(self) -> PolicyRow:
         return await self._get(PolicyRow, "/policy")
 
@@ -214,6 +356,20 @@ class NodeClient:
     async def remove_secret(self, name: str) -> None:
         await self._delete(_path("secrets", name))
 
+    async def tokens(self) -> list[TokenRow]:
+        """Tokens of the own platform's programs, revoked ones included."""
+        return await self._list(TokenRow, "/tokens", "tokens")
+
+    async def create_token(
+        self, name: str, scopes: Sequence[str] = ("all",), *, lasts_ms: int | None = None
+    ) -> TokenCreated:
+        """The answer alone holds the token; `lasts_ms` None = it does not expire."""
+        request = TokenRequest(name=name, scopes=list(scopes), lasts_ms=lasts_ms)
+        return await self._send(TokenCreated, "POST", "/tokens", request.model_dump())
+
+    async def revoke_token(self, name: str) -> TokenRow:
+        return _read(TokenRow, await self._call("DELETE", _path("tokens", name)))
+
     async def doctor(self) -> DoctorReport:
         return await self._get(DoctorReport, "/doctor", patient=True)
 
@@ -230,8 +386,7 @@ class NodeClient:
     def _open(self) -> httpx.AsyncClient:
         if self._http is None:
             transport = httpx.AsyncHTTPTransport(uds=self._address(), retries=0)
-            headers = {"x-operator": quote(_login(), safe="")}
-            self._http = httpx.AsyncClient(transport=transport, timeout=_CALL, headers=headers, trust_env=False)
+            self._http = httpx.AsyncClient(transport=transport, timeout=_CALL, trust_env=False)
         return self._http
 
     def _address(self) -> str:
@@ -364,14 +519,6 @@ def _why(error: Exception) -> str:
         if isinstance(cause, ConnectionRefusedError):
             return "nobody listens"
         if isinstance(cause, PermissionError):
-            return "the socket belongs to another user"
+            return "the socket belongs to another user; those with a role have one of their own: --socket PATH"
         cause = cause.__cause__ or cause.__context__
     return "the connection broke"
-
-
-def _login() -> str:
-    """Who sits at this console, for the ledger."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"

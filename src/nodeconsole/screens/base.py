@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, key_name
+from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
@@ -230,14 +230,23 @@ class ConsoleScreen(Screen[None]):
     def perform(self, action: Action, *arguments: str) -> None:
         """Do it, or say why it cannot be done."""
         if not self.possible(action):
-            key = "message.offline" if not self.session.online else "message.not_offered"
-            self.session.say(self.session.text(key, action=self.session.text(f"action.{action.id}")), "warn")
+            self.session.say(self._refusal(action), "warn")
             return
         handler: Callable[..., None] | None = getattr(self, action.handler, None) or getattr(
             self.app, action.handler, None
         )
         if handler is not None:
             handler(*arguments)
+
+    def _refusal(self, action: Action) -> str:
+        status = self.session.status
+        what = self.session.text(f"action.{action.id}")
+        if not self.session.online:
+            return self.session.text("message.offline", action=what)
+        if status is not None and not is_for(status.role, action.offered):
+            role = self.session.text(f"role.{status.role}")
+            return self.session.text("message.not_your_role", action=what, role=role)
+        return self.session.text("message.not_offered", action=what)
 
     def command(self, text: str) -> None:
         """Carry out a line of the command prompt."""

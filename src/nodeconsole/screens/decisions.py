@@ -72,6 +72,13 @@ def _facts(session: Session, job: JobRow) -> tuple[Line, ...]:
     return tuple((Span(f"{label}{' ' * (widest - cells(label) + 2)}", "dim"), Span(value)) for label, value in facts)
 
 
+def _said(session: Session, done: str, job: JobRow) -> str:
+    if job.needs_decision and job.approvers_needed > 1:
+        given, needed = len(job.approved_by), job.approvers_needed
+        return session.text("approve.counted", job=short_id(job.job_id), given=given, needed=needed)
+    return session.text(done, job=short_id(job.job_id))
+
+
 def _ask(
     screen: Screen[None],
     session: Session,
@@ -83,7 +90,7 @@ def _ask(
     async def carry_out(values: dict[str, str]) -> None:
         answer = await session.ask(lambda client: send(client, values))
         if answer is not None:
-            session.say(session.text(done, job=short_id(job.job_id)), "ok")
+            session.say(_said(session, done, answer), "ok")
             session.publish(Changes(jobs=frozenset({job.job_id})))
 
     def decided(values: dict[str, str] | None) -> None:

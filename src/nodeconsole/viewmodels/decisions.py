@@ -10,7 +10,7 @@ from nodeconsole.viewmodels.text import cells, count, printable, wrap
 from nodeconsole.viewmodels.times import age
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import DataUse, DecisionCard, JobDetail
+    from embedded_scheduler.wire.console import DataUse, DecisionCard, JobDetail, JobRow
     from nodeconsole.viewmodels.display import Display
 
 _LABEL = 13
@@ -63,6 +63,8 @@ def _facts(detail: JobDetail, card: DecisionCard, display: Display, width: int) 
         (text("card.coordinator"), printable(card.coordinator)),
         (text("card.components"), ", ".join(map(printable, card.components))),
     ]
+    if job.approvers_needed > 1:
+        facts.append((text("card.approvals"), _approvals(job, display)))
     lines: list[Line] = []
     for label, value in facts:
         role: Role = "strong" if not lines else ""
@@ -70,6 +72,16 @@ def _facts(detail: JobDetail, card: DecisionCard, display: Display, width: int) 
             shown = label if number == 0 else ""
             lines.append((Span(shown + " " * (_LABEL - cells(shown)), "dim"), Span(part, role)))
     return lines
+
+
+def _approvals(job: JobRow, display: Display) -> str:
+    """`1 of 2 persons (ann), still needed: 1 more`"""
+    names = " ".join(printable(actor.removeprefix("operator:")) for actor in job.approved_by)
+    given = len(job.approved_by)
+    counted = display.text(
+        "card.approved", given=given, needed=job.approvers_needed, names=f" ({names})" if names else ""
+    )
+    return f"{counted}, {display.text('card.missing', n=job.approvers_needed - given)}"
 
 
 def _data(use: DataUse, display: Display, width: int) -> list[Line]:

@@ -20,6 +20,7 @@ def peer_columns(display: Display) -> tuple[Column, ...]:
     return (
         Column("node", text("peers.column.node"), 16, flex=2),
         Column("state", text("peers.column.state"), 12),
+        Column("trust", text("peers.column.trust"), 12),
         Column("url", text("peers.column.url"), 20, flex=3, drop=2),
         Column("profile", text("peers.column.profile"), 12, drop=3),
         Column("approval", text("peers.column.approval"), 8, drop=4),
@@ -31,6 +32,7 @@ def peer_cells(peer: PeerRow, display: Display) -> Line:
     return (
         Span(printable(peer.node_id), "strong"),
         _peer_state(peer, display),
+        peer_trust(peer, display),
         Span(printable(peer.url), "dim"),
         Span(printable(peer.profile)),
         Span(printable(peer.approval)),
@@ -51,12 +53,26 @@ def _peer_state(peer: PeerRow, display: Display) -> Span:
     return Span(f"{display.glyphs.unknown} {display.text('peers.never')}", "dim")
 
 
+def peer_trust(peer: PeerRow, display: Display) -> Span:
+    """Whether what it says can be believed, and what is missing for that."""
+    text, glyphs = display.text, display.glyphs
+    if peer.contract == "APPROVED":
+        if peer.signing == "required":
+            return Span(f"{glyphs.ok} {text('peers.trust.signed')}", "ok")
+        return Span(f"{glyphs.unknown} {text('peers.trust.optional')}", "warn")
+    if peer.signing == "off":
+        return Span(f"! {text('peers.trust.unsigned')}", "warn")
+    word = {"APPLIED": "applied", "REJECTED": "ended", "TERMINATED": "ended"}.get(peer.contract, "missing")
+    return Span(f"{glyphs.bad} {text(f'peers.trust.{word}')}", "warn" if word == "applied" else "bad")
+
+
 def peer_facts(peer: PeerRow, display: Display, width: int) -> list[Line]:
     text = display.text
     facts = [
         (text("peers.last_ok"), _when(peer.last_ok_ms, display)),
         (text("peers.last_error"), f"{_when(peer.last_error_ms, display)}  {printable(peer.last_error)}".strip()),
         (text("peers.undelivered"), count(peer.undelivered)),
+        (text("peers.signing"), text(f"peers.signing_{peer.signing.replace('-', '_')}")),
         (text("peers.options"), ", ".join(printable(f"{k}={v}") for k, v in peer.options.items()) or "-"),
     ]
     return _facts(facts, width)

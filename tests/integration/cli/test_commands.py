@@ -212,6 +212,7 @@ async def test_doctor_of_a_node_that_is_down(node: Hosted) -> None:
     assert done.code == Exit.OK, done
     assert "nodeconsole serve" in done.out
     assert "in order" in done.out
+    node.home.platform_token.write_text("of version 0.1.0")
     node.home.platform_token.chmod(0o644)
     node.home.database.write_bytes(b"not a database")
     broken = await run("doctor", home=node.home)

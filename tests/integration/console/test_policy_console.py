@@ -119,6 +119,14 @@ async def test_a_trial_changes_nothing_and_the_policy_decides_as_it_said(node: H
         assert (await client.job(job_id)).policy[-1] == "policy 1: no rule applies"
 
 
+async def test_a_request_says_when_it_expires(node: Hosted) -> None:
+    async with node.client() as client:
+        waiting = (await client.job("job-1")).job.waiting
+    assert waiting is not None
+    assert waiting.next_ms == waiting.since_ms + 168 * 3_600_000
+    assert "approve or reject; expires 20" in waiting.text
+
+
 async def test_the_command_line(node: Hosted, tmp_path: Path) -> None:
     none = await run(node, "policy", "show")
     assert (none.code, none.out) == (Exit.OK, "")

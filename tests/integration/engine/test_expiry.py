@@ -9,10 +9,12 @@ import pytest
 from tests.support.cluster import Cluster, document
 
 from embedded_scheduler.config import Approval
-from embedded_scheduler.domain.lifecycle import ApprovalState, JobState
+from embedded_scheduler.domain.lifecycle import AgreementState, ApprovalState, JobState
 from embedded_scheduler.engine import jobs
 from embedded_scheduler.engine.expiry import STEADY_SECONDS, Expiry, describe
 from embedded_scheduler.errors import Conflict
+from embedded_scheduler.store import grants
+from embedded_scheduler.store.database import Tx
 
 HOUR = 3600
 YEAR = 365 * 24 * HOUR
@@ -135,6 +137,47 @@ async def test_time_the_node_was_down_counts_after_a_steady_start(net: Cluster, 
     assert await expiry.sweep() == []
     clock.passes(STEADY_SECONDS)
     assert await expiry.sweep() == ["job-1"]
+
+
+async def apply(net: Cluster, audit_id: str) -> str:
+    """A request for a dataset, as it stands in the database once the policy has asked for a person."""
+
+    def work(tx: Tx) -> str:
+        body = {"audit_id": audit_id, "dataset_id": "crm#c"}
+        added = grants.add(
+            tx,
+            direction="in",
+            node_id="alice",
+            kind="dataset",
+            audit_id=audit_id,
+            resource_id="crm#c",
+            contract_id="c",
+            name="",
+            body=body,
+            trace_id="t",
+        )
+        return added.grant_id
+
+    return await net.engines["bob"].db.write(work)
+
+
+async def test_requests_of_other_kinds_expire_too_and_survive_a_jump(net: Cluster, clock: ManualClock) -> None:
+    before = await apply(net, "a-1")
+    expiry = Expiry(net.engines["bob"])
+    await steady(expiry, clock)
+    clock.jumps(YEAR)
+    assert await expiry.sweep() == []
+    clock.passes(60)
+    after = await apply(net, "a-2")
+    assert await steady(expiry, clock) == []
+    clock.passes(47 * HOUR)
+    assert await expiry.sweep() == []
+    clock.passes(2 * HOUR)
+    assert sorted(await expiry.sweep()) == sorted([before, after])
+    found = await net.engines["bob"].db.read(lambda reader: grants.get(reader, before))
+    assert found is not None
+    assert (found.state, found.decided_by) == (AgreementState.REJECTED, "node")
+    assert found.reason == "nobody decided within 2 days: the request expired; apply again if it is still wanted"
 
 
 async def test_it_can_be_switched_off(net: Cluster, clock: ManualClock) -> None:

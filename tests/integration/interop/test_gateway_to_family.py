@@ -14,11 +14,13 @@ import httpx
 import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from tests.contract.recorder import TOKEN, Node, Recorder, job_body, recording_node
+from tests.contract.recorder import TOKEN, Node, Recorder, job_body, recording_node, token_of
 
+from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.clock import SystemClock
 from embedded_scheduler.config import Limits, Settings
 from embedded_scheduler.domain.job import parse_job
+from embedded_scheduler.engine.credentials import SCOPES
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.errors import Conflict, NotFound, Refused, Unavailable
 from embedded_scheduler.peers.directory import Directory, Partner
@@ -219,18 +221,41 @@ async def test_loopback_is_trusted_only_when_the_setting_says_so(tmp_path: Path)
             assert allowed.json()["code"] == 200
 
 
-async def test_a_replaced_token_is_the_valid_one(tmp_path: Path) -> None:
+async def test_tokens_count_from_their_making_to_their_end(tmp_path: Path) -> None:
     async with recording_node(tmp_path) as node:
         path = "/v1/platform/schedule/job/query_job_list"
+        another = "nct_ba9876543210_another"
         assert (await node.call("GET", path, token=TOKEN)).code == 200
-        token_file = tmp_path / "platform.token"
-        fresh = tmp_path / "fresh"
-        fresh.write_text("another-token")
-        fresh.replace(token_file)
+        assert (await node.call("GET", path, token=another)).code == 401
+        assert (await node.call("GET", path, token=TOKEN[:-1])).code == 401
+        node.credentials.replace([token_of(another)])
         assert (await node.call("GET", path, token=TOKEN)).code == 401
-        assert (await node.call("GET", path, token="another-token")).code == 200
-        token_file.unlink()
-        assert (await node.call("GET", path, token="another-token")).code == 503
+        assert (await node.call("GET", path, token=another)).code == 200
+        node.credentials.replace([token_of(another, expires_ms=1)])
+        assert (await node.call("GET", path, token=another)).code == 401
+
+
+@pytest.mark.parametrize(("method", "path"), [(e.method, e.path) for e in platform.family.endpoints])
+async def test_a_token_opens_what_its_scope_names(tmp_path: Path, method: str, path: str) -> None:
+    needed = platform.SCOPES[method, path]
+    assert needed in SCOPES
+    async with recording_node(tmp_path) as node:
+        node.credentials.replace([token_of(TOKEN, *(scope for scope in SCOPES if scope not in (needed, "all")))])
+        refused = await node.call(method, path, {}, token=TOKEN)
+        assert refused.code == 403
+        assert needed in refused.body["msg"]
+        assert node.verbs.calls == []
+        node.credentials.replace([token_of(TOKEN, needed)])
+        # What follows is the body's fault.
+        assert (await node.call(method, path, {}, token=TOKEN)).code in (200, 400)
+
+
+async def test_the_ledger_is_told_which_token_acted(tmp_path: Path) -> None:
+    async with recording_node(tmp_path) as node:
+        node.credentials.replace([token_of(TOKEN, "jobs:write", name="nightly")])
+        answer = await node.call("POST", "/v1/platform/schedule/job/stop_all", {"job_id": "job-1"}, token=TOKEN)
+        assert answer.code == 200
+        assert node.verbs.last[1]["actor"] == "platform:nightly"
 
 
 async def test_double_slashes_reach_the_callback_over_http(tmp_path: Path) -> None:

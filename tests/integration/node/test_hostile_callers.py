@@ -62,7 +62,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Hosted]:
 
 @pytest.fixture
 async def doors(node: Hosted) -> AsyncIterator[list[Door]]:
-    token = node.home.platform_token.read_text().strip()
+    token = await node.platform_token()
     socket = httpx.AsyncHTTPTransport(uds=str(node.home.socket))
     async with (
         httpx.AsyncClient(base_url=node.url, headers={"x-source-node-id": "bob"}, trust_env=False) as partner,

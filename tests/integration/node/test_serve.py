@@ -262,7 +262,10 @@ def test_the_partner_port_serves_partners_and_nothing_of_the_operator(home: Home
         )
         denied = httpx.get(f"http://{facts['platform']}/v1/platform/schedule/job/query_job_list", trust_env=False)
         assert denied.json()["code"] == 401
-        token = home.platform_token.read_text().strip()
+        made = subprocess.run(
+            command("token", "create", "mine", "--home", str(home.path)), capture_output=True, text=True, check=True
+        )
+        token = made.stdout.strip()
         allowed = httpx.get(
             f"http://{facts['platform']}/v1/platform/schedule/job/query_job_list",
             headers={"Authorization": f"Bearer {token}"},

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -312,13 +313,30 @@ def test_a_link_in_the_place_of_an_input_is_not_followed(tmp_path: Path) -> None
     assert len(list((run.path / "inputs").iterdir())) == 1
 
 
-def test_a_directory_above_the_home_uncovers_nothing(tmp_path: Path) -> None:
+def test_an_input_on_another_disk_is_shown_itself(tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=other) as directory:
+        plain, link = Path(directory) / "plain", Path(directory) / "link"
+        plain.touch()
+        link.symlink_to(plain)
+        run = RunDirectory(tmp_path / "run")
+        run.create()
+        assert run.hold([plain, link]) == {plain: plain}
+
+
+def test_a_directory_above_the_home_uncovers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     (tmp_path / "packages").mkdir()
+    (tmp_path / "started-in").mkdir()
+    monkeypatch.chdir(tmp_path / "started-in")
     sandbox = Sandbox("/usr/bin/bwrap", home)
-    mounts = sandbox.mounts(home / "runs" / "a", None, ["/", str(tmp_path), str(tmp_path / "packages")], {}, [])
+    searched = ["/", str(tmp_path), str(tmp_path / "packages"), str(tmp_path / "started-in")]
+    mounts = sandbox.mounts(home / "runs" / "a", None, searched, {}, [])
     shown = {mount.target for mount in mounts if mount.kind == "read"}
     assert tmp_path / "packages" in shown
+    assert tmp_path / "started-in" not in shown
     assert not any(home.is_relative_to(path) for path in shown)
     hidden = [mount.kind for mount in mounts].index("hide")
     inside = [index for index, mount in enumerate(mounts) if mount.target.is_relative_to(home)]

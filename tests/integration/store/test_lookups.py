@@ -14,6 +14,7 @@ LOOKUPS = {
     "outbox.due_launches": ("outbox_launches", {"now_ms": 1, "busy_lanes": "[]", "limit": 1}),
     "attempts.running": ("attempts_running", {}),
     "policies.approvals_since": ("rulings_counted", {"rule": "r", "after_ms": 1}),
+    "policies.waiting_grants": ("grants_by_state", {}),
     "policies.waiting_jobs": ("approvals_waiting", {"self": "alice"}),
 }
 

@@ -17,7 +17,9 @@ COMMANDS = {
     "component register", "component list", "component show", "component remove",
     "peer add", "peer list", "peer show", "peer remove",
     "policy show", "policy set", "policy test",
+    "token create", "token list", "token revoke",
     "ledger verify", "ledger export",
+    "secret set", "secret list", "secret remove", "backup", "restore",
 }  # fmt: skip
 
 
@@ -25,7 +27,7 @@ def test_every_command_is_there_and_takes_the_shared_options() -> None:
     found = list(places(build_parser()))
     assert {" ".join(place.path) for place in found if place.path and not place.commands} == COMMANDS
     for place in found:
-        assert {"--home", "--json"} <= set(place.words), place.path
+        assert {"--home", "--socket", "--json"} <= set(place.words), place.path
 
 
 def test_the_home_is_taken_from_the_option_then_the_environment_then_the_default(

@@ -27,16 +27,17 @@ def test_a_new_home_is_complete_and_private(tmp_path: Path) -> None:
     )
     for path in (home.path, home.logs, home.runs, home.storage, home.channel, home.backups):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    for path in (home.settings_file, home.platform_token):
+    for path in (home.settings_file, home.data_key):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(read_secret(home.platform_token)) >= 43
+    assert len(read_secret(home.data_key)) >= 43
+    assert not home.platform_token.exists()
     assert not list(home.path.glob("*.new"))
 
 
 def test_the_same_call_again_changes_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path)
     provision(home, node_id="alice")
-    before = {path: path.read_bytes() for path in (home.settings_file, home.platform_token)}
+    before = {path: path.read_bytes() for path in (home.settings_file, home.data_key)}
     assert provision(home, node_id="alice").created == ()
     assert provision(home).created == ()
     assert {path: path.read_bytes() for path in before} == before
@@ -53,13 +54,13 @@ def test_what_an_interrupted_call_left_is_completed(tmp_path: Path) -> None:
     assert read_secret(home.platform_token) == "the-token"
 
 
-def test_a_lost_token_is_made_again(tmp_path: Path) -> None:
+def test_a_lost_key_is_made_again(tmp_path: Path) -> None:
     home = Home(tmp_path)
     provision(home, node_id="alice")
-    home.platform_token.unlink()
+    home.data_key.unlink()
     with pytest.raises(NotFound, match="nodeconsole init"):
-        read_secret(home.platform_token)
-    assert provision(home).created == ("platform.token",)
+        read_secret(home.data_key)
+    assert provision(home).created == ("data.key",)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +16,10 @@ from embedded_scheduler.domain.policy import (
     ComponentFact,
     DataFact,
     Facts,
-    PolicyFault,
     Verdict,
     evaluate,
-    parse_policy,
 )
+from embedded_scheduler.domain.policy_document import PolicyFault, parse_policy
 
 MONDAY_NOON = datetime(2024, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -263,3 +265,10 @@ def test_a_wrong_policy_is_refused_with_its_rule_and_key(
 def test_an_empty_policy_has_no_rules() -> None:
     assert parse_policy({}).rules == ()
     assert says(FACTS).action is Action.ASK
+
+
+def test_the_examples_of_the_manual_are_policies() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "policies.md").read_text()
+    examples = re.findall(r"^```toml\n(.*?)^```", manual, re.MULTILINE | re.DOTALL)
+    names = [rule.name for text in examples for rule in parse_policy(tomllib.loads(text)).rules]
+    assert names == ["no training", "salaries", "bank-b alignment"]

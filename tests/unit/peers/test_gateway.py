@@ -18,7 +18,8 @@ from embedded_scheduler.config import Settings, Timing
 from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.peers.directory import Directory, Partner
-from embedded_scheduler.peers.gateway import ANSWER_BYTES, CALLS_PER_PARTNER, HttpGateway
+from embedded_scheduler.peers.exchange import ANSWER_BYTES
+from embedded_scheduler.peers.gateway import CALLS_PER_PARTNER, HttpGateway
 from embedded_scheduler.peers.profiles import resolve
 
 OK, REFUSED, FAILED = Delivery.OK, Delivery.REFUSED, Delivery.FAILED

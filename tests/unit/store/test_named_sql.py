@@ -14,8 +14,8 @@ from embedded_scheduler.store import migrate, queries
 STATEMENTS = queries.statements()
 
 # Statements that read a whole (small) table because that is what was asked for, or because they run once in a while.
-WHOLE_TABLE = {"components.all", "datasets.all", "peers.all", "ledger.newest_claim"}
-MINE = ("ledger.", "outbox.", "inbox.", "components.", "datasets.", "peers.", "retention.", "policies.")
+WHOLE_TABLE = {"components.all", "datasets.all", "peers.all", "ledger.newest_claim", "tokens.all"}
+MINE = ("ledger.", "outbox.", "inbox.", "components.", "datasets.", "peers.", "retention.", "policies.", "tokens.", "votes.")
 
 
 class AnyParameter(dict[str, Any]):

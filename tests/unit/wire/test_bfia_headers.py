@@ -10,6 +10,8 @@ from embedded_scheduler.wire.bfia.headers import (
     read_permits,
     read_timestamp,
     render_headers,
+    render_permits,
+    render_timestamp,
 )
 
 
@@ -18,13 +20,14 @@ def raw(**named: str) -> list[tuple[bytes, bytes]]:
 
 
 def test_all_eight_headers_are_read_back_as_rendered() -> None:
+    permits = (Permit("urn:data/set", "2", "abc"), Permit("u", "1", "d"))
     said = PartnerHeaders(
         source="alice",
         target="bob",
         nonce="n-1",
         trace_id="t-1",
-        timestamp_ms=1_700_000_000_123,
-        permits=(Permit("urn:data/set", "2", "abc"), Permit("u", "1", "d")),
+        timestamp="1700000000123",
+        token_set=render_permits(permits),
     )
     rendered = render_headers(said, signature="sig", writes=True)
     assert set(rendered) == {
@@ -44,15 +47,17 @@ def test_all_eight_headers_are_read_back_as_rendered() -> None:
         target="bob",
         nonce="n-1",
         trace_id="t-1",
-        timestamp_ms=1_700_000_000_123,
+        timestamp="1700000000123",
         signature="sig",
         csrf="1",
-        permits=said.permits,
+        token_set="urn:data/set/2/abc,u/1/d",
     )
+    assert back.permits == permits
+    assert back.timestamp_ms == 1_700_000_000_123
 
 
 def test_a_read_carries_no_csrf_header_and_seconds_are_whole() -> None:
-    rendered = render_headers(PartnerHeaders(timestamp_ms=1_700_000_000_999), writes=False, timestamp_unit="s")
+    rendered = render_headers(PartnerHeaders(timestamp=render_timestamp(1_700_000_000_999, "s")), writes=False)
     assert "x-csrf-protection" not in rendered
     assert rendered["x-timestamp"] == "1700000000"
     assert rendered["x-auth-sign"] == ""

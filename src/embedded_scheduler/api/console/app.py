@@ -7,7 +7,20 @@ from typing import Any
 
 from quart import Quart
 
-from embedded_scheduler.api.console import catalogue, endpoint, events, jobs, logs, node, policy
+from embedded_scheduler.api.console import (
+    catalogue,
+    contracts,
+    endpoint,
+    events,
+    grants,
+    jobs,
+    logs,
+    messages,
+    node,
+    policy,
+    secrets,
+    tokens,
+)
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.wire.console import Problem
 
@@ -17,8 +30,9 @@ def create_app(console: Console) -> Quart:
     # The framework's own limit hangs up on a caller that is still sending, who then never reads why.
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
+    app.extensions[endpoint.OPERATORS] = console.operators
     endpoint.install_errors(app)
-    for family in (node, jobs, logs, events, catalogue, policy):
+    for family in (node, tokens, jobs, logs, events, catalogue, contracts, policy, secrets, grants, messages):
         family.install(app, console)
     app.asgi_app = _QueryGuard(app.asgi_app)  # type: ignore[method-assign]
     return app

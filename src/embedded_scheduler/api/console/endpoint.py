@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import quart
 from pydantic import BaseModel, ValidationError
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
+from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.api.family import read_body
-from embedded_scheduler.errors import ErrorCode, InvalidRequest, NodeError
+from embedded_scheduler.domain.roles import Role, role_for
+from embedded_scheduler.errors import ErrorCode, Forbidden, InvalidRequest, NodeError
+from embedded_scheduler.security.operators import Operator, Operators
 from embedded_scheduler.wire.bfia.decoding import decode_object
 from embedded_scheduler.wire.console import Problem
 
@@ -23,8 +26,10 @@ _LOG = logging.getLogger(__name__)
 PREFIX = "/v1/console"
 BODY_BYTES = "BODY_BYTES"
 """The application's setting for the largest body."""
-_OPERATOR = "x-operator"
-_LONGEST_NAME = 64
+OPERATORS = "operators"
+"""The application's extension that knows who has which role (`security.operators.Operators`)."""
+ROLES = "roles"
+"""The application's extension with the role of every route, by the name of its endpoint."""
 
 _STATUS = {
     ErrorCode.INVALID: 400,
@@ -44,10 +49,16 @@ M = TypeVar("M", bound=BaseModel)
 Handler = Callable[..., Awaitable[BaseModel | Response | None]]
 
 
-def route(app: Quart, method: str, path: str, handler: Handler) -> None:
-    """Serve `handler` at a path below the prefix; its arguments are the path's segments, None answers 204."""
+def route(app: Quart, method: str, path: str, handler: Handler, role: Role | None = None) -> None:
+    """Serve `handler` at a path below the prefix; its arguments are the path's segments, None answers 204.
+
+    Whoever has not `role` is refused before the body is read; by default a GET is for viewers, the rest for
+    administrators. Of the actions that an answer offers the caller sees those of its own role.
+    """
+    needed = role or (Role.VIEWER if method == "GET" else Role.ADMIN)
 
     async def view(**segments: str) -> Response:
+        caller = await _admit(needed)
         for segment in segments.values():
             _check_text("the path", segment)
         answer = await handler(**segments)
@@ -55,9 +66,55 @@ def route(app: Quart, method: str, path: str, handler: Handler) -> None:
             return answer
         if answer is None:
             return Response(status=204)
+        if caller is not Role.ADMIN:
+            _offer_only(answer, caller)
         return Response(answer.model_dump_json(), content_type="application/json")
 
-    app.add_url_rule(PREFIX + path, endpoint=f"{method} {path}", view_func=view, methods=[method])
+    endpoint = f"{method} {path}"
+    app.add_url_rule(PREFIX + path, endpoint=endpoint, view_func=view, methods=[method])
+    app.extensions.setdefault(ROLES, {})[endpoint] = needed
+
+
+async def _admit(needed: Role) -> Role:
+    """The caller's role, if it is enough; `operator()` knows the caller from then on."""
+    found = quart.g.operator = await _identify()
+    if found.role is None:
+        raise Forbidden(
+            f"user {found.name} has no role on this node: an administrator adds it to operators.viewer,"
+            " operators.approver or operators.admin in node.toml"
+        )
+    if not found.role.covers(needed):
+        raise Forbidden(
+            f"{found.name} is {found.role} on this node and this needs {needed}: ask an administrator"
+            " (operators in node.toml)"
+        )
+    return found.role
+
+
+async def _identify() -> Operator:
+    connection = connection_of(quart.request.scope)
+    if connection.uid is None or connection.gid is None:
+        raise Forbidden("the console is for users of this machine: connect to the node's socket")
+    operators: Operators = quart.current_app.extensions[OPERATORS]
+    known = operators.known(connection.uid, connection.gid)
+    if known is not None:
+        return known
+    # Where users come from a directory service, a look-up can take a while.
+    return await asyncio.to_thread(operators.of, connection.uid, connection.gid)
+
+
+def _offer_only(answer: object, role: Role) -> None:
+    """Take the actions out of an answer that are not for `role`, wherever they stand in it."""
+    if isinstance(answer, BaseModel):
+        for name in type(answer).model_fields:
+            value = getattr(answer, name)
+            if name == "actions" and isinstance(value, list):
+                value[:] = [action for action in value if role.covers(role_for(str(action)))]
+            else:
+                _offer_only(value, role)
+    elif isinstance(answer, list):
+        for item in answer:
+            _offer_only(item, role)
 
 
 def install_errors(app: Quart) -> None:
@@ -120,11 +177,14 @@ def checked(kind: type[M], document: dict[str, Any]) -> M:
 
 
 def operator() -> str:
-    """Who acts, for the ledger. The socket lets in its owner alone; the name only tells people apart."""
-    name = unquote(quart.request.headers.get(_OPERATOR, ""), errors="replace")
-    if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME or not _is_text(name):
-        name = "local"
-    return f"operator:{name}"
+    """Who acts, for the ledger: `operator:<user>`, whom the kernel vouches for."""
+    return caller().actor
+
+
+def caller() -> Operator:
+    """Who acts, and in which role."""
+    found: Operator = quart.g.operator
+    return found
 
 
 def text_query(name: str) -> str:

@@ -15,10 +15,11 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import jobs as verbs
-from embedded_scheduler.engine import policies
+from embedded_scheduler.engine import policies, receipts, votes
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.store import attempts, components, datasets
 from embedded_scheduler.store import jobs as store
@@ -46,8 +47,8 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/jobs", jobs.page)
     endpoint.route(app, "POST", "/jobs", jobs.submit)
     endpoint.route(app, "GET", "/jobs/<job_id>", jobs.show)
-    endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve)
-    endpoint.route(app, "POST", "/jobs/<job_id>/reject", jobs.reject)
+    endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve, role=Role.APPROVER)
+    endpoint.route(app, "POST", "/jobs/<job_id>/reject", jobs.reject, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/stop", jobs.stop)
 
 
@@ -96,6 +97,7 @@ class Jobs:
         detail, snapshot, outputs = await self._engine.db.read(lambda reader: self._detail(reader, found))
         if detail.job.needs_decision:
             detail.card = await self._card(snapshot)
+            await receipts.job_opened(self._engine, snapshot)
         detail.results = await self._results(outputs)
         return detail
 
@@ -132,8 +134,15 @@ class Jobs:
         return await self._engine.db.read(look)
 
     def _row(self, reader: Reader, head: store.JobHead) -> JobRow:
-        snapshot = None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id)
-        return views.job_row(head, snapshot, self._expires_ms)
+        return self._job_row(reader, head, None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id))
+
+    def _job_row(self, reader: Reader, head: store.JobHead, snapshot: JobSnapshot | None) -> JobRow:
+        row = views.job_row(head, snapshot, self._expires_ms)
+        needed = self._engine.settings.approval.job_approvers
+        if row.needs_decision and needed > 1:
+            row.approvers_needed = needed
+            row.approved_by = [vote.actor for vote in votes.so_far(reader, "job", head.job_id)]
+        return row
 
     def _snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
         engine = self._engine
@@ -160,7 +169,7 @@ class Jobs:
             for row in reader.all("jobs.approvals", job_id=job_id)
         ]
         detail = JobDetail(
-            job=views.job_row(head, None if JOB.is_terminal(s.state) else s, self._expires_ms),
+            job=self._job_row(reader, head, None if JOB.is_terminal(s.state) else s),
             tasks=tasks,
             approvals=[views.approval_row(row) for row in decided],
             spec=s.spec.document,

@@ -10,12 +10,17 @@ from quart import Quart
 
 from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
-from embedded_scheduler.diagnosis import home_findings
+from embedded_scheduler.diagnosis import certificate_findings, home_findings
+from embedded_scheduler.domain.roles import Role
+from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.spi.runner import ContainingRunner
-from embedded_scheduler.store import components, jobs, ledger, outbox, peers
+from embedded_scheduler.store import components, contracts, jobs, ledger, outbox, peers, tokens
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import DoctorReport, Finding, NodeStatus
+
+_DAY_MS = 86_400_000
+_SOON_MS = 14 * _DAY_MS
 
 
 def install(app: Quart, console: Console) -> None:
@@ -31,6 +36,7 @@ class NodeFacts:
 
     async def status(self) -> NodeStatus:
         engine = self._engine
+        caller = endpoint.caller()
 
         def look(reader: Reader) -> tuple[dict[str, int], int, int]:
             return jobs.counts(reader, engine.node_id), len(peers.all(reader)), ledger.last(reader)[0]
@@ -48,6 +54,9 @@ class NodeFacts:
             jobs=counts,
             peers=partners,
             last_seq=last_seq,
+            read_only=caller.role is Role.VIEWER,
+            operator=caller.name,
+            role=str(caller.role or ""),
         )
 
     async def doctor(self) -> DoctorReport:
@@ -56,8 +65,12 @@ class NodeFacts:
         findings.append(await self._database())
         findings += self._services()
         findings.append(await self._components())
+        findings += await self._certificates()
         findings += await self._partners()
-        findings.append(self._trust())
+        findings.append(self._platform())
+        findings += await self._tokens()
+        findings += self._operators()
+        findings.append(self._refusals())
         return DoctorReport(findings=findings)
 
     def _containment(self) -> Iterator[Finding]:
@@ -67,6 +80,15 @@ class NodeFacts:
                 found = runner.containment()
                 level = levels.get(found.level, "error")
                 yield Finding(check="containment", level=level, text=found.text, fix=found.advice)
+
+    def _refusals(self) -> Finding:
+        found = self._console.refusals()
+        text = f"since the start, refused {found.strangers} requests of strangers, {found.unproven} without proof"
+        if not found.beyond_limit:
+            return Finding(check="limits", level="ok", text=f"{text}, none beyond a partner's limits")
+        several = ", ".join(f"{count} of {node_id}" for node_id, count in sorted(found.beyond_limit.items())[:5])
+        fix = "ask that partner what it sends; if it has to be so much, raise limits.partner_… in node.toml"
+        return Finding(check="limits", level="warning", text=f"{text}, beyond their limits {several}", fix=fix)
 
     async def _database(self) -> Finding:
         seq, _ = await self._engine.db.read(ledger.last)
@@ -91,6 +113,13 @@ class NodeFacts:
             return Finding(check="components", level="warning", text=text, fix="nodeconsole component list says why")
         return Finding(check="components", level="ok", text=f"{len(rows)} registered, all can run here")
 
+    async def _certificates(self) -> list[Finding]:
+        engine = self._engine
+        agreed = await engine.db.read(contracts.all)
+        return await asyncio.to_thread(
+            lambda: list(certificate_findings(engine.home, engine.settings, agreed, engine.clock.now_ms()))
+        )
+
     async def _partners(self) -> list[Finding]:
         rows, waiting = await self._engine.db.read(
             lambda reader: (peers.all(reader), outbox.undelivered_by_target(reader))
@@ -108,8 +137,43 @@ class NodeFacts:
                 findings.append(Finding(check="partner", level="ok", text=f"{row.node_id} at {row.url}"))
         return findings
 
-    def _trust(self) -> Finding:
+    def _platform(self) -> Finding:
         if self._engine.settings.platform.trust_loopback:
             text = "platform.trust_loopback: every program of this machine may submit and stop jobs"
-            return Finding(check="platform", level="warning", text=text, fix="remove the setting; use platform.token")
-        return Finding(check="platform", level="ok", text="asks for the token of platform.token")
+            fix = "remove the setting; `nodeconsole token create NAME` for each program"
+            return Finding(check="platform", level="warning", text=text, fix=fix)
+        return Finding(check="platform", level="ok", text="asks its callers for a token")
+
+    async def _tokens(self) -> list[Finding]:
+        now_ms = self._engine.clock.now_ms()
+        counting = [token for token in await self._engine.db.read(tokens.all) if token.revoked_ms is None]
+        ending = [t for t in counting if t.expires_ms is not None and t.expires_ms - now_ms < _SOON_MS]
+        findings = []
+        for token in ending:
+            assert token.expires_ms is not None
+            days = (token.expires_ms - now_ms) // _DAY_MS
+            when = f"expires in {days} days" if token.expires_ms > now_ms else "has expired"
+            fix = f"`nodeconsole token revoke {token.name}`, then `nodeconsole token create {token.name}`"
+            findings.append(Finding(check="token", level="warning", text=f"{token.name} {when}", fix=fix))
+        if any(token.token_id == IMPORTED for token in counting):
+            text = f"the file {IMPORTED} of an older version still opens everything at the platform listener"
+            fix = (
+                f"give each program a token of its own, then `nodeconsole token revoke {IMPORTED}` and remove the file"
+            )
+            findings.append(Finding(check="token", level="warning", text=text, fix=fix))
+        if not findings:
+            names = ", ".join(token.name for token in counting) or "none: no program of the platform may call"
+            findings.append(Finding(check="token", level="ok", text=names))
+        return findings
+
+    def _operators(self) -> Iterator[Finding]:
+        named = {role: sorted(names) for role, names in self._console.operators.members.items() if names}
+        text = "; ".join(f"{role}: {', '.join(names)}" for role, names in named.items())
+        own = "the node's user and root are administrators"
+        yield Finding(check="operators", level="ok", text=f"{own}; {text}" if text else f"{own}, nobody else")
+        needed = self._engine.settings.approval
+        most = max(needed.job_approvers, needed.dataset_approvers, needed.contract_approvers)
+        if most > 1 and not (named.get(Role.APPROVER) or named.get(Role.ADMIN)):
+            text = f"approvals need {most} persons, and no other user has a role"
+            fix = "name them in operators.approver and set operators.socket in node.toml"
+            yield Finding(check="operators", level="warning", text=text, fix=fix)

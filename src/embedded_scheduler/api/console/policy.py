@@ -6,6 +6,7 @@ from quart import Quart
 
 from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import policies as verbs
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.store.policies import PolicyVersion
@@ -23,7 +24,7 @@ def install(app: Quart, console: Console) -> None:
     policy = PolicyEndpoints(console)
     endpoint.route(app, "GET", "/policy", policy.show)
     endpoint.route(app, "PUT", "/policy", policy.put)
-    endpoint.route(app, "POST", "/policy/test", policy.test)
+    endpoint.route(app, "POST", "/policy/test", policy.test, role=Role.VIEWER)
 
 
 class PolicyEndpoints:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from embedded_scheduler.api.console.streams import Streams
+from embedded_scheduler.api.limits import Refusals, no_refusals
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.supervisor import Health
+from embedded_scheduler.security.operators import Operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class Console:
     version: str
     started_ms: int
     health: Callable[[], Sequence[Health]]
+    operators: Operators
+    refusals: Callable[[], Refusals] = no_refusals
+    """What the limits of the partner listener have turned away."""
 
     @property
     def depth(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from quart import Quart
 
@@ -31,28 +32,45 @@ async def claimed_identity(headers: Mapping[str, str]) -> str:
     return check_id("source node", names.pop())
 
 
-def register(app: Quart, channel: Channel, assemblies: Assemblies, *, identify: Identify = claimed_identity) -> None:
+Admit = Callable[[str, str, int], AbstractContextManager[None]]
+"""Held while a message is taken in: from its source, the address it came from and its size. Raises `TooMany`."""
+
+
+def register(
+    app: Quart,
+    channel: Channel,
+    assemblies: Assemblies,
+    *,
+    identify: Identify = claimed_identity,
+    admit: Admit = lambda source, remote, size: nullcontext(),  # noqa: ARG005
+) -> None:
     """Serve `/v1/interconn/chan/invoke` and its alias `/transport` in front of `app`. `assemblies` must be running."""
-    side = PartnerSide(channel, assemblies, identify)
+    side = PartnerSide(channel, assemblies, identify, admit)
     mount(app, {ptp.INVOKE_PATH: side.invoke, ptp.TRANSPORT_PATH: side.invoke})
 
 
 class PartnerSide:
-    def __init__(self, channel: Channel, assemblies: Assemblies, identify: Identify) -> None:
+    def __init__(self, channel: Channel, assemblies: Assemblies, identify: Identify, admit: Admit) -> None:
         self._channel = channel
         self._assemblies = assemblies
         self._identify = identify
+        self._admit = admit
 
     async def invoke(self, exchange: Exchange) -> None:
         """Keep a partner's message for our components; answered when it is on disk."""
         source = await self._identify(exchange.headers)
+        with self._admit(source, exchange.remote, exchange.size or 0):
+            await self._take(exchange, source)
+        await exchange.answer(ptp.Code.OK)
+
+    async def _take(self, exchange: Exchange, source: str) -> None:
         if source == self._channel.node_id:
             raise Forbidden("the headers name this node itself as the source")
         target = exchange.text(ptp.TARGET_NODE)
         if target not in ("", self._channel.node_id):
             raise NotFound(f"this node is {self._channel.node_id}, not {shorten(target)}")
         session_id = check_id("x-ptp-session-id", exchange.required(ptp.SESSION_ID))
-        if exchange.size == 0:
+        if exchange.size == 0 and exchange.text(ptp.LAST_PART) != ptp.ABANDONED:
             raise InvalidRequest("the message is empty")
         if exchange.size is not None and exchange.size > self._channel.limits.channel_message_bytes + _FRAMING:
             raise TooLarge(f"a message has at most {self._channel.limits.channel_message_bytes} bytes")
@@ -65,7 +83,6 @@ class PartnerSide:
                 Arrival(session_id, source, wait, exchange.size or 0, exchange.text(ptp.NONCE)),
                 ptp.invoke_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes),
             )
-        await exchange.answer(ptp.Code.OK)
 
     async def _part(self, exchange: Exchange, source: str, session_id: str, wait: float) -> None:
         """One of several requests that carry a message; the headers of the first one say how the message is written."""
@@ -73,6 +90,9 @@ class PartnerSide:
         index = exchange.text(ptp.PART)
         if not index.isascii() or not index.isdecimal() or len(index) > 9:
             raise InvalidRequest(f"{ptp.PART} must be a number from 0 (got {shorten(index)})")
+        if exchange.text(ptp.LAST_PART) == ptp.ABANDONED:
+            await self._assemblies.abandon(Key(source, session_id, message))
+            return
         part = await exchange.whole_body(ptp.PART_BYTES + _FRAMING)
 
         async def store(stream: AsyncIterator[bytes]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from quart import Quart
 
-from embedded_scheduler.api.authentication import AnswerStyles, PartnerAuthenticator
-from embedded_scheduler.api.family import Call, Family, InboxAnswers
+from embedded_scheduler.api.authentication import PartnerAuthenticator, Partners
+from embedded_scheduler.api.family import Call, Family, Gate, InboxAnswers
 from embedded_scheduler.api.verbs import Host, JobVerbs
 from embedded_scheduler.domain.lifecycle import TaskState
 from embedded_scheduler.errors import ErrorCode, NodeError
@@ -20,7 +20,7 @@ from embedded_scheduler.wire.bfia.job import (
     StopJob,
     raw_document,
 )
-from embedded_scheduler.wire.bfia.signature import Verifier
+from embedded_scheduler.wire.bfia.signature import Signer
 from embedded_scheduler.wire.bfia.task import (
     PollTask,
     StartTask,
@@ -48,6 +48,7 @@ async def create_all(call: Call[JobVerbs, CreateJob]) -> CreatedAll:
         source=call.caller.source,
         trace_id=call.caller.trace_id,
         as_sent=call.as_sent,
+        shown=call.caller.headers.permits,
     )
     return CreatedAll(job_id=submitted.job_id, status=submitted.state, nodes=dict(submitted.nodes))
 
@@ -62,6 +63,7 @@ async def create(call: Call[JobVerbs, CreateJob]) -> Created:
         source=call.caller.source,
         trace_id=call.caller.trace_id,
         as_sent=call.as_sent,
+        shown=call.caller.headers.permits,
     )
     return Created(status=shown_word(state, ready_as_pending=call.caller.style.ready_as_pending))
 
@@ -148,10 +150,15 @@ def register(
     engine: Host,
     *,
     jobs: JobVerbs,
-    styles: AnswerStyles,
+    partners: Partners,
     database: Database,
-    verifier: Verifier | None = None,
+    signer: Signer | None = None,
+    gate: Gate | None = None,
 ) -> None:
-    """Serve the family in `app`. `jobs` = the verbs (`engine.jobs`), `styles` = the partner directory."""
-    authenticator = PartnerAuthenticator(engine.settings.node_id, styles, verifier)
-    family.register(app, engine, verbs=jobs, authenticator=authenticator, answers=InboxAnswers(database))
+    """Serve the family in `app`. `jobs` = the verbs (`engine.jobs`), `partners` = the partner directory, `gate` = the
+    limits per partner; `signer` signs the answers."""
+    settings = engine.settings
+    authenticator = PartnerAuthenticator(
+        settings.node_id, partners, clock=engine.clock, signer=signer, mutual=settings.partner.tls == "mutual"
+    )
+    family.register(app, engine, verbs=jobs, authenticator=authenticator, answers=InboxAnswers(database), gate=gate)

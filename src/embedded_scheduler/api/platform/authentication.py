@@ -69,7 +69,7 @@ class PlatformAuthenticator:
         needed = self._scope_of(request.method, request.path)
         if not needed or not allows(token, needed):
             raise Forbidden(
-                f"token {token.name} is for {', '.join(token.scopes)}; this call needs {needed or 'no token'}:"
+                f"token {token.name} is for {', '.join(token.scopes)}; this call needs {needed}:"
                 f" `nodeconsole token create NAME --scope {needed}`"
             )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from quart import Quart
 
-from embedded_scheduler.api.authentication import from_a_browser
 from embedded_scheduler.api.channel import SELECTION_LIMIT, ClientGone, Exchange, mount
+from embedded_scheduler.api.platform.authentication import from_a_browser
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.engine.channel import SMALL, Arrival, Channel, Envelope
 from embedded_scheduler.errors import InvalidRequest, TooLarge

@@ -57,3 +57,6 @@ CREATE TABLE invitations (
     ended       TEXT    NOT NULL DEFAULT ''       -- why it cannot be used (any more): used, revoked, wrong proofs
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX invitations_by_time ON invitations (created_ms);
+
+-- Messages to partners that belong to no job.
+CREATE INDEX outbox_messages ON outbox (id) WHERE job_id = '' AND state = 'waiting';

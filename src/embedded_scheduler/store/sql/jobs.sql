@@ -116,6 +116,11 @@ SELECT job_id, state FROM jobs ORDER BY position;
 -- name: jobs.open_count
 SELECT count(*) AS number FROM jobs WHERE state IN ('PENDING', 'READY', 'RUNNING');
 
+-- name: jobs.open_count_of
+SELECT count(*) AS number FROM (
+    SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN ('PENDING', 'READY', 'RUNNING')
+      AND (coordinator = :node_id OR initiator = :node_id) LIMIT :most);
+
 -- name: jobs.ended_before
 SELECT job_id FROM jobs WHERE job_id IN (SELECT value FROM json_each(:job_ids)) AND ended_ms < :before_ms;
 

@@ -67,3 +67,6 @@ SELECT * FROM outbox WHERE job_id = :job_id ORDER BY id;
 
 -- name: outbox.undelivered
 SELECT target, count(*) AS rows FROM outbox INDEXED BY outbox_by_lane WHERE state = 'waiting' GROUP BY target;
+
+-- name: outbox.waiting_messages
+SELECT * FROM outbox INDEXED BY outbox_messages WHERE job_id = '' AND state = 'waiting' ORDER BY id;

@@ -21,3 +21,7 @@ SELECT count(*) AS number FROM rulings WHERE action = 'approve' AND rule = :rule
 -- name: policies.waiting_jobs
 -- Requests of jobs that wait for this node's decision.
 SELECT job_id, since_ms, state_seq FROM approvals WHERE node_id = :self AND state = 'PENDING';
+
+-- name: policies.waiting_grants
+-- Partners' requests that wait for this node's decision.
+SELECT grant_id, since_ms FROM grants WHERE direction = 'in' AND state = 'APPLIED';

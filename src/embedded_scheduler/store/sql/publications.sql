@@ -12,10 +12,3 @@ SELECT * FROM publications ORDER BY namespace, name;
 
 -- name: publications.delete
 DELETE FROM publications WHERE namespace = :namespace AND name = :name;
-
--- name: receipts.note
-INSERT INTO receipts (node_id, key, state, at_ms) VALUES (:node_id, :key, :state, :now_ms)
-ON CONFLICT (node_id, key, state) DO NOTHING;
-
--- name: receipts.of_node
-SELECT * FROM receipts WHERE node_id = :node_id AND key = :key;

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.errors import InvalidRequest
 
 SECONDS_BELOW = 100_000_000_000
@@ -14,15 +15,6 @@ SECONDS_BELOW = 100_000_000_000
 LONGEST_TEXT = 256
 
 TimestampUnit = Literal["ms", "s"]
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """One item of `x-mprac-token-set`: `uniform resource name/resource level/authorization token`."""
-
-    resource: str
-    level: str
-    token: str
 
 
 @dataclass(frozen=True, slots=True)

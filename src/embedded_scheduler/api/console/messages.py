@@ -1,0 +1,60 @@
+"""`/messages`: what was sent to partners and how far it has come."""
+
+from __future__ import annotations
+
+from quart import Quart
+
+from embedded_scheduler.api.console import endpoint
+from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.engine import receipts as verbs
+from embedded_scheduler.engine.receipts import Receipt
+from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.wire.console_grants import MessagePage, MessageRow
+
+_LONGEST_PAGE = 500
+
+
+def install(app: Quart, console: Console) -> None:
+    messages = Messages(console)
+    endpoint.route(app, "GET", "/messages", messages.page)
+    endpoint.route(app, "GET", "/messages/<message_id>", messages.show)
+    endpoint.route(app, "POST", "/messages/<message_id>/resend", messages.resend)
+
+
+class Messages:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._engine = console.engine
+
+    async def page(self) -> MessagePage:
+        limit = endpoint.number_query("limit", 200, low=1, high=_LONGEST_PAGE)
+        found = await verbs.listing(self._engine, node_id=endpoint.text_query("to"), limit=limit)
+        return MessagePage(messages=[message_row(receipt) for receipt in found])
+
+    async def show(self, message_id: str) -> MessageRow:
+        return message_row(await verbs.show(self._engine, _number(message_id)))
+
+    async def resend(self, message_id: str) -> MessageRow:
+        return message_row(await verbs.resend(self._engine, _number(message_id)))
+
+
+def message_row(receipt: Receipt) -> MessageRow:
+    message = receipt.message
+    return MessageRow(
+        id=message.id,
+        node_id=message.node_id,
+        operation=message.operation,
+        subject=receipt.subject,
+        state=receipt.state,
+        attempts=message.attempts,
+        last_error=message.last_error,
+        created_ms=message.created_ms,
+        next_ms=message.next_ms,
+        opened_ms=receipt.opened_ms,
+    )
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise InvalidRequest("a message is named by its number (`nodeconsole message list`)")
+    return int(text)

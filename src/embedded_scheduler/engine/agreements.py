@@ -1,0 +1,32 @@
+"""The contract that stands behind a request of the management layer."""
+
+from __future__ import annotations
+
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.lifecycle import AgreementState
+from embedded_scheduler.errors import Forbidden
+from embedded_scheduler.store import contracts
+from embedded_scheduler.store.contracts import Contract
+from embedded_scheduler.store.database import Reader
+
+
+def contract_with(reader: Reader, node_id: str, contract_id: str = "") -> Contract:
+    """The newest contract with a partner that is approved and has not expired, or the one named.
+
+    `Forbidden` otherwise; a contract of somebody else is answered like one that does not exist.
+    """
+    valid = [found for found in contracts.of_node(reader, node_id) if _counts(found, reader.now_ms)]
+    if not valid:
+        raise Forbidden(f"there is no approved contract between this node and {shorten(node_id)}: make one first")
+    if not contract_id:
+        return valid[0]
+    for found in valid:
+        if found.contract_id == contract_id:
+            return found
+    raise Forbidden(f"{shorten(contract_id)} is no approved contract with {shorten(node_id)}")
+
+
+def _counts(contract: Contract, now_ms: int) -> bool:
+    if contract.state is not AgreementState.APPROVED:
+        return False
+    return contract.expires_ms is None or now_ms < contract.expires_ms

@@ -1,0 +1,555 @@
+"""Use cases around requests for datasets, projects, flows, jobs and models (management layer §2–§7), both directions.
+
+All are safe to repeat: a request is known by its applicant and the name (`audit_id`) the applicant gave it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.lifecycle import GRANT, AgreementState, AgreementTrigger, JobState
+from embedded_scheduler.domain.policy import Action, DataFact, Facts
+from embedded_scheduler.engine import jobs, permits, policies, publications, votes
+from embedded_scheduler.engine.agreements import contract_with
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.messages import queue
+from embedded_scheduler.engine.ports import Delivery, Outgoing
+from embedded_scheduler.engine.transitions import Cause, fire_agreement
+from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, TooMany, Unavailable
+from embedded_scheduler.store import datasets, grants, ledger
+from embedded_scheduler.store import permits as permit_store
+from embedded_scheduler.store.database import Reader, Tx
+from embedded_scheduler.store.grants import Direction, Grant, Kind
+from embedded_scheduler.store.permits import StoredPermit, Use
+
+_LOG = logging.getLogger(__name__)
+
+MOST_OPEN = 500
+MOST_OPEN_PER_PARTNER = 50
+DEFAULT_LEVEL = 1
+_UNSAFE = frozenset("/,")
+_OVER = (JobState.FINISHED, JobState.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. `resource_id` is the dataset, project …; `body` the members of the request's message."""
+
+    kind: Kind
+    audit_id: str
+    resource_id: str
+    contract_id: str
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """For how long, for how many jobs and on which level something is granted; None = as asked for."""
+
+    level: int | None = None
+    times: int | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPermit:
+    """What a partner's confirmation gives."""
+
+    token: str
+    level: int
+    resource_type: str
+    resource_id: str
+    resource_node_id: str
+    resource_inst_id: str
+    request_node_id: str
+    request_inst_id: str
+    time_limit_ms: int | None
+    times_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One request with its permit and the jobs that used it."""
+
+    grant: Grant
+    permit: StoredPermit | None
+    uses: tuple[Use, ...]
+    approvals: tuple[str, ...] = ()
+    """Who approved so far, where several persons have to."""
+
+    @property
+    def open_jobs(self) -> tuple[str, ...]:
+        """Jobs under way that were admitted with this permit."""
+        return tuple(use.job_id for use in self.uses if use.state and use.state not in _OVER)
+
+
+NO_TERMS = Terms()
+
+
+# -- what partners ask ------------------------------------------------------------------------------------------------
+
+
+async def apply(engine: Engine, request: Request, *, source: str, trace_id: str) -> Grant:
+    """A partner asks this node for something; the policy or the operator decides.
+
+    `Forbidden` without an approved contract, `NotFound` for a dataset that the partner may not see, `Conflict` when the
+    same name was used for another request, `TooMany` while too many wait.
+    """
+
+    def work(tx: Tx) -> Grant:
+        contract = contract_with(tx, source, request.contract_id)
+        known = grants.find(tx, "in", source, request.kind, request.audit_id)
+        if known is not None:
+            if known.digest != grants.body_digest(request.body):
+                raise Conflict(f"audit_id {request.audit_id} was used before for another request: take a new one")
+            return known
+        if request.kind == "dataset" and not publications.is_visible(tx, source, request.resource_id):
+            raise NotFound(f"this node shows you no dataset {shorten(request.resource_id)}")
+        _check_room(tx, source)
+        return _add(tx, "in", request, source, contract.contract_id, f"peer:{source}", trace_id)
+
+    grant = await engine.db.write(work)
+    if grant.state is AgreementState.APPLIED:
+        return await _rule(engine, grant)
+    return grant
+
+
+def _check_room(tx: Tx, source: str) -> None:
+    if grants.open_count(tx, source) >= MOST_OPEN_PER_PARTNER or grants.open_count(tx) >= MOST_OPEN:
+        raise TooMany("too many requests wait for this node's decision: ask again when some are decided")
+
+
+def _add(
+    tx: Tx, direction: Direction, request: Request, node_id: str, contract_id: str, actor: str, trace_id: str
+) -> Grant:
+    grant = grants.add(
+        tx,
+        direction=direction,
+        node_id=node_id,
+        kind=request.kind,
+        audit_id=request.audit_id,
+        resource_id=request.resource_id,
+        contract_id=contract_id,
+        name=request.name,
+        body=request.body,
+        trace_id=trace_id,
+    )
+    ledger.append(
+        tx,
+        subject="grant",
+        subject_id=grant.grant_id,
+        event="grant.applied",
+        actor=actor,
+        trace_id=trace_id,
+        data={
+            "direction": direction,
+            "node_id": node_id,
+            "kind": request.kind,
+            "resource_id": request.resource_id,
+            "audit_id": request.audit_id,
+            "digest": grant.digest,
+        },
+    )
+    return grant
+
+
+async def _rule(engine: Engine, grant: Grant) -> Grant:
+    """What the policy says of a new request; a job that was decided here already decides its request."""
+    ruling = await policies.rule_on(engine, lambda reader: _facts(engine, reader, grant), digest=grant.digest)
+    if ruling.action is Action.APPROVE:
+        return await _decide(engine, grant.grant_id, approve=True, reason=ruling.note, terms=NO_TERMS, actor="node")
+    if ruling.action is Action.REFUSE:
+        return await _decide(engine, grant.grant_id, approve=False, reason=ruling.refusal, terms=NO_TERMS, actor="node")
+    return grant
+
+
+def _facts(engine: Engine, reader: Reader, grant: Grant) -> Facts:
+    """A request as the rules see it."""
+    data: tuple[DataFact, ...] = ()
+    if grant.kind == "dataset":
+        namespace, _, name = grant.resource_id.partition("#")
+        found = datasets.get(reader, namespace, name)
+        columns = tuple(column.name for column in found.columns) if found else None
+        data = (DataFact(grant.resource_id, columns, found.rows if found else None),)
+    return Facts(
+        self_node=engine.node_id,
+        initiator=grant.node_id,
+        coordinator=grant.node_id,
+        now=datetime.fromtimestamp(reader.now_ms / 1000, UTC).astimezone(),
+        on=grant.kind,
+        subject=grant.grant_id,
+        nodes=(grant.node_id,),
+        data=data,
+    )
+
+
+async def confirm(
+    engine: Engine, kind: Kind, audit_id: str, *, approved: bool, permit: ReceivedPermit | None, source: str
+) -> None:
+    """A partner decides about a request of this node. `NotFound` for a request that was not made there.
+
+    For a job it decides the partner's approval too, as the control layer's audit_confirm does; a partner that was never
+    asked may name the job itself.
+    """
+
+    def work(tx: Tx) -> Grant | None:
+        grant = grants.find(tx, "out", source, kind, audit_id)
+        if grant is None:
+            return None
+        return _confirmed(tx, grant, approved=approved, permit=permit, node_id=engine.node_id)
+
+    grant = await engine.db.write(work)
+    if kind == "job":
+        with contextlib.suppress(NotFound) if grant is not None else contextlib.nullcontext():
+            job_id = grant.resource_id if grant is not None else audit_id
+            await jobs.audit_confirm(engine, job_id, approved=approved, source=source)
+    elif grant is None:
+        raise NotFound(f"this node asked {shorten(source)} for no {kind} under audit_id {shorten(audit_id)}")
+
+
+def _confirmed(tx: Tx, grant: Grant, *, approved: bool, permit: ReceivedPermit | None, node_id: str) -> Grant:
+    if approved and permit is not None:
+        _check_permit(grant, permit, node_id)
+    wanted = AgreementState.APPROVED if approved else AgreementState.REJECTED
+    if grant.state is AgreementState.APPLIED:
+        trigger = AgreementTrigger.APPROVE if approved else AgreementTrigger.REJECT
+        _fire(tx, grant, trigger, Cause(f"peer:{grant.node_id}", grant.trace_id), "decided by the partner")
+    elif grant.state is not wanted:
+        raise Conflict(f"the request {grant.audit_id} is {grant.state} here")
+    if approved and permit is not None:
+        permit_store.add(
+            tx,
+            grant_id=grant.grant_id,
+            issued=False,
+            token=permit.token,
+            level=permit.level,
+            resource_type=permit.resource_type or grant.kind.upper(),
+            resource_id=grant.resource_id,
+            resource_node_id=grant.node_id,
+            resource_inst_id=permit.resource_inst_id,
+            request_node_id=node_id,
+            request_inst_id=permit.request_inst_id,
+            time_limit_ms=permit.time_limit_ms or None,
+            times_limit=permit.times_limit or None,
+        )
+    return _reread(tx, grant)
+
+
+def _check_permit(grant: Grant, permit: ReceivedPermit, node_id: str) -> None:
+    """The permit must be for what was asked, and fit into a header."""
+    said = (
+        ("resource_id", permit.resource_id, grant.resource_id),
+        ("resource_node_id", permit.resource_node_id, grant.node_id),
+        ("request_node_id", permit.request_node_id, node_id),
+    )
+    for name, value, wanted in said:
+        if value and value != wanted:
+            raise InvalidRequest(f"resource_permit.{name} is {shorten(value)}; what was asked for has {wanted}")
+    token = permit.token
+    if not token.isascii() or not token.isprintable() or " " in token or not _UNSAFE.isdisjoint(token):
+        raise InvalidRequest(
+            "resource_permit.token must be ASCII without spaces, '/' and ',': it travels in x-mprac-token-set"
+        )
+
+
+async def terminate(engine: Engine, kind: Kind, audit_id: str, *, source: str) -> None:
+    """A partner ends what was granted, as the one who asked or the one who was asked."""
+
+    def work(tx: Tx) -> None:
+        sides: tuple[Direction, ...] = ("in", "out")
+        found = [grant for side in sides if (grant := grants.find(tx, side, source, kind, audit_id)) is not None]
+        if not found:
+            raise NotFound(f"there is no {kind} request {shorten(audit_id)} between this node and {shorten(source)}")
+        # Both sides may have used the same name: what can be ended is meant.
+        grant = next((g for g in found if g.state is AgreementState.APPROVED), found[0])
+        if grant.state is not AgreementState.TERMINATED:
+            _fire(
+                tx, grant, AgreementTrigger.TERMINATE, Cause(f"peer:{source}", grant.trace_id), "ended by the partner"
+            )
+
+    await engine.db.write(work)
+
+
+async def state_of(engine: Engine, kind: Kind, audit_id: str, *, source: str) -> AgreementState:
+    """How a partner's own request stands here."""
+    grant = await engine.db.read(lambda reader: grants.find(reader, "in", source, kind, audit_id))
+    if grant is None:
+        raise NotFound(f"this node knows no {kind} request {shorten(audit_id)} of yours")
+    return grant.state
+
+
+async def agreed(engine: Engine, node_id: str, contract_id: str, kind: Kind) -> list[Grant]:
+    """What was agreed with a partner, in both directions. `Forbidden` without an approved contract."""
+
+    def look(reader: Reader) -> list[Grant]:
+        contract_with(reader, node_id, contract_id)
+        return grants.of_node(reader, node_id, kind, AgreementState.APPROVED)
+
+    return await engine.db.read(look)
+
+
+# -- what the operator does -------------------------------------------------------------------------------------------
+
+
+async def request(
+    engine: Engine, kind: Kind, node_id: str, resource_id: str, name: str, members: Mapping[str, Any], *, actor: str
+) -> Grant:
+    """Ask a partner for something; delivered as soon as it can be. `members` are those of the message beside ids."""
+    audit_id = engine.mint.nonce()
+
+    def work(tx: Tx) -> Grant:
+        contract = contract_with(tx, node_id)
+        body = _body(kind, audit_id, contract.contract_id, resource_id, name, members)
+        asked = Request(kind, audit_id, resource_id, contract.contract_id, name, body)
+        grant = _add(tx, "out", asked, node_id, contract.contract_id, actor, engine.mint.nonce())
+        _send(tx, engine, grant, "apply", body)
+        return grant
+
+    grant = await engine.db.write(work)
+    engine.wake()
+    return grant
+
+
+def _body(
+    kind: Kind, audit_id: str, contract_id: str, resource_id: str, name: str, members: Mapping[str, Any]
+) -> dict[str, Any]:
+    body: dict[str, Any] = {**members, "audit_id": audit_id, f"{kind}_id": resource_id}
+    if kind in ("dataset", "project"):
+        body["contract_id"] = contract_id
+    if kind not in ("dataset", "model"):
+        body["name"] = name or resource_id
+    return body
+
+
+async def decide(
+    engine: Engine, grant_id: str, *, approve: bool, reason: str = "", terms: Terms = NO_TERMS, actor: str
+) -> Grant:
+    """The operator's decision about a partner's request; where several persons have to approve, one of them.
+
+    `Conflict` when it was decided otherwise. An approval of a job that is here already approves the job.
+    """
+    grant = await _decide(engine, grant_id, approve=approve, reason=reason, terms=terms, actor=actor)
+    if grant.kind == "job" and grant.state is not AgreementState.APPLIED:
+        await _decide_job(engine, grant, approve=approve, reason=reason, actor=actor)
+    return grant
+
+
+async def _decide(engine: Engine, grant_id: str, *, approve: bool, reason: str, terms: Terms, actor: str) -> Grant:
+    def work(tx: Tx) -> Grant:
+        grant = _get(tx, grant_id)
+        if grant.direction != "in":
+            raise Conflict(f"{grant_id} is this node's own request: {grant.node_id} decides about it")
+        wanted = AgreementState.APPROVED if approve else AgreementState.REJECTED
+        if grant.state is wanted:
+            return grant
+        if grant.state is not AgreementState.APPLIED:
+            raise Conflict(f"{grant_id} is {grant.state} already")
+        if approve:
+            _check_still_possible(tx, grant)
+            needed = 1 if actor == "node" else engine.settings.approval.dataset_approvers
+            if not votes.record(tx, "grant", grant_id, actor, needed, reason=reason):
+                return grant
+        trigger = AgreementTrigger.APPROVE if approve else AgreementTrigger.REJECT
+        _fire(tx, grant, trigger, Cause(actor, grant.trace_id), reason)
+        body: dict[str, Any] = {"audit_id": grant.audit_id, "status": wanted.value}
+        if approve:
+            body["resource_permit"] = _issue(tx, engine, grant, terms)
+        _send(tx, engine, grant, "confirm", body)
+        return _reread(tx, grant)
+
+    grant = await engine.db.write(work)
+    engine.wake()
+    return grant
+
+
+def _check_still_possible(tx: Tx, grant: Grant) -> None:
+    contract_with(tx, grant.node_id, grant.contract_id)
+    if grant.kind == "dataset":
+        namespace, _, name = grant.resource_id.partition("#")
+        if datasets.get(tx, namespace, name) is None:
+            raise Conflict(f"dataset {grant.resource_id} is not registered any more: reject the request")
+
+
+def _issue(tx: Tx, engine: Engine, grant: Grant, terms: Terms) -> dict[str, Any]:
+    """Store a permit and return it as it is sent, but for the token, which is added when it is (`fill_in`)."""
+    until = terms.until_ms if terms.until_ms is not None else _number(grant.body.get("time_limit"))
+    times = terms.times if terms.times is not None else _number(grant.body.get("times_limit"))
+    if until is not None and until <= tx.now_ms:
+        raise InvalidRequest("the time until which it is granted has passed: give a later one")
+    contract = contract_with(tx, grant.node_id, grant.contract_id)
+    shown: dict[str, Any] = {
+        "resource_level": DEFAULT_LEVEL if terms.level is None else terms.level,
+        "resource_type": grant.kind.upper(),
+        "resource_id": grant.resource_id,
+        "resource_node_id": engine.node_id,
+        "resource_inst_id": engine.settings.inst_id or engine.node_id,
+        "request_node_id": grant.node_id,
+        "request_inst_id": contract.inst_id or grant.node_id,
+    }
+    permit_store.add(
+        tx,
+        grant_id=grant.grant_id,
+        issued=True,
+        token=permits.token_of(engine.attempt_secret, grant.grant_id),
+        level=shown["resource_level"],
+        resource_type=shown["resource_type"],
+        resource_id=grant.resource_id,
+        resource_node_id=engine.node_id,
+        resource_inst_id=shown["resource_inst_id"],
+        request_node_id=grant.node_id,
+        request_inst_id=shown["request_inst_id"],
+        time_limit_ms=until,
+        times_limit=times,
+    )
+    limits = {"time_limit": until, "times_limit": times}
+    return {**shown, **{name: value for name, value in limits.items() if value is not None}}
+
+
+def _number(value: object) -> int | None:
+    """A limit that a partner asked for; 0 and nothing mean none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+async def _decide_job(engine: Engine, grant: Grant, *, approve: bool, reason: str, actor: str) -> None:
+    """A job that came before its request was decided is decided with it."""
+    try:
+        job = await jobs.view(engine, grant.resource_id)
+    except NotFound:
+        return
+    known = job.approvals.get(engine.node_id)
+    asked_by_its_driver = grant.node_id in (job.coordinator, job.spec.initiator)
+    if known is None or known.state != "PENDING" or not asked_by_its_driver:
+        return
+    if permits.is_request_for(grant, job.spec):
+        await jobs.decide(engine, grant.resource_id, approve=approve, reason=reason, actor=actor)
+
+
+async def revoke(
+    engine: Engine, grant_id: str, *, reason: str, stop_jobs: bool, actor: str
+) -> tuple[Grant, tuple[str, ...]]:
+    """End what was granted, in either direction; the partner is told. Also returns the jobs that it concerns: they are
+    stopped with `stop_jobs` and go on otherwise."""
+
+    def work(tx: Tx) -> Grant:
+        grant = _get(tx, grant_id)
+        if grant.state is AgreementState.TERMINATED:
+            return grant
+        _fire(tx, grant, AgreementTrigger.TERMINATE, Cause(actor, grant.trace_id), reason)
+        _send(tx, engine, grant, "terminate", {"audit_id": grant.audit_id})
+        return _reread(tx, grant)
+
+    grant = await engine.db.write(work)
+    engine.wake()
+    concerned = (await show(engine, grant_id)).open_jobs
+    for job_id in concerned if stop_jobs else ():
+        try:
+            await jobs.stop_all(engine, job_id, "", actor=actor, reason=reason or f"{grant_id} was revoked")
+        except NodeError as error:
+            _LOG.error("job %s could not be stopped: %s", job_id, error.message)
+    return grant, concerned
+
+
+async def refresh(engine: Engine, grant_id: str) -> Grant:
+    """Ask the partner how a request of ours stands, for a decision that got lost. `Unavailable` says why not."""
+    detail = await show(engine, grant_id)
+    grant = detail.grant
+    if grant.direction != "out" or grant.kind == "job":
+        raise Conflict(f"{grant_id} cannot be asked about: only own requests, and none for jobs, have a query")
+    operation = f"{grant.kind}/audit/query"
+    call = Outgoing(grant.node_id, operation, {"audit_id": grant.audit_id}, engine.mint.nonce(), grant.trace_id)
+    reply = await engine.gateway.call(call)
+    if reply.delivery is not Delivery.OK:
+        raise Unavailable(reply.error)
+    return await engine.db.write(lambda tx: _learn(tx, grant_id, str(reply.data.get("status") or "").upper()))
+
+
+def _learn(tx: Tx, grant_id: str, said: str) -> Grant:
+    """Follow what the partner says along the rows of the lifecycle; another order of states is not believed."""
+    grant = _get(tx, grant_id)
+    cause = Cause(f"peer:{grant.node_id}", grant.trace_id)
+    for trigger in AgreementTrigger:
+        if GRANT.allows(grant.state, trigger) and GRANT.row(grant.state, trigger).target == said:
+            _fire(tx, grant, trigger, cause, "learned by asking the partner")
+            return _reread(tx, grant)
+    return grant
+
+
+async def listing(
+    engine: Engine,
+    *,
+    direction: Direction | None,
+    state: AgreementState | None,
+    before_ms: int = grants.LAST,
+    limit: int = 200,
+) -> list[Detail]:
+    """Requests, newest first."""
+
+    def look(reader: Reader) -> list[Detail]:
+        found = grants.page(reader, direction=direction, state=state, before_ms=before_ms, limit=limit)
+        return [_detail(reader, grant) for grant in found]
+
+    return await engine.db.read(look)
+
+
+async def show(engine: Engine, grant_id: str) -> Detail:
+    """One request by its id or a beginning of it that fits no other."""
+
+    def look(reader: Reader) -> Detail:
+        found = grants.by_prefix(reader, grant_id)
+        if found is None:
+            raise NotFound(f"there is no request {shorten(grant_id)} here")
+        return _detail(reader, _get(reader, found))
+
+    return await engine.db.read(look)
+
+
+def _detail(reader: Reader, grant: Grant) -> Detail:
+    voters = tuple(vote.actor for vote in votes.so_far(reader, "grant", grant.grant_id))
+    return Detail(
+        grant, permit_store.get(reader, grant.grant_id), tuple(permit_store.uses(reader, grant.grant_id)), voters
+    )
+
+
+def _get(reader: Reader, grant_id: str) -> Grant:
+    grant = grants.get(reader, grant_id)
+    if grant is None:
+        raise NotFound(f"there is no request {shorten(grant_id)} here")
+    return grant
+
+
+def _reread(reader: Reader, grant: Grant) -> Grant:
+    return _get(reader, grant.grant_id)
+
+
+def _fire(tx: Tx, grant: Grant, trigger: AgreementTrigger, cause: Cause, reason: str) -> None:
+    fire_agreement(
+        tx,
+        GRANT,
+        grant.grant_id,
+        grant.state,
+        trigger,
+        cause,
+        "grants.set_state",
+        reason=reason,
+        data={"node_id": grant.node_id, "kind": grant.kind, "resource_id": grant.resource_id},
+        grant_id=grant.grant_id,
+    )
+
+
+def _send(tx: Tx, engine: Engine, grant: Grant, verb: str, body: Mapping[str, Any]) -> None:
+    queue(
+        tx,
+        engine,
+        node_id=grant.node_id,
+        operation=f"{grant.kind}/audit/{verb}",
+        body=body,
+        key=f"{grant.grant_id}/{verb}",
+        trace_id=grant.trace_id,
+    )

@@ -1,0 +1,243 @@
+"""Invitations: the easy way to a contract. One node gives out a code, the other one applies with it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.domain.lifecycle import AgreementState
+from embedded_scheduler.engine import contracts as agreements
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.contracts import Introduction
+from embedded_scheduler.engine.peers import check_url
+from embedded_scheduler.engine.ports import Delivery, Outgoing
+from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Refused, Unavailable
+from embedded_scheduler.security import invitation as codes
+from embedded_scheduler.security.invitation import Code
+from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
+from embedded_scheduler.store import contracts, invitations, ledger
+from embedded_scheduler.store.contracts import Contract
+from embedded_scheduler.store.database import Reader, Tx
+from embedded_scheduler.store.invitations import Invitation
+
+_LOG = logging.getLogger(__name__)
+
+LONGEST_HOURS = 24 * 30
+_HOUR_MS = 3_600_000
+_SHOWN_MS = 30 * 24 * _HOUR_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The code is shown once; this node keeps no copy of it."""
+
+    code: str
+    id: str
+    address: str
+    expires_ms: int
+
+
+async def invite(engine: Engine, *, hours: float, address: str = "", actor: str) -> Issued:
+    """A new code, good for one application within `hours`. `address` is where this node is reached, if not as set."""
+    if not 0 < hours <= LONGEST_HOURS:
+        raise InvalidRequest(f"an invitation lasts more than 0 and at most {LONGEST_HOURS} hours (got {hours:g})")
+    base = check_url(address) if address else agreements.own_address(engine.settings)
+    secret = secrets.token_bytes(codes.SECRET_BYTES)
+    invitation_id = secrets.token_hex(codes.ID_BYTES)
+    # Whole seconds: that is what the code can say.
+    expires_ms = (engine.clock.now_ms() + int(hours * _HOUR_MS)) // 1000 * 1000
+    fingerprint = agreements.identity_of(engine).fingerprint
+    code = Code(invitation_id, secret, fingerprint, expires_ms // 1000, engine.node_id, base)
+
+    def work(tx: Tx) -> None:
+        invitations.add(
+            tx,
+            id=invitation_id,
+            verifier=codes.verifier_of(invitation_id, secret),
+            address=base,
+            expires_ms=expires_ms,
+            created_by=actor,
+        )
+        ledger.append(
+            tx,
+            subject="invitation",
+            subject_id=invitation_id,
+            event="invitation.made",
+            actor=actor,
+            data={"address": base, "expires_ms": expires_ms},
+        )
+
+    await engine.db.write(work)
+    return Issued(codes.encode(code), invitation_id, base, expires_ms)
+
+
+async def recent(engine: Engine) -> list[Invitation]:
+    """Those of the last month, newest first."""
+    since = engine.clock.now_ms() - _SHOWN_MS
+    return await engine.db.read(lambda reader: invitations.since(reader, since))
+
+
+async def revoke(engine: Engine, invitation_id: str, *, actor: str) -> None:
+    """Take a code back that was not used."""
+
+    def work(tx: Tx) -> None:
+        if invitations.get(tx, invitation_id) is None:
+            raise NotFound(f"there is no invitation {shorten(invitation_id)}")
+        if not invitations.revoke(tx, invitation_id):
+            raise Conflict("the invitation was used or has ended: terminate or refuse its contract instead")
+        ledger.append(
+            tx, subject="invitation", subject_id=invitation_id, event="invitation.revoked", actor=actor
+        )
+
+    await engine.db.write(work)
+
+
+async def join(engine: Engine, text: str, *, address: str = "", actor: str) -> Contract:
+    """Apply at the node that gave out this code. Nothing is trusted before both operators have compared the words.
+
+    The same code again returns the same contract. What goes wrong is raised and recorded.
+    """
+    code = codes.decode(text)
+    if code.node_id == engine.node_id:
+        raise InvalidRequest("this code was made by this node: give it to the partner")
+    known = await engine.db.read(lambda reader: _joined(reader, code))
+    if known is not None:
+        return known
+    if code.expires_s * 1000 <= engine.clock.now_ms():
+        raise Refused("the code has expired: ask for a new one (or set this machine's clock right)")
+    about = agreements.introduction(engine, check_url(address) if address else "")
+    try:
+        answer, key = await _apply(engine, code, about)
+    except NodeError as error:
+        reason = error.message
+        await engine.db.write(
+            lambda tx: ledger.append(
+                tx,
+                subject="invitation",
+                subject_id=code.id,
+                event="join.failed",
+                actor=actor,
+                reason=reason,
+                data={"node_id": code.node_id, "address": code.address, "fingerprint": code.fingerprint},
+            )
+        )
+        raise
+    return await _keep(engine, code, answer, key, actor)
+
+
+def _joined(reader: Reader, code: Code) -> Contract | None:
+    """The contract that this code led to, unless it has ended."""
+    for row in contracts.of_node(reader, code.node_id):
+        ended = row.state in (AgreementState.REJECTED, AgreementState.TERMINATED)
+        if row.side == "applicant" and row.invitation == code.id and not ended:
+            return row
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    contract_id: str
+    about: Introduction
+    credential: str
+
+
+async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answer, PublicKey]:
+    identity = agreements.identity_of(engine)
+    base = check_url(code.address)
+    health = await _call(engine, code, base, "node/health", {})
+    if health.get("status") != "ok":
+        raise Unavailable(f"{base} answers, but says it is not well: {shorten(health.get('status'))}")
+    found = await _call(engine, code, base, "node/query", {"node_id": code.node_id})
+    if found.get("node_id") != code.node_id:
+        raise Refused(f"{base} is node {shorten(found.get('node_id'))}, not {code.node_id} as the code says")
+    verifier = codes.verifier_of(code.id, code.secret)
+    inviting, applying = (code.node_id, code.fingerprint), (engine.node_id, identity.fingerprint)
+    proof = codes.application_proof(
+        verifier, invitation_id=code.id, inviting=inviting, applying=applying, address=about.address
+    )
+    body = {
+        "node_id": about.node_id,
+        "address": about.address,
+        "inst_id": about.inst_id,
+        "institution": about.institution,
+        "name": about.name,
+        "system": about.system,
+        "system_version": about.system_version,
+        "description": about.description,
+        "auth_type": CERT,
+        "auth_credential": identity.certificate,
+        "expired_time": 0,
+        "invitation": {"id": code.id, "proof": proof},
+    }
+    data = await _call(engine, code, base, "node/contract/apply", body)
+    answer = _read(code, base, data)
+    key = parse_credential(CERT, answer.credential)
+    if key.fingerprint != code.fingerprint:
+        raise Refused(
+            f"{base} shows another key than the code says: somebody may stand between this node and {code.node_id}"
+        )
+    wanted = codes.answer_proof(
+        verifier, invitation_id=code.id, inviting=inviting, applying=applying, contract_id=answer.contract_id
+    )
+    if not codes.same_proof(str(data.get("proof") or ""), wanted):
+        raise Refused(f"the answer of {base} was not made by {code.node_id}: somebody changed it on its way")
+    return answer, key
+
+
+def _read(code: Code, base: str, data: Any) -> _Answer:
+    def text(name: str) -> str:
+        value = str(data.get(name) or "")[: agreements.LONGEST_TEXT]
+        return "".join(character if character.isprintable() else " " for character in value)
+
+    contract_id = check_id("the answer's contract_id", data.get("contract_id"))
+    about = Introduction(
+        code.node_id,
+        base,
+        text("inst_id"),
+        text("institution"),
+        text("name"),
+        text("system"),
+        text("system_version"),
+        text("description"),
+    )
+    return _Answer(contract_id, about, str(data.get("auth_credential") or ""))
+
+
+async def _call(engine: Engine, code: Code, base: str, operation: str, body: dict[str, Any]) -> Any:
+    if engine.introducer is None:
+        raise Unavailable("this node makes no calls to strangers")
+    message = Outgoing(code.node_id, operation, body, engine.mint.nonce(), "")
+    reply = await engine.introducer.call(base, code.fingerprint, message)
+    if reply.delivery is Delivery.FAILED:
+        raise Unavailable(reply.error)
+    if reply.delivery is Delivery.REFUSED:
+        raise Refused(reply.error)
+    return reply.data
+
+
+async def _keep(engine: Engine, code: Code, answer: _Answer, key: PublicKey, actor: str) -> Contract:
+    def work(tx: Tx) -> Contract:
+        known = _joined(tx, code)
+        if known is not None:
+            return known
+        if contracts.get(tx, answer.contract_id) is not None:
+            raise Conflict("the partner gave this contract an id that is in use here")
+        agreements.store(
+            tx,
+            answer.contract_id,
+            answer.about,
+            side="applicant",
+            auth_type=CERT,
+            auth_credential=key.certificate,
+            key=key,
+            invitation=code.id,
+            actor=actor,
+        )
+        return agreements.get(tx, answer.contract_id)
+
+    contract = await engine.db.write(work)
+    await agreements.announce(engine)
+    return contract
