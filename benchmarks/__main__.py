@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import jobs, lists, logs, serving
+from benchmarks import jobs, lists, logs, serving, signing
 from benchmarks.pair import Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
@@ -23,6 +23,7 @@ LIMIT_SECONDS = 300.0
 PAIR_SECTIONS: dict[str, Callable[[Pair], Awaitable[list[Row]]]] = {
     "jobs": jobs.measure,
     "requests": serving.requests,
+    "signing": signing.measure,
     "logs": logs.measure,
     "idle": serving.idle,
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -40,23 +41,24 @@ def request(method: str, address: str, path: str, headers: Mapping[str, str], bo
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-async def generate(address: str, message: bytes, *, connections: int, seconds: float) -> Load:
-    """Send `message` again and again on every connection. An answer other than HTTP 200 ends the measurement."""
+async def generate(address: str, *messages: bytes, connections: int, seconds: float) -> Load:
+    """Send the messages in turn, again and again, over all connections. An answer other than HTTP 200 ends it."""
     latencies: list[float] = []
+    turn = itertools.cycle(messages)
     began = time.perf_counter()
     until = began + seconds
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
-            group.create_task(_one_connection(address, message, until, latencies))
+            group.create_task(_one_connection(address, turn, until, latencies))
     return Load(time.perf_counter() - began, tuple(latencies))
 
 
-async def _one_connection(address: str, message: bytes, until: float, latencies: list[float]) -> None:
+async def _one_connection(address: str, turn: Iterator[bytes], until: float, latencies: list[float]) -> None:
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         while (sent := time.perf_counter()) < until:
-            writer.write(message)
+            writer.write(next(turn))
             await _answer(reader)
             latencies.append(time.perf_counter() - sent)
     finally:

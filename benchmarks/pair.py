@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.trust import add_trust, certificate_of
+
 from benchmarks.load import request
+from embedded_scheduler.wire.bfia.headers import PartnerHeaders, render_headers
+from embedded_scheduler.wire.bfia.signature import SignedRequest, Signer
 from embedded_scheduler.wire.console import EventPage, PeerRequest
 from nodeconsole.client import NodeClient
 from nodeconsole.node_process import NodeProcess, free_addresses
@@ -73,10 +78,13 @@ async def pair(directory: Path) -> AsyncIterator[Pair]:
         async with bare_server() as (bare, _process):
             for node in nodes.values():
                 await node.create()
+            # The guest may sign and need not, so that both ways are measured against the same node.
+            guest = nodes[GUEST]
+            await add_trust(nodes[HOST].home, GUEST, guest.url, certificate_of(guest.home), signing="verify-if-present")
+            for node in nodes.values():
                 await node.start()
-            for here, there in ((GUEST, HOST), (HOST, GUEST)):
-                introduction = PeerRequest(node_id=there, url=nodes[there].url, approval="auto", signing="off")
-                await clients[here].add_peer(introduction)
+            introduction = PeerRequest(node_id=HOST, url=nodes[HOST].url, approval="auto", signing="off")
+            await clients[GUEST].add_peer(introduction)
             yield Pair(directory, nodes, clients, bare)
     finally:
         for client in clients.values():
@@ -123,16 +131,31 @@ async def accepts(address: str) -> None:
     raise RuntimeError(f"nothing listens on {address} after {_START_LIMIT:g} seconds")
 
 
+def signed_message(signer: Signer, address: str, path: str, body: Mapping[str, Any]) -> bytes:
+    """The same, signed by the guest, with a nonce of its own."""
+    raw = json.dumps(body).encode()
+    said = PartnerHeaders(
+        source=GUEST,
+        target=HOST,
+        nonce=secrets.token_hex(16),
+        trace_id="0" * 32,
+        timestamp=str(time.time_ns() // 1_000_000),
+    )
+    signature = signer.sign(SignedRequest("POST", path, "", said, raw).message())
+    headers = {"Content-Type": "application/json", **render_headers(said, signature=signature, writes=True)}
+    return request("POST", address, path, headers, raw)
+
+
 def usual_message(address: str, path: str = "/echo") -> bytes:
     """One request with the headers and about the size that partners exchange."""
     return partner_message(address, path, {"task_id": f"task-{'0' * 32}", "role": "guest", "status": "SUCCESS"})
 
 
 def partner_message(address: str, path: str, body: Mapping[str, Any]) -> bytes:
-    """A partner's request from the guest to the host."""
+    """A partner's unsigned request from the guest to the host."""
     headers = {
         "Content-Type": "application/json",
-        "x-auth-sign": "0" * 88,
+        "x-auth-sign": "",
         "x-csrf-protection": "1",
         "x-source-node-id": GUEST,
         "x-target-node-id": HOST,

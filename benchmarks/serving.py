@@ -17,7 +17,7 @@ ROUNDS = 5
 CONNECTIONS = 16
 ROUND_SECONDS = 2.0
 IDLE_SECONDS = 10.0
-_POLL = "/v1/interconn/schedule/task/poll"
+POLL = "/v1/interconn/schedule/task/poll"
 _STATUS = "/v1/interconn/schedule/job/status_all"
 
 
@@ -27,7 +27,7 @@ async def requests(nodes: Pair) -> list[Row]:
     task_id = await _task_id(nodes, job_id)
     host = nodes.nodes[HOST].listen
     ours = {
-        "task/poll": partner_message(host, _POLL, {"task_id": task_id, "role": "host"}),
+        "task/poll": partner_message(host, POLL, {"task_id": task_id, "role": "host"}),
         "job/status_all": partner_message(host, _STATUS, {"job_id": job_id}),
     }
     bare: list[Load] = []
@@ -37,6 +37,12 @@ async def requests(nodes: Pair) -> list[Row]:
         for name, message in ours.items():
             loads[name].append(await _load(host, message))
     return [row for name, measured in loads.items() for row in _load_rows(name, measured, bare)]
+
+
+async def finished_task(nodes: Pair) -> str:
+    """A task of a job that is over at the host."""
+    job_id = (await nodes.clients[GUEST].submit(probe_job({"guest": GUEST, "host": HOST}, chain(1)))).job_id
+    return await _task_id(nodes, job_id)
 
 
 async def _task_id(nodes: Pair, job_id: str) -> str:

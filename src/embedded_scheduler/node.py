@@ -11,6 +11,7 @@ from pathlib import Path
 from quart import Quart
 
 from embedded_scheduler import plugins
+from embedded_scheduler.api.authentication import PartnerAuthenticator
 from embedded_scheduler.api.console.app import create_app as create_console_app
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import Streams
@@ -130,7 +131,7 @@ class Node:
                 mint=self._mint,
                 node_id=self.settings.node_id,
                 policy=SessionPolicy(db, directory),
-                forwarder=HttpForwarder(forwarding, directory),
+                forwarder=HttpForwarder(forwarding, directory, gateway.exchange),
                 inst_id=self.settings.inst_id,
             )
             await asyncio.to_thread(channel.open)
@@ -232,7 +233,19 @@ class Node:
             signer=self.signer,
             gate=self._gate,
         )
-        partner_channel.register(self.partner_app, engine.channel, self._assemblies, admit=self._gate.admit_message)
+        partner_channel.register(
+            self.partner_app,
+            engine.channel,
+            self._assemblies,
+            PartnerAuthenticator(
+                self.settings.node_id,
+                directory,
+                clock=self._clock,
+                signer=self.signer,
+                mutual=self.settings.partner.tls == "mutual",
+            ),
+            admit=self._gate.admit_message,
+        )
         guard(self.partner_app, self._gate)
         self.platform_app = Quart("embedded_scheduler.platform", static_folder=None)
         verbs = platform_schedule.Verbs(jobs=jobs, components=components, logs=logs)

@@ -25,7 +25,7 @@ TEMPLATE = """\
 node_id = "{node_id}"
 
 # The institution, as partners' components see it.
-inst_id = "{node_id}"
+inst_id = "{inst_id}"
 # inst_name = ""
 
 # Where partners reach this node; 0.0.0.0:PORT is every interface.
@@ -147,13 +147,16 @@ def provision(
     listen: str | None = None,
     platform: str | None = None,
     tls: str | None = None,
+    inst_id: str | None = None,
+    inst_name: str | None = None,
+    passphrase_file: Path | None = None,
     mint: Mint | None = None,
 ) -> Provisioned:
     """Create the node, or complete one whose creation was interrupted.
 
     `node.toml` appears whole and last, so a home without it is not a node yet and the call can be repeated. A home that
     is a node keeps its settings: `Conflict` when other ones are asked for. `InvalidRequest` for values that cannot be,
-    `Unavailable` when the directory cannot be written.
+    `Unavailable` when the directory cannot be written. With `passphrase_file` a new signing key is written encrypted.
     """
     try:
         if home.settings_file.exists():

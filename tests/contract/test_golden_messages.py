@@ -103,9 +103,10 @@ async def test_success_code_of_each_profile(node: Node, source: str, code: int) 
     assert (answer.status, answer.raw) == (200, b'{"code":%d,"msg":"success","data":{}}' % code)
 
 
-async def test_an_unknown_or_unnamed_caller_is_answered_as_the_seed_says(node: Node) -> None:
-    assert (await node.call("POST", f"{IC}/job/start", {"job_id": "j"})).code == 200
-    assert (await node.call("POST", f"{IC}/job/start", {"job_id": "j"}, source="stranger")).code == 200
+async def test_a_node_that_is_no_partner_is_not_heard(node: Node) -> None:
+    refused = await node.call("POST", f"{IC}/job/start", {"job_id": "j"}, source="stranger")
+    assert (refused.status, refused.code, refused.data) == (200, 401, {})
+    assert not node.verbs.calls
 
 
 # (c) status_all in four request shapes
@@ -441,7 +442,10 @@ async def test_component_register_hands_the_description_on_as_sent(node: Node) -
     }
     body = {"imageUrl": "registry/a:1", "component_info": manifest}
     assert (await node.call("POST", f"{PF}/component/register", body, token=TOKEN)).data == {}
-    assert node.verbs.last == ("register", {"image_url": "registry/a:1", "manifest": manifest, "actor": "platform:recorder"})
+    assert node.verbs.last == (
+        "register",
+        {"image_url": "registry/a:1", "manifest": manifest, "actor": "platform:recorder"},
+    )
 
 
 CALLBACK = {"task_id": "t", "status": "SUCCESS", "role": "guest.0"}

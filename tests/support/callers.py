@@ -67,7 +67,7 @@ class SigningCaller:
 @asynccontextmanager
 async def signing_caller(node: Hosted, home: Home, source: str, target: str) -> AsyncIterator[SigningCaller]:
     """A caller that holds the key and the certificate of the node of `home`."""
-    identity = load_identity(home.identity, passphrase="")
+    identity = load_identity(home.identity)
     async with httpx.AsyncClient(base_url=node.url, verify=unverified(identity), trust_env=False, timeout=30) as http:
         yield SigningCaller(http, source, target, Signer(identity.key))
 

@@ -405,6 +405,7 @@ class FakeNode:
         self.requests: list[str] = []
         self.logs: dict[tuple[str, str], _Log] = {}
         self.read_only = False
+        self.role = "admin"
         self.fail_next: list[Problem] = []
         """Problems to answer the next writes with."""
         self._lock = threading.RLock()
@@ -656,6 +657,7 @@ class FakeNode:
             peers=len(self.peers),
             last_seq=self.last_seq,
             read_only=self.read_only,
+            role=self.role,
         )
 
     def _jobs(self, query: dict[str, str]) -> JobPage:

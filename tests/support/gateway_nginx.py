@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.certificates import Authority
 
 from nodeconsole.node_process import free_addresses
+from tests.support.certificates import Authority
 
 BINARY = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 

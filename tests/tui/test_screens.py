@@ -392,3 +392,15 @@ async def test_full_width_colon_quits(node: FakeNode, make_app: MakeApp) -> None
         assert pilot.app.is_running
         await press(pilot, "：", "q", "enter")
         await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_a_write_that_is_not_for_ones_role_is_explained(node: FakeNode, make_app: MakeApp) -> None:
+    node.role, node.read_only = "viewer", True
+    for number in range(3):
+        node.change(number, actions=[])
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        await press(pilot, "A")
+        await until_shown(pilot, "not in your role on this node (viewer)")
+        await press(pilot, "S")
+        assert not any(request.startswith("POST") for request in node.requests)

@@ -305,6 +305,16 @@ def test_card_says_all_that_matters_and_problems_first() -> None:
     assert card_lines(make_detail(make_job(5)), EN, 60) == [(("There is nothing to decide here.", "dim"),)]
 
 
+def test_card_says_who_approved_and_how_many_are_missing() -> None:
+    detail = make_detail(make_job(4))
+    assert not any("still needed" in plain(line) for line in card_lines(detail, EN, 70))
+    detail.job.approvers_needed, detail.job.approved_by = 2, ["operator:ann\x1b[31m"]
+    text = "\n".join(plain(line) for line in card_lines(detail, EN, 70))
+    assert "1 of 2 persons (ann), still needed: 1 more" in text
+    assert "\x1b" not in text
+    assert "还需 1 人批准" in "".join(plain(line) for line in card_lines(detail, ZH, 70))
+
+
 def test_card_says_what_the_policy_said() -> None:
     detail = make_detail(make_job(4))
     assert not any("POLICY" in plain(line) for line in card_lines(detail, EN, 60))

@@ -37,6 +37,8 @@ class Inbound:
     query: str
     headers: RawHeaders
     connection: Connection = UNKNOWN
+    transport: str = ""
+    """Of a channel request: what its `x-ptp-*` headers say, as a signature covers it."""
 
     @property
     def remote(self) -> str:
@@ -145,7 +147,9 @@ class PartnerAuthenticator:
     def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
         if not caller.proven:
             return
-        signed = SignedRequest(request.method, request.path, request.query, caller.headers, body)
+        signed = SignedRequest(
+            request.method, request.path, request.query, caller.headers, body, request.transport
+        )
         # The keys of this moment: the contract may have ended while the body came in.
         if not is_signed(signed.message(), caller.headers.signature, self._keys(caller.source)):
             raise Unauthenticated(NOT_PROVEN)

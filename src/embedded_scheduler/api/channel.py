@@ -68,8 +68,11 @@ class Exchange:
     def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.remote: str = connection_of(scope).remote
+        self.connection = connection_of(scope)
         self.headers = _headers(scope["headers"])
+        self.raw_headers = tuple(scope["headers"])
+        self.seal: Callable[[bytes], Mapping[str, str]] = lambda body: {}  # noqa: ARG005
+        """Headers that vouch for an answer, made from its body."""
         self._query = scope["query_string"]
         self._receive = receive
         self._send = send
@@ -87,6 +90,10 @@ class Exchange:
         """What the client announces of the body, None when it does not."""
         value = self.headers.get("content-length", "")
         return int(value) if value.isascii() and value.isdigit() else None
+
+    @property
+    def query(self) -> str:
+        return self._query.decode("ascii", "replace")
 
     @property
     def timeout(self) -> str:
@@ -144,7 +151,8 @@ class Exchange:
     async def answer(self, code: str, message: str = "") -> None:
         """An answer without a payload; the rest of an unread body is read away for a while first."""
         body = ptp.answer(self.form, code, message)
-        headers = [] if self._body_read else [(b"connection", b"close")]
+        headers = [(name.encode(), value.encode()) for name, value in self.seal(body).items()]
+        headers += [] if self._body_read else [(b"connection", b"close")]
         await self._start(ptp.CONTENT_TYPES[self.form], len(body), headers)
         if self._body_read:
             await self._write(body, more=False)

@@ -226,7 +226,9 @@ class Family(Generic[V]):
         app.config["MAX_CONTENT_LENGTH"] = None
         if not isinstance(app.asgi_app, PathCleaner):
             app.asgi_app = PathCleaner(app.asgi_app)  # type: ignore[method-assign]
-        service = Service(self.name, engine, verbs, authenticator, answers, gate or OpenGate())
+        # One memory for all families of a listener: a nonce that was used in one is not free in another.
+        nonces = app.extensions.setdefault("nonces", Nonces(engine.clock))
+        service = Service(self.name, engine, verbs, authenticator, answers, gate or OpenGate(), nonces)
         by_path: dict[str, dict[str, Endpoint[V]]] = {}
         for endpoint in self.endpoints:
             by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
@@ -262,7 +264,14 @@ class Service(Generic[V]):
     """A family at work in one application."""
 
     def __init__(
-        self, name: str, engine: Host, verbs: V, authenticator: Authenticator, answers: Answers, gate: Gate
+        self,
+        name: str,
+        engine: Host,
+        verbs: V,
+        authenticator: Authenticator,
+        answers: Answers,
+        gate: Gate,
+        nonces: Nonces,
     ) -> None:
         self._name = name
         self._gate = gate
@@ -271,7 +280,7 @@ class Service(Generic[V]):
         self._authenticator = authenticator
         self._answers = answers
         self._running: dict[tuple[str, str, str], _Running] = {}
-        self._nonces = Nonces(engine.clock)
+        self._nonces = nonces
         self._replay_recorded: dict[str, float] = {}
 
     async def serve(self, methods: Mapping[str, Endpoint[V]]) -> Response:

@@ -10,6 +10,7 @@ that who asks again at once has to wait as well. Nothing here reaches the databa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -40,6 +41,8 @@ CHANNEL_SHARE = 4
 """Channel messages wait for their readers: so many times `limits.partner_concurrent` may be under way."""
 MESSAGE_COST = 4096
 """Bytes that every request and message counts for beside its own."""
+JSON = b"application/json; charset=utf-8"
+DISCARD_BYTES, DISCARD_SECONDS = 64 * 1024, 1.0
 LOG_SECONDS = 60.0
 HOUR = 3600.0
 STRANGERS_WAIT = "too many requests from this address: try again later"
@@ -322,9 +325,11 @@ class Threshold:
             return
         if not self._gate.is_partner(scope) and not self._gate.suffers(connection_of(scope).remote):
             await self._gate.pause()
+            await _discard(receive)
             await _refuse(send, 200, envelope.failure(429, STRANGERS_WAIT))
         elif _is_packed(scope):
             # Nothing here unpacks a body, so a small one can never become a large one.
+            await _discard(receive)
             await _refuse(send, 415, envelope.failure(415, "send the body as it is, without content-encoding"))
         else:
             await self._inner(scope, receive, send)
@@ -335,8 +340,20 @@ def _is_packed(scope: Mapping[str, Any]) -> bool:
     return any(encoding not in (b"", b"identity") for encoding in encodings)
 
 
+async def _discard(receive: Any) -> None:
+    """Read a small body away, so that the connection can be used again: a new one costs both sides far more."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while size <= DISCARD_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
 async def _refuse(send: Any, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json; charset=utf-8")]
+    headers = [(b"content-type", JSON), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

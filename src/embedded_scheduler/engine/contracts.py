@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,9 +193,7 @@ def _apply_as_stranger(
     return _accepted(engine, _store_application(tx, engine, application, about, key, ""))
 
 
-def _invitation_fault(
-    tx: Tx, engine: Engine, application: Application, about: Introduction, key: PublicKey
-) -> str:
+def _invitation_fault(tx: Tx, engine: Engine, application: Application, about: Introduction, key: PublicKey) -> str:
     """Why the invitation does not count; recorded. Empty when it does."""
     assert application.invitation is not None
     invitation_id, proof = application.invitation
@@ -382,7 +380,7 @@ async def confirmed(
             return
         if key is not None and not contract.fingerprint:
             contracts.set_key(tx, contract_id, auth_type, key.certificate or auth_credential, key.fingerprint)
-        _learn(tx, engine, contract, approved=approved, expires_ms=expires_ms)
+        _learn(tx, contract, approved=approved, expires_ms=expires_ms)
 
     await engine.db.write(work)
     if fault:
@@ -402,9 +400,7 @@ def _record_other_key(tx: Tx, contract: Contract, key: PublicKey) -> None:
     )
 
 
-def _learn(
-    tx: Tx, engine: Engine, contract: Contract, *, approved: bool, expires_ms: int | None = None
-) -> None:
+def _learn(tx: Tx, contract: Contract, *, approved: bool, expires_ms: int | None = None) -> None:
     """The partner's decision, however it came."""
     cause = Cause(f"peer:{contract.node_id}")
     if contract.state is not AgreementState.APPLIED:
@@ -427,7 +423,7 @@ def _learn(
             data={"node_id": contract.node_id},
         )
         if contract.compared_by:
-            _approve(tx, engine, contract, Cause(contract.compared_by))
+            _approve(tx, contract, Cause(contract.compared_by))
 
 
 async def terminated(engine: Engine, contract_id: str, *, source: str) -> None:
@@ -571,10 +567,10 @@ async def compared(engine: Engine, reference: str, typed: str, *, actor: str) ->
         _check_free(tx, contract)
         contracts.note_compared(tx, contract.contract_id, actor)
         if contract.side == "callee":
-            _approve(tx, engine, contract, Cause(actor))
+            _approve(tx, contract, Cause(actor))
             _tell(tx, engine, contract, approved=True)
         elif contract.partner_decision == APPROVED:
-            _approve(tx, engine, contract, Cause(actor))
+            _approve(tx, contract, Cause(actor))
         return get(tx, contract.contract_id)
 
     contract = await engine.db.write(work)
@@ -668,7 +664,7 @@ async def by_hand(
         contracts.note_compared(tx, contract_id, actor)
         known = peers.get(tx, node_id)
         wanted = peers.Peer(node_id, about.address, profile, approval, dict(options or {}), tx.now_ms)
-        _approve(tx, engine, contract, Cause(actor), wanted if known is None else None)
+        _approve(tx, contract, Cause(actor), wanted if known is None else None)
         return get(tx, contract_id)
 
     contract = await engine.db.write(work)
@@ -713,9 +709,7 @@ def _check_free(reader: Reader, contract: Contract) -> None:
             )
 
 
-def _approve(
-    tx: Tx, engine: Engine, contract: Contract, cause: Cause, wanted: peers.Peer | None = None
-) -> None:
+def _approve(tx: Tx, contract: Contract, cause: Cause, wanted: peers.Peer | None = None) -> None:
     """From here on the partner is trusted: as the contract says, whatever else was known of it stays."""
     _check_free(tx, contract)
     contract = get(tx, contract.contract_id)
@@ -784,9 +778,6 @@ async def announce(engine: Engine) -> None:
     engine.wake()
 
 
-Terminated = Callable[[Engine, str], Any]
-
-
 async def on_terminated(engine: Engine, node_id: str) -> None:
     """A contract with this node has just ended: what is shared with it stops."""
     stopped = await termination.stop_shared(engine, node_id, f"the contract with {node_id} has ended", "node")
@@ -817,7 +808,7 @@ class Contracts:
         """Ask where it is due; seconds until the next look is worth while."""
         engine = self._engine
         rows = await engine.db.read(contracts.open_applications)
-        await engine.db.write(lambda tx: invitations.forget_expired(tx))
+        await engine.db.write(invitations.forget_expired)
         pause = _LONGEST_PAUSE
         waiting = {row.contract_id: row for row in rows if row.side == "applicant" and not row.partner_decision}
         self._asked = {contract_id: count for contract_id, count in self._asked.items() if contract_id in waiting}
@@ -836,9 +827,7 @@ class Contracts:
         engine = self._engine
         self._asked[row.contract_id] = self._asked.get(row.contract_id, 0) + 1
         body = {"contract_id": row.contract_id}
-        reply = await engine.gateway.call(
-            Outgoing(row.node_id, "node/contract/query", body, engine.mint.nonce(), "")
-        )
+        reply = await engine.gateway.call(Outgoing(row.node_id, "node/contract/query", body, engine.mint.nonce(), ""))
         status = str(reply.data.get("status") or "") if reply.delivery is Delivery.OK else ""
         if status not in (APPROVED, REJECTED, TERMINATED):
             return
@@ -846,7 +835,7 @@ class Contracts:
         def work(tx: Tx) -> None:
             contract = get(tx, row.contract_id)
             if contract.state is AgreementState.APPLIED and not contract.partner_decision:
-                _learn(tx, engine, contract, approved=status == APPROVED)
+                _learn(tx, contract, approved=status == APPROVED)
 
         try:
             await engine.db.write(work)

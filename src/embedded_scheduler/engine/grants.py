@@ -307,7 +307,7 @@ async def request(
     def work(tx: Tx) -> Grant:
         contract = contract_with(tx, node_id)
         body = _body(kind, audit_id, contract.contract_id, resource_id, name, members)
-        asked = Request(kind, audit_id, resource_id, contract.contract_id, name, body)
+        asked = Request(kind, audit_id, resource_id, contract.contract_id, str(body.get("name", "")), body)
         grant = _add(tx, "out", asked, node_id, contract.contract_id, actor, engine.mint.nonce())
         _send(tx, engine, grant, "apply", body)
         return grant
@@ -324,7 +324,7 @@ def _body(
     if kind in ("dataset", "project"):
         body["contract_id"] = contract_id
     if kind not in ("dataset", "model"):
-        body["name"] = name or resource_id
+        body["name"] = name or members.get("name") or resource_id
     return body
 
 

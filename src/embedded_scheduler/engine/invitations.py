@@ -88,9 +88,7 @@ async def revoke(engine: Engine, invitation_id: str, *, actor: str) -> None:
             raise NotFound(f"there is no invitation {shorten(invitation_id)}")
         if not invitations.revoke(tx, invitation_id):
             raise Conflict("the invitation was used or has ended: terminate or refuse its contract instead")
-        ledger.append(
-            tx, subject="invitation", subject_id=invitation_id, event="invitation.revoked", actor=actor
-        )
+        ledger.append(tx, subject="invitation", subject_id=invitation_id, event="invitation.revoked", actor=actor)
 
     await engine.db.write(work)
 

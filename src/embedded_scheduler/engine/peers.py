@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from embedded_scheduler.domain.identifiers import check_id, shorten
-from embedded_scheduler.domain.lifecycle import JobState
+from embedded_scheduler.domain.lifecycle import AgreementState, JobState
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
-from embedded_scheduler.store import jobs, ledger, outbox, peers
-from embedded_scheduler.store.database import Tx
+from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound, Refused
+from embedded_scheduler.store import contracts, jobs, ledger, outbox, peers
+from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.peers import Peer
 
 APPROVALS = ("auto", "manual")
@@ -62,6 +62,12 @@ async def add(
         }
         if before is not None and all(getattr(before, name) == value for name, value in wanted.items()):
             return before
+        if signing == "required" and not _has_contract(tx, node_id):
+            raise Refused(
+                f"there is no contract with {node_id}, so nothing of it could be believed: use `nodeconsole peer"
+                " invite` here or `nodeconsole peer join CODE` there. By hand: `peer add --certificate FILE`;"
+                " for a node that cannot sign: `peer add --unsigned`"
+            )
         after = peers.put(
             tx,
             node_id=node_id,
@@ -96,6 +102,10 @@ async def remove(engine: Engine, node_id: str, *, actor: str) -> None:
     def work(tx: Tx) -> None:
         if peers.get(tx, node_id) is None:
             raise NotFound(f"{shorten(node_id)} is no partner of this node")
+        if _has_contract(tx, node_id):
+            raise Conflict(
+                f"there is a contract with {node_id}: end it first with `nodeconsole peer terminate {node_id}`"
+            )
         held = _open_job_with(tx, engine.node_id, node_id)
         if held is not None:
             raise Conflict(f"{node_id} takes part in {held}, which is not over: stop that job first")
@@ -105,6 +115,10 @@ async def remove(engine: Engine, node_id: str, *, actor: str) -> None:
     await engine.db.write(work)
     await engine.directory.refresh(engine.db)
     engine.copies.clear()
+
+
+def _has_contract(reader: Reader, node_id: str) -> bool:
+    return any(row.state is AgreementState.APPROVED for row in contracts.of_node(reader, node_id))
 
 
 def check_url(url: str) -> str:

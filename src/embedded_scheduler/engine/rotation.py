@@ -1,10 +1,10 @@
 """A new key for this node, without losing a partner.
 
 1. The new key and certificate are made beside the present ones.
-2. Every partner with a contract is told by `node/update`, signed with the present key, again and again until it answers.
+2. Every partner with a contract is told by `node/update`, signed with the present key, again until it answers.
    From then on it accepts both keys until its overlap ends.
 3. When all have acknowledged (or an operator forces it) the node switches, for signatures and TLS at once.
-4. The key before stays as `signing.key.old` for the overlap: it signs what partners that were away are still to be told.
+4. The key before stays as `signing.key.old` for the overlap: it signs what partners that were away have to be told.
 """
 
 from __future__ import annotations

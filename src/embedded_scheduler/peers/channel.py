@@ -11,15 +11,18 @@ from typing import Protocol
 import httpx
 
 from embedded_scheduler.engine.channel import Envelope, NotNetworked, Verdict
-from embedded_scheduler.errors import TimedOut, Unavailable
+from embedded_scheduler.errors import TimedOut, TooLarge, Unavailable
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.peers.exchange import Exchange, NoAnswer, Request
 from embedded_scheduler.peers.faults import reason
 from embedded_scheduler.wire import ptp
 
 CONNECT_SECONDS = 5.0
 ANSWER_MARGIN = 10.0
 """How much longer than it may wait for room a partner may take to answer."""
+WHOLE_BYTES = 16 * 1024 * 1024
+"""Largest signed message that goes out in one piece."""
 _ANSWER_LIMIT = 64 * 1024
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 
@@ -44,15 +47,20 @@ def channel_clients(route: Route) -> Clients:
 class HttpForwarder:
     """`ChannelForwarder` over HTTP. A body is streamed, or goes out in parts to partners that take them."""
 
-    def __init__(self, clients: Clients, directory: AddressBook) -> None:
+    def __init__(self, clients: Clients, directory: AddressBook, exchange: Exchange) -> None:
+        """`exchange` signs what is sent and checks whose answer it is."""
         self._clients = clients
         self._directory = directory
+        self._exchange = exchange
 
     async def invoke(self, envelope: Envelope, body: bytes | AsyncIterator[bytes], *, wait: float) -> Verdict:
         partner = self._directory.partner(envelope.target)
         if partner is None:
             raise NotNetworked(f"{envelope.target} is not a partner of this node: add it with `nodeconsole peer add`")
         if not partner.profile.channel_parts:
+            if partner.signing == "required":
+                # A signature covers the whole body.
+                body = await _held(body)
             return await self._send(partner, envelope, body, {}, wait)
         if isinstance(body, bytes) and len(body) <= ptp.PART_BYTES:
             # Whoever calls tries again when the partner cannot be reached.
@@ -120,19 +128,36 @@ class HttpForwarder:
     ) -> Verdict:
         client = self._clients.of(partner)
         longest = wait + ANSWER_MARGIN
+        headers = _headers(envelope, more)
+        call = Request(
+            "POST",
+            ptp.INVOKE_PATH,
+            f"timeout={max(1, int(wait))}",
+            body if isinstance(body, bytes) else b"",
+            envelope.nonce,
+            envelope.trace_id,
+            transport=ptp.covered({name: value.decode("latin-1") for name, value in headers.items()}),
+        )
+        if isinstance(body, bytes):
+            signed = self._exchange.headers(partner, call)
+            headers = {name: value.encode("latin-1") for name, value in signed.items()} | headers
         request = client.build_request(
             "POST",
-            f"{partner.url}{ptp.INVOKE_PATH}?timeout={max(1, int(wait))}",
-            headers=_headers(envelope, more),
+            partner.url + call.target,
+            headers=[(name.encode(), value) for name, value in headers.items()],
             content=body,
             timeout=httpx.Timeout(longest, connect=min(CONNECT_SECONDS, wait)),
         )
         try:
             response = await client.send(request, stream=True)
             try:
-                return await _read(envelope.target, response)
+                answer = await _whole(envelope.target, response)
             finally:
                 await response.aclose()
+            self._exchange.is_proven(partner, call, response, answer)
+            return _read(envelope.target, response, answer)
+        except NoAnswer as error:
+            raise Unavailable(f"{envelope.target} {error} (channel push)") from None
         except httpx.ConnectError as error:
             why = reason(partner.url, error)
             raise Unavailable(f"{envelope.target} cannot be reached at {partner.url}: {why}") from None
@@ -170,21 +195,35 @@ async def _chunks(body: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield body[start : start + ptp.PART_BYTES]
 
 
-async def _read(partner: str, response: httpx.Response) -> Verdict:
+async def _held(body: bytes | AsyncIterator[bytes]) -> bytes:
+    held = bytearray()
+    async for chunk in _chunks(body):
+        held += chunk
+        if len(held) > WHOLE_BYTES:
+            raise TooLarge(f"a message to this partner, which takes no parts, has at most {WHOLE_BYTES} bytes")
+    return bytes(held)
+
+
+async def _whole(partner: str, response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > _ANSWER_LIMIT:
             raise Unavailable(f"{partner} answered a channel push with more than {_ANSWER_LIMIT} bytes")
-    answer = ptp.read_answer(response.headers.get("content-type", ""), bytes(body))
+    return bytes(body)
+
+
+def _read(partner: str, response: httpx.Response, body: bytes) -> Verdict:
+    answer = ptp.read_answer(response.headers.get("content-type", ""), body)
     if answer is None:
         raise Unavailable(f"{partner} answered a channel push with HTTP {response.status_code} and no readable result")
     return Verdict(answer.code, answer.message)
 
 
-def _headers(envelope: Envelope, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """All headers of a node-to-node call. The component's token is not among them: it opens this node's own channel,
-    and receivers are advised not to check it; the session id stands in its place."""
+def _headers(envelope: Envelope, more: Mapping[str, str]) -> dict[str, bytes]:
+    """The transport layer's headers of a node-to-node call, names in lower case. The component's token is not among
+    them: it opens this node's own channel, and receivers are advised not to check it; the session id stands in its
+    place."""
     values = {
         ptp.VERSION: ptp.AS_PUSHED,
         ptp.PROVIDER_CODE: envelope.provider_code,
@@ -203,4 +242,4 @@ def _headers(envelope: Envelope, more: Mapping[str, str]) -> list[tuple[bytes, b
         "content-type": envelope.content_type or "application/octet-stream",
         **more,
     }
-    return [(name.encode(), value.encode("utf-8")) for name, value in values.items() if value]
+    return {name: value.encode("utf-8") for name, value in values.items() if value}

@@ -40,6 +40,8 @@ class Request:
     token_set: str = ""
     signer: Signer | None = None
     """Signs this request in place of the present key."""
+    transport: str = ""
+    """Of a channel request: what `wire.ptp.covered` makes of its headers."""
 
     @property
     def target(self) -> str:
@@ -96,8 +98,7 @@ class Exchange:
             raise NoAnswer(_unreachable(partner, error)) from None
 
     async def _once(self, partner: Partner, request: Request, *, anonymous: bool) -> Raw:
-        said = self._said(partner, request)
-        headers = self._headers(partner, request, said)
+        headers = self.headers(partner, request)
         try:
             client = self._clients.of(partner, anonymous=anonymous)
             built = client.build_request(
@@ -113,7 +114,7 @@ class Exchange:
             body = await _body(response)
         finally:
             await response.aclose()
-        return Raw(response.status_code, body, proven=self._is_proven(partner, request, response, body))
+        return Raw(response.status_code, body, proven=self.is_proven(partner, request, response, body))
 
     def _said(self, partner: Partner, request: Request) -> PartnerHeaders:
         return PartnerHeaders(
@@ -125,8 +126,10 @@ class Exchange:
             token_set=request.token_set,
         )
 
-    def _headers(self, partner: Partner, request: Request, said: PartnerHeaders) -> dict[str, str]:
-        signed = SignedRequest(request.method, request.path, request.query, headers=said, body=request.body)
+    def headers(self, partner: Partner, request: Request) -> dict[str, str]:
+        """All headers of the request, with its signature as of now."""
+        said = self._said(partner, request)
+        signed = SignedRequest(request.method, request.path, request.query, said, request.body, request.transport)
         signer = request.signer or self._signer
         signature = signer.sign(signed.message()) if signer is not None else ""
         headers = render_headers(said, signature=signature, writes=request.method == "POST")
@@ -142,7 +145,7 @@ class Exchange:
     def _keys(self, partner: Partner) -> tuple[PublicKey, ...]:
         return partner.trust.valid_keys(self._clock.now_ms()) if partner.trust is not None else ()
 
-    def _is_proven(self, partner: Partner, request: Request, response: httpx.Response, body: bytes) -> bool:
+    def is_proven(self, partner: Partner, request: Request, response: httpx.Response, body: bytes) -> bool:
         """Whether the partner signed the answer. `NoAnswer` when its contract wants that and it did not."""
         signature = response.headers.get(SIGNATURE, "")
         keys = self._keys(partner)

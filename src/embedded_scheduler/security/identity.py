@@ -54,12 +54,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """Dates in epoch ms; `issuer` as one line; `digest` is the SHA-256 of the certificate itself."""
+    """Dates in epoch ms; `issuer` as one line; `digest` is the SHA-256 of the certificate itself,
+    `public_key` PEM."""
 
     not_before_ms: int
     not_after_ms: int
     issuer: str
     digest: str
+    public_key: str
 
 
 def certificate_facts(pem: str) -> CertificateFacts:
@@ -70,6 +72,9 @@ def certificate_facts(pem: str) -> CertificateFacts:
         int(certificate.not_valid_after_utc.timestamp() * 1000),
         certificate.issuer.rfc4514_string(),
         certificate.fingerprint(hashes.SHA256()).hex(),
+        certificate.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode("ascii"),
     )
 
 
@@ -81,7 +86,8 @@ def describe_files(identity: Identity) -> list[tuple[Path, str]]:
         KEY_FILE: f"signs for this node ({sealed}); nobody else may have it; counts until it is rotated",
         CERTIFICATE_FILE: f"shows partners the public half of the key; everybody may have it; ends {ends}",
         KEY_FILE + NEXT: "the key of a rotation under way; nobody else may have it; replaces the present one",
-        CERTIFICATE_FILE + NEXT: "the certificate of a rotation under way; partners are being told; everybody may have it",
+        CERTIFICATE_FILE
+        + NEXT: "the certificate of a rotation under way; partners are being told; everybody may have it",
         KEY_FILE + OLD: "the key before the last rotation; nobody else may have it; removed when the overlap ends",
         CERTIFICATE_FILE + OLD: "the certificate before the last rotation; everybody may have it; removed with its key",
     }
@@ -177,7 +183,7 @@ def _load_pair(directory: Path, ending: str, passphrase: bytes | None) -> Identi
 
 def find_passphrase(file: str) -> bytes | None:
     """The passphrase of the signing key: from `file` if one is set, else from the service manager's credential, else
-    from the environment; None when there is none. Never from a command line, which all users of the machine can read."""
+    from the environment; None when there is none. Never from a command line: all users of the machine read it."""
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(credentials) / CREDENTIAL if credentials else None
     chosen = Path(file) if file else credential if credential is not None and credential.is_file() else None

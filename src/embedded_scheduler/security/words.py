@@ -17,7 +17,7 @@ _TAG = "nodeconsole words v1"
 
 
 def words(contract_id: str, one: tuple[str, str], other: tuple[str, str]) -> str:
-    """The words of a contract between two nodes, each given as (node id, key fingerprint); the order does not matter."""
+    """The words of a contract between two nodes, each given as (node id, key fingerprint), in any order."""
     text = json.dumps([_TAG, contract_id, *map(list, sorted((one, other)))], separators=(",", ":"))
     number = int.from_bytes(hashlib.sha256(text.encode("ascii")).digest(), "big")
     return " ".join(_spelled(number, position) for position in range(COUNT))

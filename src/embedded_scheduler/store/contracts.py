@@ -99,6 +99,15 @@ def all(reader: Reader) -> list[Contract]:  # noqa: A001 - read as `contracts.al
     return [_parse(row) for row in reader.all("contracts.all")]
 
 
+def standing(reader: Reader) -> dict[str, str]:
+    """Per partner the state of the contract that counts: an approved one before all others, else the newest."""
+    found: dict[str, str] = {}
+    for row in all(reader):
+        if row.node_id not in found or row.state is AgreementState.APPROVED:
+            found[row.node_id] = row.state.value
+    return found
+
+
 def open_applications(reader: Reader) -> list[Contract]:
     """Contracts that are APPLIED, the oldest first."""
     return [_parse(row) for row in reader.all("contracts.open")]
@@ -106,7 +115,10 @@ def open_applications(reader: Reader) -> list[Contract]:
 
 def note_partner(tx: Tx, contract_id: str, decision: str, *, expires_ms: int | None = None) -> bool:
     """What the partner confirmed; False when the contract is no longer APPLIED. So for the next two."""
-    return tx.run("contracts.note_partner", contract_id=contract_id, decision=decision, expires_ms=expires_ms).rowcount == 1
+    return (
+        tx.run("contracts.note_partner", contract_id=contract_id, decision=decision, expires_ms=expires_ms).rowcount
+        == 1
+    )
 
 
 def note_compared(tx: Tx, contract_id: str, actor: str) -> bool:

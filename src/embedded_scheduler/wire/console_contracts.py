@@ -17,8 +17,8 @@ class IdentityFile(Message):
 
 
 class IdentityRow(Message):
-    """Who this node is. `certificate` is PEM; `next_fingerprint` is that of a rotation under way, for which the partners
-    in `waiting_for` have not acknowledged the new key yet."""
+    """Who this node is. `certificate` and `public_key` are PEM; `next_fingerprint` is that of a rotation under way, for
+    which the partners in `waiting_for` have not acknowledged the new key yet."""
 
     node_id: str
     inst_id: str = ""
@@ -27,6 +27,7 @@ class IdentityRow(Message):
     fingerprint: str
     algorithm: str
     certificate: str
+    public_key: str
     not_before_ms: int
     not_after_ms: int
     issuer: str = ""

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
@@ -43,6 +44,7 @@ TARGET_NODE = "x-ptp-target-node-id"
 SOURCE_INST = "x-ptp-source-inst-id"
 TARGET_INST = "x-ptp-target-inst-id"
 NONCE = "x-nonce"
+_TYPE = "content-type"
 AS_PUSHED = "1"
 MESSAGE = "x-ptp-message"
 PART = "x-ptp-part"
@@ -105,6 +107,15 @@ def form_of(headers: Mapping[str, str]) -> Form | None:
     if content_type in (PROTOBUF_TYPE, "application/protobuf"):
         return Form.PROTOBUF
     return None
+
+
+def covered(headers: Mapping[str, str]) -> str:
+    """What a signature covers of a channel request's headers (lower-case names): every `x-ptp-*` header that is not
+    empty, and the content type, as `name=value` in the order of their names, values encoded like those of a query."""
+    said = sorted(
+        (name, value.strip()) for name, value in headers.items() if name.startswith("x-ptp-") or name == _TYPE
+    )
+    return "&".join(f"{name}={quote(value.encode('latin-1'), safe='')}" for name, value in said if value)
 
 
 def check_topic(value: object) -> str:

@@ -60,6 +60,8 @@ def _command(args: argparse.Namespace) -> Command:
             from nodeconsole.cli.components import COMMANDS  # noqa: PLC0415
         case "peer":
             from nodeconsole.cli.peers import COMMANDS  # noqa: PLC0415
+        case "identity":
+            from nodeconsole.cli.identity import COMMANDS  # noqa: PLC0415
         case "grant":
             from nodeconsole.cli.grants import COMMANDS  # noqa: PLC0415
         case "message":

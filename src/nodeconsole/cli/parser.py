@@ -15,6 +15,7 @@ PROFILES = ("seed", "official-1.2", "legacy", "fate", "kuscia")
 JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
 LOG_LEVELS = ("debug", "info", "error")
 TLS_MODES = ("mutual", "server", "off")
+ALGORITHMS = ("ED25519", "SHA256_RSA", "SHA256_ECDSA")
 SIGNING = ("required", "verify-if-present", "off")
 ACCESS = ("approval", "permit")
 GRANT_KINDS = ("dataset", "project", "flow", "job", "model")
@@ -107,6 +108,7 @@ def build_parser() -> Parser:
     _add_datasets(tree)
     _add_components(tree)
     _add_peers(tree)
+    _add_identity(tree)
     _add_grants(tree)
     _add_messages(tree)
     _add_policy(tree)
@@ -234,10 +236,52 @@ def _add_peers(tree: _Tree) -> None:
     add.add_argument("--profile", choices=PROFILES, default="seed", help="which implementation the partner runs")
     add.add_argument("--approval", choices=("auto", "manual"), default="manual", help="what happens to its jobs here")
     add.add_argument("--option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="override a trait")
-    add.add_argument("--signing", choices=SIGNING, default="required", help="must its requests be signed")
+    trust = add.add_mutually_exclusive_group()
+    trust.add_argument("--signing", choices=SIGNING, default="required", help="must its requests be signed")
+    trust.add_argument("--unsigned", action="store_true", help="it cannot sign: believe whoever uses its name")
+    trust.add_argument("--certificate", metavar="FILE", help="trust this certificate (PEM), which came by another way")
+    trust.add_argument("--public-key", metavar="FILE", help="trust this public key (PEM), which came by another way")
+    add.add_argument("--algorithm", choices=ALGORITHMS, default="ED25519", help="of --public-key")
+    _add_contracts(peers)
     peers.command("list", "list partners")
     for verb, text in (("show", "show a partner"), ("remove", "forget a partner")):
         peers.command(verb, text).add_argument("node_id", metavar="NODE_ID")
+
+
+def _add_contracts(peers: _Tree) -> None:
+    invite = peers.command("invite", "make a code with which one partner can apply here")
+    invite.add_argument("--expires", type=_hours, default=24.0, metavar="SPAN", help="30m, 24h, 7d (default: 24h)")
+    join = peers.command("join", "apply at the partner that gave you this code")
+    join.add_argument("code", metavar="CODE", help="- reads it from standard input")
+    join.add_argument("--yes-i-compared", metavar="WORDS", default="", help="the six words, as the partner read them")
+    for parser in (invite, join):
+        parser.add_argument("--address", default="", metavar="URL", help="where the partner reaches this node")
+    contracts = peers.command("contracts", "list contracts, applications and invitations")
+    contracts.add_argument("--all", action="store_true", help="also those that have ended")
+    peers.command("revoke", "take an invitation back").add_argument("invitation", metavar="INVITATION")
+    confirm = peers.command("confirm", "trust a partner: you have compared the six words with its operator")
+    confirm.add_argument("--words", default="", metavar="WORDS", help="as the partner read them (default: asked for)")
+    refuse = peers.command("refuse", "refuse an application, or one whose words differ")
+    terminate = peers.command("terminate", "end a contract: nothing of that partner is accepted from then on")
+    for parser in (confirm, refuse, terminate):
+        parser.add_argument("reference", metavar="NODE_ID", help="the partner, or the id of a contract")
+    for parser in (refuse, terminate):
+        parser.add_argument("--reason", default="", help="kept in the ledger")
+
+
+def _add_identity(tree: _Tree) -> None:
+    identity = tree.group("identity", "the key and certificate of this node")
+    identity.command("show", "show who this node is, and its files")
+    export = identity.command("export", "write what partners and CAs may have; never the private key")
+    what = export.add_mutually_exclusive_group()
+    what.add_argument("--certificate", action="store_const", dest="what", const="certificate", default="certificate")
+    what.add_argument("--public-key", action="store_const", dest="what", const="public-key")
+    what.add_argument("--csr", action="store_const", dest="what", const="csr", help="a request for the institution's CA")
+    export.add_argument("--output", "-o", metavar="FILE", help="default: standard output")
+    imported = identity.command("import-certificate", "use a certificate that a CA made for this node's key")
+    imported.add_argument("file", metavar="FILE", help="PEM; - reads standard input")
+    rotate = identity.command("rotate", "make a new key, tell all partners, then use it")
+    rotate.add_argument("--force", action="store_true", help="do not wait for partners that do not answer")
 
 
 def _add_grants(tree: _Tree) -> None:
@@ -352,6 +396,14 @@ def _lifetime(text: str) -> int:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _hours(text: str) -> float:
+    factors = {"m": 1 / 60, "h": 1.0, "d": 24.0}
+    number, unit = text[:-1], text[-1:]
+    if unit not in factors or not number.isascii() or not number.isdecimal() or not 0 < int(number) < 10**6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a span such as 30m, 24h or 7d")
+    return int(number) * factors[unit]
 
 
 def _count(text: str) -> int:

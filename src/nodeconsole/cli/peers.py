@@ -6,24 +6,49 @@ import json
 from typing import Any
 
 from embedded_scheduler.wire.console import PeerRequest, PeerRow
+from embedded_scheduler.wire.console_contracts import ManualContractRequest
+from nodeconsole.cli.contracts import COMMANDS as CONTRACT_COMMANDS
+from nodeconsole.cli.contracts import show_contract
 from nodeconsole.cli.exits import Exit
-from nodeconsole.cli.invocation import Command, Invocation
+from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
+from nodeconsole.client import ClientError
 
 
 async def add(call: Invocation) -> Exit:
     args = call.args
-    request = PeerRequest(
-        node_id=args.node_id,
-        url=args.url,
-        profile=args.profile,
-        approval=args.approval,
-        options={key: _value(text) for key, text in args.option},
-        signing=args.signing,
-    )
+    options = {key: _value(text) for key, text in args.option}
     async with call.client() as client:
-        return _show(call, await client.add_peer(request))
+        if args.certificate or args.public_key:
+            await client.add_contract(
+                ManualContractRequest(
+                    node_id=args.node_id,
+                    url=args.url,
+                    auth_type="CERT" if args.certificate else args.algorithm,
+                    auth_credential=read_text(args.certificate or args.public_key),
+                    profile=args.profile,
+                    approval=args.approval,
+                    options=options,
+                )
+            )
+            call.out.note(f"give {args.node_id} this node's certificate too: `nodeconsole identity export`")
+        signing = "off" if args.unsigned else args.signing
+        request = PeerRequest(
+            node_id=args.node_id,
+            url=args.url,
+            profile=args.profile,
+            approval=args.approval,
+            options=options,
+            signing=signing,
+        )
+        code = _show(call, await client.add_peer(request))
+        if signing == "off":
+            call.out.note(UNSIGNED.format(args.node_id))
+        return code
+
+
+UNSIGNED = "warning: whoever can reach this node's port can speak as {0}: it is believed without a signature"
 
 
 def _value(text: str) -> Any:
@@ -46,20 +71,50 @@ async def listing(call: Invocation) -> Exit:
             row.url,
             row.profile,
             row.approval,
+            row.contract or "none",
+            row.signing,
             moment(row.last_ok_ms) or "never",
             str(row.undelivered) if row.undelivered else "",
             row.last_error,
         )
         for row in rows
     )
-    columns = ("PARTNER", "URL", "PROFILE", "APPROVAL", "LAST ANSWER", "UNDELIVERED", "LAST ERROR")
-    call.out.table(columns, cells, empty="no partners yet: `nodeconsole peer add NODE_ID URL`")
+    columns = (
+        "PARTNER",
+        "URL",
+        "PROFILE",
+        "APPROVAL",
+        "CONTRACT",
+        "SIGNING",
+        "LAST ANSWER",
+        "UNDELIVERED",
+        "LAST ERROR",
+    )
+    call.out.table(columns, cells, empty="no partners yet: `nodeconsole peer invite`, or `nodeconsole peer join CODE`")
     return Exit.OK
 
 
 async def show(call: Invocation) -> Exit:
     async with call.client() as client:
-        return _show(call, await client.peer(call.args.node_id))
+        try:
+            contract = await client.contract(call.args.node_id)
+        except ClientError as error:
+            if error.code != "not_found":
+                raise
+            contract = None
+        try:
+            row = await client.peer(call.args.node_id)
+        except ClientError as error:
+            if contract is None or error.code != "not_found":
+                raise
+            # Somebody applied and nobody decided: a contract, and no partner yet.
+            return show_contract(call, contract)
+        if call.out.as_json:
+            shown = None if contract is None else contract.model_dump(mode="json")
+            call.out.document(row.model_dump(mode="json") | {"agreement": shown})
+            return Exit.OK
+        _show(call, row)
+        return Exit.OK if contract is None else show_contract(call, contract)
 
 
 async def remove(call: Invocation) -> Exit:
@@ -83,6 +138,8 @@ def _show(call: Invocation, row: PeerRow) -> Exit:
             "url": row.url,
             "profile": row.profile,
             "approval": row.approval,
+            "signing": row.signing,
+            "tls": row.tls,
             "options": "  ".join(f"{key}={json.dumps(value)}" for key, value in row.options.items()),
             "registered": moment(row.registered_ms),
             "last answer": moment(row.last_ok_ms) or "never",
@@ -93,4 +150,4 @@ def _show(call: Invocation, row: PeerRow) -> Exit:
     return Exit.OK
 
 
-COMMANDS: dict[str, Command] = {"add": add, "list": listing, "show": show, "remove": remove}
+COMMANDS: dict[str, Command] = {"add": add, "list": listing, "show": show, "remove": remove, **CONTRACT_COMMANDS}

@@ -16,6 +16,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
+from embedded_scheduler.api.authentication import PartnerAuthenticator
 from embedded_scheduler.api.interconn import channel as interconn
 from embedded_scheduler.api.platform import channel as platform
 from embedded_scheduler.clock import RandomMint, SystemClock
@@ -25,7 +26,9 @@ from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
 from embedded_scheduler.peers.clients import Route
 from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.peers.exchange import Exchange
 from embedded_scheduler.peers.profiles import DEFAULT
+from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 
 
 class FilePolicy:
@@ -45,6 +48,9 @@ class FilePolicy:
 
     def knows_partner(self, node_id: str) -> bool:
         return node_id in self._read()["peers"]
+
+    def answer_style(self, node_id: str) -> AnswerStyle:
+        return AnswerStyle()
 
     def partner(self, node_id: str) -> Partner | None:
         url: str | None = self._read()["peers"].get(node_id)
@@ -68,12 +74,13 @@ async def main(path: Path, settings: dict[str, Any]) -> None:
         mint=RandomMint(),
         node_id=settings["node_id"],
         policy=policy,
-        forwarder=HttpForwarder(clients, policy),
+        forwarder=HttpForwarder(clients, policy, Exchange(settings["node_id"], SystemClock(), clients)),
     )
     channel.open()
     partner, own = Quart("partner"), Quart("platform")
     assemblies = Assemblies()
-    interconn.register(partner, channel, assemblies)
+    authenticator = PartnerAuthenticator(settings["node_id"], policy, clock=SystemClock())
+    interconn.register(partner, channel, assemblies, authenticator)
     platform.register(own, channel, trust_loopback=settings.get("trust_loopback", False))
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)

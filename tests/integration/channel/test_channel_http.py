@@ -366,7 +366,7 @@ async def test_other_methods_and_other_paths(lasting_nodes: Nodes) -> None:
     [
         ({"x-ptp-source-node-id": "mallory"}, Code.FORBIDDEN),
         ({"x-ptp-source-node-id": "bob"}, Code.FORBIDDEN),
-        ({"x-ptp-source-node-id": ""}, Code.BAD_REQUEST),
+        ({"x-ptp-source-node-id": ""}, Code.FORBIDDEN),
         ({"x-source-node-id": "carol"}, Code.FORBIDDEN),
         ({"x-ptp-target-node-id": "carol"}, Code.NOT_FOUND),
         ({"x-ptp-session-id": "unheard-of", "x-ptp-source-node-id": "mallory"}, Code.FORBIDDEN),

@@ -183,6 +183,8 @@ async def test_wrong_methods_and_paths_are_answered_in_the_envelope(node: Hosted
 
 async def test_a_body_of_17_mib_is_refused_without_being_kept(tmp_path: Path) -> None:
     async with hosted(tmp_path / "alice") as node:
+        async with node.client() as client:
+            await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", approval="auto", signing="off"))
         before = await facts(node)
         body = b'{"x": "' + b"y" * (17 * MIB) + b'"}'
         async with httpx.AsyncClient(headers={"x-source-node-id": "bob"}, trust_env=False, timeout=30) as client:

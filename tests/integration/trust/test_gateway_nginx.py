@@ -14,13 +14,14 @@ from tests.support.probe_jobs import probe_job
 
 from embedded_scheduler.security.tls import client_context
 from embedded_scheduler.wire.console import PeerRequest
+from embedded_scheduler.wire.console_contracts import ManualContractRequest
 from nodeconsole.client import NodeClient
 
 pytestmark = needs_nginx
 
 
 async def finished(client: NodeClient, job_id: str) -> bool:
-    return (await client.job(job_id)).job.outcome == "SUCCESS"
+    return (await client.job(job_id)).job.outcome == "succeeded"
 
 
 async def behind(
@@ -73,3 +74,26 @@ async def test_what_is_too_large_for_the_gateway_is_said_to_be_its_doing(tmp_pat
         answer = await http.post(url, content=bytes(900_000), headers={"x-source-node-id": "bob"})
         assert answer.status_code == 200
         assert answer.json()["code"] in (400, 401, 403)
+
+
+async def test_required_signatures_through_a_gateway_that_ends_tls(tmp_path: Path) -> None:
+    address = reserved_address()
+    async with AsyncExitStack() as stack:
+        ca = f'partner.ca_file = "{tmp_path}/gateway/ca.pem"\n'
+        alice = await behind(stack, tmp_path, "alice", address, keeps_prefix=True, more=ca)
+        bob = await behind(stack, tmp_path, "bob", address, keeps_prefix=True, more=ca)
+        upstreams = {"/alice": alice.running.listen, "/bob": bob.running.listen}
+        nginx = await stack.enter_async_context(gateway(tmp_path / "gateway", upstreams, address=address))
+        at_alice = await stack.enter_async_context(alice.client())
+        at_bob = await stack.enter_async_context(bob.client())
+        for client, other, other_client in ((at_alice, "bob", at_bob), (at_bob, "alice", at_alice)):
+            url, key = nginx.url(f"/{other}"), (await other_client.identity()).certificate
+            await client.add_contract(
+                ManualContractRequest(node_id=other, url=url, auth_type="CERT", auth_credential=key)
+            )
+            await client.add_peer(
+                PeerRequest(node_id=other, url=url, approval="auto", signing="required", tls=nginx.pin)
+            )
+        job = await at_alice.submit(probe_job({"guest": "alice", "host": "bob"}, {"a": [], "b": ["a"]}))
+        await eventually(lambda: finished(at_alice, job.job_id), what="the job succeeds", within=20)
+        await eventually(lambda: finished(at_bob, job.job_id), what="bob knows it too", within=20)

@@ -52,7 +52,7 @@ def _complete(scripts: dict[str, str], *words: str) -> set[str]:
         (("nodeconsole", "job", "submit", "--w"), {"--wait"}),
         (("nodeconsole", "peer", "add", "bob", "http://x", "--profile", "k"), {"kuscia"}),
         (("nodeconsole", "--json", "peer", "add", "--approval", ""), {"auto", "manual"}),
-        (("nodeconsole", "completion", ""), {*SHELLS, "--home", "--json", "-h", "--help"}),
+        (("nodeconsole", "completion", ""), {*SHELLS, "--home", "--socket", "--json", "-h", "--help"}),
         (("nodeconsole", "job", "logs", "x", "--level", "e"), {"error"}),
         (("nodeconsole", "--home", ""), set()),
     ],

@@ -13,7 +13,7 @@ from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import datasets as dataset_verbs
 from embedded_scheduler.engine import peers as peer_verbs
 from embedded_scheduler.errors import NotFound
-from embedded_scheduler.store import components, datasets, outbox, peers
+from embedded_scheduler.store import components, contracts, datasets, outbox, peers
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import (
@@ -129,10 +129,12 @@ class Peers:
         self._engine = console.engine
 
     async def all(self) -> PeerList:
-        rows, waiting = await self._engine.db.read(
-            lambda reader: (peers.all(reader), outbox.undelivered_by_target(reader))
+        rows, waiting, agreed = await self._engine.db.read(
+            lambda reader: (peers.all(reader), outbox.undelivered_by_target(reader), contracts.standing(reader))
         )
-        return PeerList(peers=[self._row(row, waiting.get(row.node_id, 0)) for row in rows])
+        return PeerList(
+            peers=[self._row(row, waiting.get(row.node_id, 0), agreed.get(row.node_id, "")) for row in rows]
+        )
 
     async def add(self) -> PeerRow:
         request = await endpoint.body_message(PeerRequest, self._console.depth)
@@ -150,17 +152,21 @@ class Peers:
         return await self.show(request.node_id)
 
     async def show(self, node_id: str) -> PeerRow:
-        row, waiting = await self._engine.db.read(
-            lambda reader: (peers.get(reader, node_id), outbox.undelivered_by_target(reader))
+        row, waiting, agreed = await self._engine.db.read(
+            lambda reader: (
+                peers.get(reader, node_id),
+                outbox.undelivered_by_target(reader),
+                contracts.standing(reader),
+            )
         )
         if row is None:
             raise NotFound(f"{shorten(node_id)} is no partner of this node")
-        return self._row(row, waiting.get(node_id, 0))
+        return self._row(row, waiting.get(node_id, 0), agreed.get(node_id, ""))
 
     async def remove(self, node_id: str) -> None:
         await peer_verbs.remove(self._engine, node_id, actor=endpoint.operator())
 
-    def _row(self, peer: Peer, undelivered: int) -> PeerRow:
+    def _row(self, peer: Peer, undelivered: int, contract: str) -> PeerRow:
         contact = self._console.contacts.of(peer.node_id)
         return PeerRow(
             node_id=peer.node_id,
@@ -173,6 +179,7 @@ class Peers:
             last_error=contact.last_error,
             last_error_ms=contact.last_error_ms,
             undelivered=undelivered,
+            contract=contract,
             signing=peer.signing,
             tls=peer.tls,
         )

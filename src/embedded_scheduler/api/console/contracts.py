@@ -77,6 +77,7 @@ class IdentityEndpoints:
             fingerprint=identity.fingerprint,
             algorithm=parse_credential(CERT, identity.certificate).algorithm,
             certificate=identity.certificate,
+            public_key=facts.public_key,
             not_before_ms=facts.not_before_ms,
             not_after_ms=facts.not_after_ms,
             issuer=facts.issuer,
@@ -155,9 +156,7 @@ class ContractEndpoints:
 
     async def join(self) -> ContractRow:
         request = await endpoint.body_message(JoinRequest, self._console.depth)
-        made = await invitations.join(
-            self._engine, request.code, address=request.address, actor=endpoint.operator()
-        )
+        made = await invitations.join(self._engine, request.code, address=request.address, actor=endpoint.operator())
         return await self.show(made.contract_id)
 
     async def confirm(self, reference: str) -> ContractRow:

@@ -15,7 +15,7 @@ from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.spi.runner import ContainingRunner
-from embedded_scheduler.store import components, contracts, jobs, ledger, outbox, peers, tokens
+from embedded_scheduler.store import components, contracts, invitations, jobs, ledger, outbox, peers, tokens
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import DoctorReport, Finding, NodeStatus
 
@@ -67,6 +67,7 @@ class NodeFacts:
         findings.append(await self._components())
         findings += await self._certificates()
         findings += await self._partners()
+        findings += await self._contracts()
         findings.append(self._platform())
         findings += await self._tokens()
         findings += self._operators()
@@ -135,6 +136,33 @@ class NodeFacts:
                 findings.append(Finding(check="partner", level="warning", text=text, fix=fix))
             else:
                 findings.append(Finding(check="partner", level="ok", text=f"{row.node_id} at {row.url}"))
+        return findings
+
+    async def _contracts(self) -> list[Finding]:
+        """Who is believed without a signature, who asks to be trusted, and codes that somebody tried in vain."""
+        month_ms = self._engine.clock.now_ms() - 30 * 86_400_000
+        rows, waiting, codes = await self._engine.db.read(
+            lambda reader: (
+                peers.all(reader),
+                contracts.open_applications(reader),
+                invitations.since(reader, month_ms),
+            )
+        )
+        findings = []
+        for row in rows:
+            if row.signing == "off":
+                text = f"{row.node_id} is believed without a signature: whoever reaches this node can speak in its name"
+                fix = f"make a contract (nodeconsole peer invite) unless it cannot sign (profile {row.profile})"
+                findings.append(Finding(check="unsigned", level="warning", text=text, fix=fix))
+        for contract in waiting:
+            text = f"{contract.node_id} at {contract.address} asks to become a partner, or waits for the words"
+            fix = f"nodeconsole peer show {contract.node_id}; then peer confirm or peer refuse"
+            findings.append(Finding(check="contract", level="warning", text=text, fix=fix))
+        for code in codes:
+            if code.wrong:
+                text = f"{code.wrong} applications with a wrong proof came for invitation {code.id}"
+                fix = "somebody tries codes or changes what the partner sends: compare the words with care"
+                findings.append(Finding(check="invitation", level="warning", text=text, fix=fix))
         return findings
 
     def _platform(self) -> Finding:

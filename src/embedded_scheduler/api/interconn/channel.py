@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 from quart import Quart
 
+from embedded_scheduler.api.authentication import Authenticator, Inbound
 from embedded_scheduler.api.channel import Exchange, mount
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.engine.assembly import Assemblies, Key
@@ -14,23 +15,7 @@ from embedded_scheduler.engine.channel import Arrival, Channel
 from embedded_scheduler.errors import Forbidden, InvalidRequest, NotFound, TooLarge
 from embedded_scheduler.wire import ptp
 
-Identify = Callable[[Mapping[str, str]], Awaitable[str]]
-"""From a call's lower-case headers to the id of the partner that made it; raises `Forbidden` or `Unauthenticated`."""
-
 _FRAMING = 512 * 1024
-
-
-async def claimed_identity(headers: Mapping[str, str]) -> str:
-    """The partner as its headers claim it: the seam where a verified identity goes."""
-    names = {
-        value for name in (ptp.SOURCE_NODE, "x-source-node-id", "x-node-id") if (value := headers.get(name, "").strip())
-    }
-    if not names:
-        raise InvalidRequest(f"the header {ptp.SOURCE_NODE} is missing")
-    if len(names) > 1:
-        raise Forbidden("the headers name two different source nodes")
-    return check_id("source node", names.pop())
-
 
 Admit = Callable[[str, str, int], AbstractContextManager[None]]
 """Held while a message is taken in: from its source, the address it came from and its size. Raises `TooMany`."""
@@ -40,32 +25,48 @@ def register(
     app: Quart,
     channel: Channel,
     assemblies: Assemblies,
+    authenticator: Authenticator,
     *,
-    identify: Identify = claimed_identity,
     admit: Admit = lambda source, remote, size: nullcontext(),  # noqa: ARG005
 ) -> None:
     """Serve `/v1/interconn/chan/invoke` and its alias `/transport` in front of `app`. `assemblies` must be running."""
-    side = PartnerSide(channel, assemblies, identify, admit)
+    side = PartnerSide(channel, assemblies, authenticator, admit)
     mount(app, {ptp.INVOKE_PATH: side.invoke, ptp.TRANSPORT_PATH: side.invoke})
 
 
 class PartnerSide:
-    def __init__(self, channel: Channel, assemblies: Assemblies, identify: Identify, admit: Admit) -> None:
+    def __init__(self, channel: Channel, assemblies: Assemblies, authenticator: Authenticator, admit: Admit) -> None:
         self._channel = channel
         self._assemblies = assemblies
-        self._identify = identify
+        self._authenticator = authenticator
         self._admit = admit
 
     async def invoke(self, exchange: Exchange) -> None:
         """Keep a partner's message for our components; answered when it is on disk."""
-        source = await self._identify(exchange.headers)
-        with self._admit(source, exchange.remote, exchange.size or 0):
-            await self._take(exchange, source)
+        inbound = Inbound(
+            method=exchange.method,
+            path=exchange.path,
+            query=exchange.query,
+            headers=_with_source(exchange.raw_headers),
+            connection=exchange.connection,
+            transport=ptp.covered(exchange.headers),
+        )
+        exchange.seal = lambda answer: self._authenticator.answer_headers(None, inbound, answer)
+        caller = self._authenticator.identify(inbound, component=False)
+        with self._admit(caller.source, inbound.remote, exchange.size or 0):
+            body: AsyncIterator[bytes] = exchange.body()
+            if caller.proven:
+                # What is signed is small, or in parts: it has to be here whole before anything of it counts.
+                whole = await exchange.whole_body(self._channel.limits.body_bytes)
+                self._authenticator.verify(caller, inbound, whole)
+                body = _one(whole)
+            await self._take(exchange, caller.source, body)
         await exchange.answer(ptp.Code.OK)
 
-    async def _take(self, exchange: Exchange, source: str) -> None:
-        if source == self._channel.node_id:
-            raise Forbidden("the headers name this node itself as the source")
+    async def _take(self, exchange: Exchange, source: str, body: AsyncIterator[bytes]) -> None:
+        said = exchange.text(ptp.SOURCE_NODE)
+        if said not in ("", source):
+            raise Forbidden("the headers name two different source nodes")
         target = exchange.text(ptp.TARGET_NODE)
         if target not in ("", self._channel.node_id):
             raise NotFound(f"this node is {self._channel.node_id}, not {shorten(target)}")
@@ -77,14 +78,16 @@ class PartnerSide:
         black_box = ptp.form_of(exchange.headers) is ptp.Form.BLACK_BOX
         wait = ptp.wait_of(exchange.timeout, ptp.BLACK_BOX_PUSH_WAIT if black_box else ptp.DEFAULT_WAIT)
         if exchange.text(ptp.PART):
-            await self._part(exchange, source, session_id, wait)
+            await self._part(exchange, source, session_id, wait, body)
         else:
             await self._channel.store(
                 Arrival(session_id, source, wait, exchange.size or 0, exchange.text(ptp.NONCE)),
-                ptp.invoke_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes),
+                ptp.invoke_body(exchange.headers, body, self._channel.limits.body_bytes),
             )
 
-    async def _part(self, exchange: Exchange, source: str, session_id: str, wait: float) -> None:
+    async def _part(
+        self, exchange: Exchange, source: str, session_id: str, wait: float, body: AsyncIterator[bytes]
+    ) -> None:
         """One of several requests that carry a message; the headers of the first one say how the message is written."""
         message = check_id(ptp.MESSAGE, exchange.required(ptp.MESSAGE))
         index = exchange.text(ptp.PART)
@@ -93,7 +96,7 @@ class PartnerSide:
         if exchange.text(ptp.LAST_PART) == ptp.ABANDONED:
             await self._assemblies.abandon(Key(source, session_id, message))
             return
-        part = await exchange.whole_body(ptp.PART_BYTES + _FRAMING)
+        part = await _whole(body)
 
         async def store(stream: AsyncIterator[bytes]) -> None:
             await self._channel.store(
@@ -109,3 +112,26 @@ class PartnerSide:
             wait=min(wait, ptp.HOLD_SECONDS),
             store=store,
         )
+
+
+def _with_source(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """The transport layer has a name of its own for the source node; who sends no other one means that."""
+    headers = tuple(raw)
+    names = {name.lower().replace(b"_", b"-") for name, _ in headers}
+    if names & {b"x-source-node-id", b"x-node-id"}:
+        return headers
+    return (*headers, *((b"x-source-node-id", v) for n, v in headers if n.lower() == ptp.SOURCE_NODE.encode()))
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
+
+
+async def _whole(body: AsyncIterator[bytes]) -> bytes:
+    held = bytearray()
+    async for chunk in body:
+        held += chunk
+        if len(held) > ptp.PART_BYTES + _FRAMING:
+            raise TooLarge(f"a part of a message has at most {ptp.PART_BYTES} bytes")
+    return bytes(held)

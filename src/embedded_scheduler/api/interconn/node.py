@@ -1,4 +1,4 @@
-"""Who is who: `/v1/interconn/node/…` (management layer §1). Strangers are served here, so nothing is believed unsigned."""
+"""Who is who: `/v1/interconn/node/…` (management layer §1). Strangers are served here: nothing is believed unsigned."""
 
 from __future__ import annotations
 

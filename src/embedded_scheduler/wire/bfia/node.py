@@ -20,7 +20,9 @@ def _empty_for_null(value: object) -> object:
 
 
 OptionalCredential = Annotated[str, StringConstraints(max_length=16_384), BeforeValidator(_empty_for_null)]
-OptionalAuthType = Annotated[str, StringConstraints(max_length=40), BeforeValidator(upper), BeforeValidator(_empty_for_null)]
+OptionalAuthType = Annotated[
+    str, StringConstraints(max_length=40), BeforeValidator(upper), BeforeValidator(_empty_for_null)
+]
 Moment = Annotated[int, Field(ge=0, lt=10**16), BeforeValidator(lambda value: 0 if value in (None, "") else value)]
 """Milliseconds or seconds since the epoch; 0, null or missing = never."""
 

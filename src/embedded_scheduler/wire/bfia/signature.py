@@ -31,6 +31,8 @@ class SignedRequest:
     query: str
     headers: PartnerHeaders
     body: bytes
+    transport: str = ""
+    """Of a channel request: what `wire.ptp.covered` makes of its headers."""
 
     def message(self) -> bytes:
         """The signed bytes; `InvalidRequest` when the query has no canonical form."""
@@ -45,6 +47,7 @@ class SignedRequest:
                 *map(_sent, headers),
                 _digest(self.body),
                 *permits,
+                *([self.transport.encode()] if self.transport else []),
             ]
         )
 
