@@ -42,7 +42,7 @@ def request(method: str, address: str, path: str, headers: Mapping[str, str], bo
 
 
 async def generate(address: str, *messages: bytes, connections: int, seconds: float) -> Load:
-    """Send the messages in turn, again and again, over all connections. An answer other than HTTP 200 ends it."""
+    """Send the messages in turn, again and again, over all connections. An answer that is no success ends it."""
     latencies: list[float] = []
     turn = itertools.cycle(messages)
     began = time.perf_counter()
@@ -59,11 +59,17 @@ async def _one_connection(address: str, turn: Iterator[bytes], until: float, lat
     try:
         while (sent := time.perf_counter()) < until:
             writer.write(next(turn))
-            await _answer(reader)
+            _check(await _answer(reader))
             latencies.append(time.perf_counter() - sent)
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+def _check(body: bytes) -> None:
+    """A node says with HTTP 200 what went wrong, too."""
+    if body.startswith(b'{"code":') and not body.startswith(b'{"code":200,'):
+        raise RuntimeError(f"the server answered {body[:200]!r}")
 
 
 async def _answer(reader: asyncio.StreamReader) -> bytes:

@@ -27,6 +27,12 @@ from nodeconsole.node_process import NodeProcess, free_addresses
 
 GUEST = "guest"
 HOST = "host"
+UNLIMITED = """
+limits.partner_requests_per_second = 1000000.0
+limits.partner_burst = 1000000
+limits.partner_concurrent = 1000
+"""
+"""What one partner asks here is more than one partner may."""
 _START_LIMIT = 30.0
 
 
@@ -77,7 +83,7 @@ async def pair(directory: Path) -> AsyncIterator[Pair]:
     try:
         async with bare_server() as (bare, _process):
             for node in nodes.values():
-                await node.create()
+                await node.create(UNLIMITED)
             # The guest may sign and need not, so that both ways are measured against the same node.
             guest = nodes[GUEST]
             await add_trust(nodes[HOST].home, GUEST, guest.url, certificate_of(guest.home), signing="verify-if-present")

@@ -198,7 +198,8 @@ class Retention(Section):
     """Days; what is older is removed (the ledger never is)."""
 
     runs_days: int = 30
-    messages_days: int = 7
+    messages_days: int = Field(default=7, ge=1)
+    """Stored answers are also the memory of used nonces, which has to last longer than a signed request is valid."""
 
 
 class Settings(Section):

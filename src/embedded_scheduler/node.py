@@ -12,10 +12,12 @@ from quart import Quart
 
 from embedded_scheduler import plugins
 from embedded_scheduler.api.authentication import PartnerAuthenticator
+from embedded_scheduler.api.console import linktest as console_linktest
 from embedded_scheduler.api.console.app import create_app as create_console_app
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import Streams
 from embedded_scheduler.api.interconn import channel as partner_channel
+from embedded_scheduler.api.interconn import probe
 from embedded_scheduler.api.interconn import resources as partner_resources
 from embedded_scheduler.api.interconn import node as partner_node
 from embedded_scheduler.api.interconn import schedule as partner_schedule
@@ -34,6 +36,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.contracts import Contracts
 from embedded_scheduler.engine.delivery import Delivery
 from embedded_scheduler.engine.expiry import Expiry
+from embedded_scheduler.engine.linktest import LinkTests
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
@@ -48,6 +51,7 @@ from embedded_scheduler.peers.clients import Route
 from embedded_scheduler.peers.directory import Directory
 from embedded_scheduler.peers.gateway import HttpGateway
 from embedded_scheduler.peers.introductions import Introductions
+from embedded_scheduler.peers.linktest import LinkTester
 from embedded_scheduler.peers.profiles import check_profile
 from embedded_scheduler.peers.renewal import Renewal
 from embedded_scheduler.security.identity import Identity, load_old
@@ -159,7 +163,7 @@ class Node:
             def take_up(now: Identity, before: Identity | None) -> None:
                 self.identity = now
                 self.signer.renew(now.key)
-                gateway.announcer = Signer(before.key) if before is not None else None
+                gateway.announcer = (now.certificate, Signer(before.key)) if before is not None else None
                 renewal.look()
 
             engine.on_identity = take_up
@@ -254,6 +258,13 @@ class Node:
         )
         component_channel.register(self.platform_app, engine.channel, trust_loopback=trust)
         self.console_app = create_console_app(console)
+        self._build_link_tests(engine)
+
+    def _build_link_tests(self, engine: Engine) -> None:
+        tests = LinkTests(engine)
+        tester = LinkTester(self.settings.node_id, self.settings.partner, self._clock, self._route)
+        probe.mount(self.partner_app, tests, self._clock, tester.look_back)
+        console_linktest.install(self.console_app, tests, tester, depth=self.settings.limits.json_depth)
 
 
 class _ChannelUpkeep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -14,7 +15,7 @@ from embedded_scheduler.clock import Mint, RandomMint
 from embedded_scheduler.config import Home, PartnerListener, PlatformListener, Settings
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.errors import Conflict, InvalidRequest, Unavailable
-from embedded_scheduler.security.identity import create_identity
+from embedded_scheduler.security.identity import create_identity, find_passphrase, load_identity
 from embedded_scheduler.security.secrets import create_secret, read_secret
 
 TEMPLATE = """\
@@ -25,7 +26,7 @@ TEMPLATE = """\
 node_id = "{node_id}"
 
 # The institution, as partners' components see it.
-inst_id = "{inst_id}"
+inst_id = "{node_id}"
 # inst_name = ""
 
 # Where partners reach this node; 0.0.0.0:PORT is every interface.
@@ -132,6 +133,9 @@ platform.listen = "{platform}"
 _ENTRIES = ("logs", "runs", "storage", "channel", "backups")
 
 
+_LONGEST_WORDS = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Provisioned:
     """`created` names what this call added, in order; empty = everything was there."""
@@ -161,13 +165,17 @@ def provision(
     try:
         if home.settings_file.exists():
             settings = _keep(home, node_id, listen, platform)
-            return Provisioned(settings, tuple(_complete(home, settings.node_id, mint or RandomMint())))
+            passphrase = find_passphrase(settings.identity.passphrase_file)
+            created = _complete(home, settings.node_id, settings.inst_name, passphrase, mint or RandomMint())
+            return Provisioned(settings, tuple(created))
         name = node_id or default_node_id()
         text = _settings_text(name, listen, platform, tls)
+        text = _with_identity(text, name, inst_id, inst_name, passphrase_file)
+        passphrase = find_passphrase(str(passphrase_file or ""))
         _check_place(home.path)
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.path.chmod(0o700)
-        created = _complete(home, name, mint or RandomMint())
+        created = _complete(home, name, inst_name or "", passphrase, mint or RandomMint())
         _write_once(home.settings_file, text)
     except OSError as error:
         raise Unavailable(
@@ -175,6 +183,12 @@ def provision(
             f"{f' ({error.filename})' if error.filename else ''}; check the owner, the permissions and the free space"
         ) from None
     return Provisioned(home.load(), (*created, home.settings_file.name))
+
+
+def certificate_request(home: Home, settings: Settings) -> str:
+    """A CSR (PEM) for the node's key, for the institution's CA."""
+    identity = load_identity(home.identity, passphrase=find_passphrase(settings.identity.passphrase_file))
+    return identity.csr(settings.node_id, settings.inst_name)
 
 
 def default_node_id() -> str:
@@ -222,11 +236,28 @@ def _check_place(path: Path) -> None:
         raise Conflict(f"{path} holds other files ({strange[0][:60]!a} …): choose an empty or new directory")
 
 
-def _complete(home: Home, node_id: str, mint: Mint) -> list[str]:
+def _with_identity(
+    text: str, node_id: str, inst_id: str | None, inst_name: str | None, passphrase_file: Path | None
+) -> str:
+    """The settings with these in place of the defaults."""
+    given = {"inst_id": inst_id, "inst_name": inst_name, "identity.passphrase_file": passphrase_file}
+    for setting, value in given.items():
+        if value is None:
+            continue
+        words = str(value)
+        if len(words) > _LONGEST_WORDS or not words.isprintable():
+            raise InvalidRequest(f"{setting} must be at most {_LONGEST_WORDS} printable characters")
+        line = f"{setting} = {json.dumps(words)}"
+        default = f'inst_id = "{node_id}"' if setting == "inst_id" else f'# {setting} = ""'
+        text = text.replace(default, line, 1)
+    return text
+
+
+def _complete(home: Home, node_id: str, institution: str, passphrase: bytes | None, mint: Mint) -> list[str]:
     created: list[str] = []
     if not home.identity.is_dir():
         created.append(f"{home.identity.name}/")
-    create_identity(home.identity, node_id)
+    create_identity(home.identity, node_id, institution=institution, passphrase=passphrase)
     for name in _ENTRIES:
         directory = home.path / name
         if not directory.is_dir():

@@ -94,21 +94,33 @@ def _completion(args: argparse.Namespace) -> int:
 def _init(args: argparse.Namespace) -> int:
     from embedded_scheduler.config import Home  # noqa: PLC0415
     from embedded_scheduler.errors import NodeError  # noqa: PLC0415
-    from embedded_scheduler.provision import provision  # noqa: PLC0415
+    from embedded_scheduler.provision import certificate_request, provision  # noqa: PLC0415
     from nodeconsole.cli.output import Output  # noqa: PLC0415
 
     home = Home(args.home)
     try:
-        done = provision(home, node_id=args.node_id, listen=args.listen, platform=args.platform, tls=args.tls)
+        done = provision(
+            home,
+            node_id=args.node_id,
+            listen=args.listen,
+            platform=args.platform,
+            tls=args.tls,
+            inst_id=args.inst_id,
+            inst_name=args.inst_name,
+            passphrase_file=args.passphrase_file.absolute() if args.passphrase_file else None,
+        )
+        csr = certificate_request(home, done.settings) if args.csr else ""
     except NodeError as error:
         return _refused(error)
     out = Output(as_json=args.json)
     if args.json:
         facts = {"node_id": done.settings.node_id, "home": str(home.path), "created": list(done.created)}
+        facts |= {"csr": csr} if csr else {}
         out.document(facts | {"listen": done.settings.partner.listen, "platform": done.settings.platform.listen})
         return 0
     state = f"created in {home.path}" if done.created else f"is complete in {home.path}; nothing was changed"
     out.line(f"node {done.settings.node_id} {state}")
+    out.raw(csr)
     out.note(f"settings: {home.settings_file}; start it with `nodeconsole up` or `nodeconsole serve`")
     return 0
 

@@ -1,8 +1,10 @@
-"""Ten thousand varied requests of somebody who is no partner: nothing changes, and a partner is served meanwhile."""
+"""Thousands of varied requests of somebody who is no partner, and a partner that sends without end: nothing changes,
+and another partner is served meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import json
@@ -12,14 +14,16 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 from tests.support.callers import SCHEDULE, pour, signing_caller
 from tests.support.hosted import Hosted
 from tests.support.trust import trusted_nodes
 
 from embedded_scheduler.config import Home
 
-REQUESTS = 10_000
-CONNECTIONS = 250
+REQUESTS = 3000
+"""`python -m benchmarks` sends ten thousand, and measures the delay; here the sender takes its time from the node."""
+CONNECTIONS = 100
 PATHS = (
     *(f"{SCHEDULE}/{path}" for path in ("job/create", "job/create_all", "job/start", "job/stop", "job/status_all")),
     *(f"{SCHEDULE}/{path}" for path in ("task/start", "task/poll", "task/callback", "task/stop", "job/audit_confirm")),
@@ -107,15 +111,10 @@ def contents(home: Home) -> dict[str, str]:
     return {**found, "files": "\n".join(e for e in entries if not e.startswith("node.db-"))}
 
 
-def high(latencies: list[float]) -> float:
-    """The 99th percentile."""
-    return statistics.quantiles(latencies, n=100)[98]
-
-
 POLL = {"task_id": "task-1", "role": "host"}
 
 
-async def test_ten_thousand_requests_change_nothing_and_delay_nobody(tmp_path: Path) -> None:
+async def test_requests_of_a_stranger_change_nothing_and_shut_nobody_out(tmp_path: Path) -> None:
     async with trusted_nodes(tmp_path, "alice", "bob") as nodes:
         alice = nodes["alice"]
         async with signing_caller(alice, nodes["bob"].home, "bob", "alice") as bob:
@@ -131,11 +130,9 @@ async def test_ten_thousand_requests_change_nothing_and_delay_nobody(tmp_path: P
             assert await flood == REQUESTS
             assert contents(alice.home) == before
             after = await bob.latencies(100, "/task/poll", POLL, pause=0.002)
-        print(f"p99 quiet {high(quiet):.4f} busy {high(busy):.4f} after {high(after):.4f} n={len(busy)}")
-        print(f"median quiet {statistics.median(quiet):.4f} busy {statistics.median(busy):.4f}")
         # The sender of the flood runs in this very process, on the same cores: benchmarks measure the strict number.
         assert statistics.median(busy) < 10 * statistics.median(quiet) + 0.05
-        assert high(after) < 2 * high(quiet) + 0.05
+        assert statistics.median(after) < 2 * statistics.median(quiet) + 0.05
         log = alice.home.node_log.read_text()
         assert "Traceback" not in log
         assert log.count("\n") < 40, log
@@ -160,3 +157,48 @@ async def test_what_would_have_to_be_unpacked_is_refused(tmp_path: Path) -> None
             request = bob.request("/task/poll", body, **{"content-encoding": encoding})
             assert (await bob.http.send(request)).json()["code"] == 415
         assert (await bob.ask("/task/poll", POLL))["code"] == 404
+
+
+BUSY = """
+limits.partner_requests_per_second = 20
+limits.partner_burst = 40
+limits.partner_concurrent = 16
+"""
+
+
+async def test_a_partner_that_sends_without_end_does_not_starve_another(tmp_path: Path) -> None:
+    async with (
+        trusted_nodes(tmp_path, "alice", "bob", "carol", settings=BUSY) as nodes,
+        signing_caller(nodes["alice"], nodes["bob"].home, "bob", "alice") as bob,
+        signing_caller(nodes["alice"], nodes["carol"].home, "carol", "alice") as carol,
+    ):
+        quiet = await bob.latencies(15, "/task/poll", POLL, pause=0.06)
+        codes: list[int] = []
+
+        async def send_on() -> None:
+            for _ in range(10):
+                answer = await carol.ask("/task/poll", POLL)
+                codes.append(answer["code"])
+
+        async def hold_back() -> None:
+            """A body that does not come: the slot is held until this gives up."""
+            request = carol.request("/task/poll", b"{}", **{"content-length": "1000"})
+            with contextlib.suppress(httpx.HTTPError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await carol.http.send(request)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(30):
+                group.create_task(send_on())
+            for _ in range(10):
+                group.create_task(hold_back())
+            busy = await bob.latencies(15, "/task/poll", POLL, pause=0.06)
+        assert codes.count(404) >= 40, "what it may send is answered"
+        assert codes.count(429) > 100, "what is beyond that is not"
+        assert statistics.median(busy) < 10 * statistics.median(quiet) + 0.1
+        again = await bob.ask("/task/poll", POLL)
+        assert again["code"] == 404
+        async with nodes["alice"].client() as client:
+            found = next(f for f in (await client.doctor()).findings if f.check == "limits")
+        assert "of carol" in found.text
+        assert "of bob" not in found.text

@@ -147,9 +147,7 @@ class PartnerAuthenticator:
     def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
         if not caller.proven:
             return
-        signed = SignedRequest(
-            request.method, request.path, request.query, caller.headers, body, request.transport
-        )
+        signed = SignedRequest(request.method, request.path, request.query, caller.headers, body, request.transport)
         # The keys of this moment: the contract may have ended while the body came in.
         if not is_signed(signed.message(), caller.headers.signature, self._keys(caller.source)):
             raise Unauthenticated(NOT_PROVEN)

@@ -418,7 +418,9 @@ def _body_hash(inbound: Inbound, body: bytes) -> str:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(message.split())[:2000]
+    line = " ".join(message.split())[:2000]
+    # A refusal may quote what was sent, and its reader may be a terminal.
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _query(query: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded_scheduler.domain.flow import ComponentRef, Flow, FlowNode, Port
-from embedded_scheduler.domain.identifiers import check_component_name, check_id
+from embedded_scheduler.domain.identifiers import check_component_name, check_id, shorten
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.errors import InvalidRequest
 
@@ -203,6 +203,11 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
     return spec
 
 
+def _shown(key: object) -> str:
+    text = str(key)
+    return text if text.isprintable() and len(text) <= 60 else shorten(text)
+
+
 def _roles(config: Mapping[str, Any]) -> dict[str, Any]:
     roles = _mapping("config.role", config.get("role"))
     ordered: dict[str, Any] = {"guest": None, "host": None, "arbiter": None}
@@ -216,7 +221,9 @@ def _params(what: str, value: object, role_map: Mapping[str, list[str]]) -> Docu
     result: Document = {"common": dict(_mapping(f"{what}.common", given.get("common")))}
     for role in role_map:
         per_index = _mapping(f"{what}.{role}", given.get(role))
-        result[role] = {str(index): dict(_mapping(f"{what}.{role}.{index}", own)) for index, own in per_index.items()}
+        result[role] = {
+            str(index): dict(_mapping(f"{what}.{role}.{_shown(index)}", own)) for index, own in per_index.items()
+        }
     return result
 
 

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from embedded_scheduler.config import MIB
-from embedded_scheduler.engine import agreements
+from embedded_scheduler.engine import contracts as agreements
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, TooMany, Unauthenticated
 from embedded_scheduler.security import invitation as codes

@@ -104,6 +104,10 @@ async def _announce(engine: Engine, actor: str) -> None:
                 "auth_credential": following.certificate,
             }
             key = _key(contract.contract_id, following)
+            tries = [row for row in outbox.for_job(tx, messages.NO_JOB) if row.key.startswith(key)]
+            if any(row.state in ("waiting", "acknowledged") for row in tries):
+                continue
+            key = f"{key}/{len(tries)}"
             fresh |= messages.queue(tx, engine, node_id=contract.node_id, operation=UPDATE, body=body, key=key)
         if fresh:
             ledger.append(
@@ -128,11 +132,14 @@ def _partners(reader: Reader) -> list[Contract]:
 
 
 def _waiting(reader: Reader, following: Identity | None) -> list[str]:
-    """Partners that have not answered; with `following` also those that only their operators can tell."""
-    names = {row.target for row in outbox.waiting_messages(reader) if row.operation == UPDATE}
-    if following is not None:
-        names |= {row.node_id for row in _partners(reader) if row.side == "manual"}
-    return sorted(names)
+    """Partners that do not know a key yet: of the rotation under way (`following`), or the present one of the last.
+
+    One that refused to hear of it does not know it, and one whose contract was made by hand is told by its operator.
+    """
+    if following is None:
+        return sorted({row.target for row in outbox.waiting_messages(reader) if row.operation == UPDATE})
+    told = {row.key.rsplit("/", 1)[0] for row in outbox.for_job(reader, messages.NO_JOB) if row.state == "acknowledged"}
+    return sorted(row.node_id for row in _partners(reader) if _key(row.contract_id, following) not in told)
 
 
 async def _switch_if_known(engine: Engine, *, force: bool, actor: str) -> None:

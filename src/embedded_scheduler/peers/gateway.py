@@ -102,8 +102,8 @@ class HttpGateway:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._status_all: dict[str, StatusAllStyle] = {}
         self.clients = Clients(route or Route(), keepalive=128, idle_seconds=IDLE_SECONDS)
-        self.announcer: Signer | None = None
-        """Signs `node/update` after a rotation: partners that have not heard of the new key know the one before."""
+        self.announcer: tuple[str, Signer] | None = None
+        """After a rotation the certificate in use and the key before, which signs what tells partners of it."""
         self.exchange = Exchange(node_id, clock, self.clients, signer)
 
     async def call(self, message: Outgoing) -> Reply:
@@ -133,8 +133,7 @@ class HttpGateway:
                     return await self._ask_status_all(partner, message)
                 if message.operation in MANAGEMENT:
                     anonymous = message.operation.startswith("node/")
-                    signer = self.announcer if message.operation == "node/update" else None
-                    request = replace(_management(message), signer=signer)
+                    request = replace(_management(message), signer=self._announcer_of(message))
                     raw = await self.exchange.send(partner, request, anonymous=anonymous)
                     return _reply(partner, message, raw)
                 return _reply(partner, message, await self.exchange.send(partner, _post(partner, message)))
@@ -145,6 +144,12 @@ class HttpGateway:
 
     async def close(self) -> None:
         await self.clients.close()
+
+    def _announcer_of(self, message: Outgoing) -> Signer | None:
+        if self.announcer is None or message.operation != "node/update":
+            return None
+        certificate, signer = self.announcer
+        return signer if message.body.get("auth_credential") == certificate else None
 
     def _seconds(self, operation: str) -> float:
         if operation == "job/create_all":

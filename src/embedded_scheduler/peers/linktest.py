@@ -102,6 +102,10 @@ class LinkTester:
         self._clock = clock
         self._route = route
 
+    async def test(self, target: str, *, quick: bool) -> LinkReport:
+        """`report` as the console asks for it."""
+        return await self.report(target, QUICK if quick else FULL)
+
     async def report(self, text: str, plan: Plan) -> LinkReport:
         """Everything that can be found out about an address or code."""
         target = read_target(text)
@@ -215,8 +219,8 @@ def _tls(target: Target, connection: ssl.SSLObject | None, now: datetime) -> Lin
     shown = certificate_fingerprint(der)
     ends = certificate.not_valid_after_utc
     text = (
-        f"{connection.version()}, certificate of {', '.join(_names(certificate)) or 'nobody'}, valid until {ends.date()},"
-        f" key {shown}"
+        f"{connection.version()}, certificate of {', '.join(_names(certificate)) or 'nobody'},"
+        f" valid until {ends.date()}, key {shown}"
     )
     if ends <= now:
         return _bad("TLS", text, "the certificate has ended: its operator has to renew it")

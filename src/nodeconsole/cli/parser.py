@@ -144,6 +144,10 @@ def _add_node(tree: _Tree) -> None:
     init.add_argument("--listen", metavar="HOST:PORT", help="where partners reach this node")
     init.add_argument("--platform", metavar="HOST:PORT", help="loopback address for the own platform and components")
     init.add_argument("--tls", choices=TLS_MODES, help="TLS of the partner listener (default: mutual)")
+    init.add_argument("--inst-id", metavar="ID", help="the institution's id, as partners see it (default: the node's)")
+    init.add_argument("--inst-name", metavar="NAME", help="the institution's name, as partners' operators see it")
+    init.add_argument("--passphrase-file", type=Path, metavar="FILE", help="encrypt the new signing key with its content")
+    init.add_argument("--csr", action="store_true", help="print a request for the institution's CA to sign")
     up = tree.command("up", "run the node with its console in this terminal")
     up.add_argument("--yes", action="store_true", help="create the node without asking when there is none")
     tree.command("serve", "run the node; print one line when it accepts requests")
@@ -242,10 +246,21 @@ def _add_peers(tree: _Tree) -> None:
     trust.add_argument("--certificate", metavar="FILE", help="trust this certificate (PEM), which came by another way")
     trust.add_argument("--public-key", metavar="FILE", help="trust this public key (PEM), which came by another way")
     add.add_argument("--algorithm", choices=ALGORITHMS, default="ED25519", help="of --public-key")
+    tls = "what its TLS server shows: identity (the key of its contract), ca, or the fingerprint of a gateway's key"
+    add.add_argument("--tls", default="identity", metavar="identity|ca|FINGERPRINT", help=tls)
+    _add_link_test(peers)
     _add_contracts(peers)
     peers.command("list", "list partners")
     for verb, text in (("show", "show a partner"), ("remove", "forget a partner")):
         peers.command(verb, text).add_argument("node_id", metavar="NODE_ID")
+
+
+def _add_link_test(peers: _Tree) -> None:
+    test = peers.command("test", "find out what the link to another node lets through, before any trust")
+    test.add_argument("target", metavar="ADDRESS|CODE", nargs="?", help="base address, invitation code or test code")
+    test.add_argument("--quick", action="store_true", help="5 MB instead of 50, no wait of two minutes")
+    test.add_argument("--sheet", choices=("en", "zh"), help="print the page for the network department instead")
+    test.add_argument("--listen", type=_count, metavar="MINUTES", help="print a code with which another node can test")
 
 
 def _add_contracts(peers: _Tree) -> None:

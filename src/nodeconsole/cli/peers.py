@@ -7,6 +7,7 @@ from typing import Any
 
 from embedded_scheduler.wire.console import PeerRequest, PeerRow
 from embedded_scheduler.wire.console_contracts import ManualContractRequest
+from nodeconsole.cli import linktest
 from nodeconsole.cli.contracts import COMMANDS as CONTRACT_COMMANDS
 from nodeconsole.cli.contracts import show_contract
 from nodeconsole.cli.exits import Exit
@@ -41,6 +42,7 @@ async def add(call: Invocation) -> Exit:
             approval=args.approval,
             options=options,
             signing=signing,
+            tls=args.tls,
         )
         code = _show(call, await client.add_peer(request))
         if signing == "off":
@@ -150,4 +152,11 @@ def _show(call: Invocation, row: PeerRow) -> Exit:
     return Exit.OK
 
 
-COMMANDS: dict[str, Command] = {"add": add, "list": listing, "show": show, "remove": remove, **CONTRACT_COMMANDS}
+COMMANDS: dict[str, Command] = {
+    "add": add,
+    "list": listing,
+    "show": show,
+    "remove": remove,
+    "test": linktest.test,
+    **CONTRACT_COMMANDS,
+}

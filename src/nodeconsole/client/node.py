@@ -64,6 +64,7 @@ from embedded_scheduler.wire.console_grants import (
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
 from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
+from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
 from nodeconsole.client.errors import ClientError, NodeUnreachable
 from nodeconsole.client.stream import ByteStream, PageStream
 
@@ -324,6 +325,18 @@ class NodeClient:
 
     async def resend_message(self, message_id: int) -> MessageRow:
         return await self._send(MessageRow, "POST", _path("messages", str(message_id), "resend"), {})
+
+    async def test_link(self, target: str, *, quick: bool = False) -> LinkReport:
+        """Takes minutes: the waiting times of the link are waited out."""
+        body = LinkRequest(target=target, quick=quick).model_dump()
+        return await self._send(LinkReport, "POST", "/linktests", body, patient=True)
+
+    async def open_link_test(self, minutes: int, address: str = "") -> WindowReply:
+        body = WindowRequest(minutes=minutes, address=address).model_dump()
+        return await self._send(WindowReply, "POST", "/linktests/windows", body)
+
+    async def own_side(self) -> OwnSide:
+        return await self._get(OwnSide, "/linktests/own")
 
     async def policy(self) -> PolicyRow:
         return await self._get(PolicyRow, "/policy")

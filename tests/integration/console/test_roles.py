@@ -177,8 +177,8 @@ for method, target, body in requests:
     except PermissionError:
         print("closed")
         continue
-    head = f"{method} {target} HTTP/1.1\\r\\nHost: n\\r\\nContent-Length: {len(body)}\\r\\nConnection: close\\r\\n\\r\\n"
-    sock.sendall((head + body).encode())
+    lines = (f"{method} {target} HTTP/1.1", "Host: n", f"Content-Length: {len(body)}", "Connection: close", "", body)
+    sock.sendall("\\r\\n".join(lines).encode())
     got = b""
     while part := sock.recv(65536):
         got += part

@@ -29,7 +29,7 @@ STOPS_WITHIN = 10.0
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     created = Home(tmp_path / "alice")
-    provision(created, node_id="alice", listen="127.0.0.1:0", platform="127.0.0.1:0")
+    provision(created, node_id="alice", listen="127.0.0.1:0", platform="127.0.0.1:0", tls="off")
     return created
 
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from embedded_scheduler.security.keys import SigningKey, parse_credential
-from embedded_scheduler.wire.bfia.headers import read_headers
+from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers
 from embedded_scheduler.wire.bfia.signature import SignedAnswer, SignedRequest, Signer, is_signed
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -63,3 +63,12 @@ def test_the_published_verifier_agrees_and_notices_a_forged_vector(tmp_path: Pat
         )
         assert done.returncode == expected, done.stderr
         assert f"{len(VECTORS)} signatures" in done.stdout
+
+
+def test_permits_and_channel_headers_are_never_taken_for_one_another() -> None:
+    def signed(token_set: str, transport: str) -> bytes:
+        said = PartnerHeaders("alice", "bob", "n", "t", "1", token_set=token_set)
+        return SignedRequest("POST", "/v1/interconn/chan/invoke", "", said, b"", transport).message()
+
+    text = "x-ptp-session-id=s"
+    assert len({signed(text, ""), signed("", text), signed(text, text), signed("", "")}) == 4
