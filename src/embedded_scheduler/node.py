@@ -16,10 +16,12 @@ from embedded_scheduler.api.console import linktest as console_linktest
 from embedded_scheduler.api.console.app import create_app as create_console_app
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import Streams
+from embedded_scheduler.api.courier import Courier
+from embedded_scheduler.api.family import InboxAnswers
 from embedded_scheduler.api.interconn import channel as partner_channel
+from embedded_scheduler.api.interconn import node as partner_node
 from embedded_scheduler.api.interconn import probe
 from embedded_scheduler.api.interconn import resources as partner_resources
-from embedded_scheduler.api.interconn import node as partner_node
 from embedded_scheduler.api.interconn import schedule as partner_schedule
 from embedded_scheduler.api.limits import PartnerGate, guard
 from embedded_scheduler.api.platform import channel as component_channel
@@ -36,14 +38,15 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.contracts import Contracts
 from embedded_scheduler.engine.delivery import Delivery
 from embedded_scheduler.engine.expiry import Expiry
+from embedded_scheduler.engine.greetings import Greetings
 from embedded_scheduler.engine.linktest import LinkTests
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
 from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Service, Supervisor
-from embedded_scheduler.engine.tokens import TokenUses
 from embedded_scheduler.engine.termination import ContractWatch
+from embedded_scheduler.engine.tokens import TokenUses
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
@@ -173,11 +176,25 @@ class Node:
             watching = Watching(engine)
             await recover(engine, watching)
             upkeep = _ChannelUpkeep(engine)
-            services: list[Service] = [watching, Delivery(engine, watching), Retention(engine), Expiry(engine), Contracts(engine), Rotation(engine), upkeep, renewal]
-            supervisor = Supervisor([*services, self._assemblies, TokenUses(engine), ContractWatch(engine)], clock=self._clock)
+            services: list[Service] = [
+                watching,
+                Delivery(engine, watching),
+                Retention(engine),
+                Expiry(engine),
+                Contracts(engine),
+                Rotation(engine),
+                Greetings(engine, contacts),
+                ContractWatch(engine),
+                TokenUses(engine),
+                upkeep,
+                renewal,
+                self._assemblies,
+            ]
+            supervisor = Supervisor(services, clock=self._clock)
             streams = Streams(bus)
             facts = (program_version(), started_ms, supervisor.health, self._operators(), self._gate.refusals)
-            self._build_apps(engine, directory, Console(engine, streams, contacts, *facts))
+            courier = Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db))
+            self._build_apps(engine, directory, Console(engine, streams, contacts, *facts, courier=courier))
             await supervisor.start()
             opened.push_async_callback(supervisor.stop)
             self.engine, self._streams, self._channel = engine, streams, channel

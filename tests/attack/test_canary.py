@@ -17,10 +17,10 @@ from tests.support.hosted import Hosted, hosted
 from tests.support.probe_jobs import probe_job
 
 from embedded_scheduler.config import Home
+from embedded_scheduler.security.invitation import decode
 from embedded_scheduler.wire.console import PeerRequest
 
 CANARY = "canary-7f3a91c0-of-a-connector"
-KEY_NAMES = ("key.pem", "signing.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,13 @@ def command_lines() -> Iterator[tuple[str, bytes]]:
                 continue  # it has ended
 
 
+def spellings(raw: bytes) -> tuple[bytes, ...]:
+    return raw, raw.hex().encode(), base64.b64encode(raw).rstrip(b"="), base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
 def key_secrets(home: Home) -> list[Hidden]:
     """The node's signing key, as its file has it and as raw bytes in the spellings in use."""
-    found = []
+    found: list[Hidden] = []
     for path in home.identity.iterdir():
         data = path.read_bytes()
         if b"PRIVATE KEY" not in data:
@@ -64,7 +68,7 @@ def key_secrets(home: Home) -> list[Hidden]:
             serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
         )
         body = b"".join(data.splitlines()[1:-1])
-        found += [Hidden("private key", form, own) for form in (body, raw.hex().encode(), base64.b64encode(raw), raw)]
+        found += [Hidden("private key", form, own) for form in (body, *spellings(raw))]
     assert found
     return found
 
@@ -87,7 +91,7 @@ async def test_no_secret_is_anywhere_but_in_its_own_place(tmp_path: Path) -> Non
         seen: list[tuple[str, bytes]] = []
         async with node.client() as client:
             await client.add_peer(PeerRequest(node_id="bob", url="http://127.0.0.1:9", approval="auto", signing="off"))
-            token = (await client.create_token("platform", scope="submit")).token
+            token = (await client.create_token("platform")).text
             code = (await client.invite()).code
             await client.put_secret("db", CANARY)
             made = probe_job({"guest": "alice"}, {"a": []}, parameters={"a": {"sleep": 0.3}})
@@ -100,6 +104,7 @@ async def test_no_secret_is_anywhere_but_in_its_own_place(tmp_path: Path) -> Non
             Hidden("secret value", CANARY.encode()),
             Hidden("secret value in base64", base64.b64encode(CANARY.encode())),
             Hidden("token", token.encode()),
+            *(Hidden("secret of an invitation", form) for form in spellings(decode(code).secret)),
             Hidden("attempt key", (home.path / "attempt.key").read_bytes().strip(), frozenset({"attempt.key"})),
         ]
         socket = httpx.AsyncHTTPTransport(uds=str(home.socket))

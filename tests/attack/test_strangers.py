@@ -11,7 +11,7 @@ import json
 import random
 import sqlite3
 import statistics
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -182,10 +182,16 @@ async def test_a_partner_that_sends_without_end_does_not_starve_another(tmp_path
 
         async def hold_back() -> None:
             """A body that does not come: the slot is held until this gives up."""
-            request = carol.request("/task/poll", b"{}", **{"content-length": "1000"})
+            signed = carol.request("/task/poll", b"{}")
+            headers = {**signed.headers, "content-length": "1000"}
+            request = carol.http.build_request("POST", signed.url, content=trickle(), headers=headers)
             with contextlib.suppress(httpx.HTTPError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await carol.http.send(request)
+
+        async def trickle() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.Event().wait()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(30):

@@ -326,6 +326,13 @@ class Service(Generic[V]):
                 await self._record_replay(caller, inbound)
                 raise
 
+    async def perform(self, endpoint: Endpoint[V], caller: Caller, inbound: Inbound, body: bytes) -> bytes:
+        """The answer to a request that came in another way and whose caller is proven; stored like every other."""
+        try:
+            return await self._once(endpoint, caller, inbound, body)
+        except NodeError as error:
+            return envelope.failure(envelope.ERROR_CODES[error.code], _one_line(error.message))
+
     def _check_nonce(self, caller: Caller, inbound: Inbound, body: bytes) -> None:
         """A proven caller's nonce belongs to one request: its method, path, query and body."""
         if caller.proven:

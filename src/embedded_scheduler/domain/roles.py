@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 
 _ORDER = (Role.VIEWER, Role.APPROVER, Role.ADMIN)
-_OF_ACTION = {"logs": Role.VIEWER, "approve": Role.APPROVER, "reject": Role.APPROVER}
+_OF_ACTION = {"logs": Role.VIEWER, "approve": Role.APPROVER, "reject": Role.APPROVER, "revoke": Role.APPROVER}
 
 
 def role_for(action: str) -> Role:

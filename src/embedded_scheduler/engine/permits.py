@@ -23,6 +23,7 @@ from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.grants import Grant
 from embedded_scheduler.store.outbox import OutboxRow
 from embedded_scheduler.store.permits import StoredPermit
+from embedded_scheduler.store.receipts import SentMessage
 
 CARRYING = frozenset({"job/create", "job/create_all"})
 """Calls that show permits."""
@@ -42,7 +43,7 @@ def token_of(secret: bytes, grant_id: str) -> str:
 # -- the user's side --------------------------------------------------------------------------------------------------
 
 
-async def outgoing(engine: Engine, row: OutboxRow) -> Outgoing:
+async def outgoing(engine: Engine, row: OutboxRow | SentMessage) -> Outgoing:
     """A row of the outbox as it is sent: with the permits it shows, and the token of a permit it gives, neither of
     which is stored with it."""
     shown: tuple[Permit, ...] = ()
@@ -54,7 +55,7 @@ async def outgoing(engine: Engine, row: OutboxRow) -> Outgoing:
     return Outgoing(row.target, row.operation, body, row.nonce, row.trace_id, shown)
 
 
-def _with_token(secret: bytes, row: OutboxRow) -> dict[str, Any]:
+def _with_token(secret: bytes, row: OutboxRow | SentMessage) -> dict[str, Any]:
     permit = row.body.get("resource_permit")
     if not isinstance(permit, dict):
         return row.body

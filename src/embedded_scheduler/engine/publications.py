@@ -97,13 +97,12 @@ async def publish(
 
 
 async def unpublish(engine: Engine, namespace: str, name: str, *, actor: str) -> None:
-    """Partners see the dataset no more; what was granted of it stays granted. `NotFound` if it is not published."""
+    """Partners see the dataset no more; what was granted, and what a job needs, stay. `NotFound` if nobody sees it."""
 
     def work(tx: Tx) -> None:
         before = publications.get(tx, namespace, name)
-        if before is None:
+        if before is None or not publications.hide(tx, namespace, name):
             raise NotFound(f"dataset {shorten(f'{namespace}#{name}')} is not published")
-        publications.delete(tx, namespace, name)
         ledger.append(tx, subject="dataset", subject_id=before.dataset_id, event="dataset.unpublished", actor=actor)
 
     await engine.db.write(work)

@@ -22,6 +22,7 @@ class Publication:
     columns: tuple[str, ...]
     description: str
     category: str
+    shown: bool
     published_by: str
     published_ms: int
 
@@ -30,7 +31,7 @@ class Publication:
         return f"{self.namespace}#{self.name}"
 
     def is_for(self, node_id: str) -> bool:
-        return not self.audience or node_id in self.audience
+        return self.shown and (not self.audience or node_id in self.audience)
 
 
 def put(
@@ -69,16 +70,18 @@ def get(reader: Reader, namespace: str, name: str) -> Publication | None:
 
 
 def all(reader: Reader) -> list[Publication]:  # noqa: A001 - read as `publications.all`
+    """Everything that is shown to somebody."""
     return [_parse(row) for row in reader.all("publications.all")]
 
 
-def delete(tx: Tx, namespace: str, name: str) -> bool:
-    """False if it was not published."""
-    return tx.run("publications.delete", namespace=namespace, name=name).rowcount == 1
+def hide(tx: Tx, namespace: str, name: str) -> bool:
+    """Show it to nobody; what a job needs to use it stays. False if it was not published."""
+    return tx.run("publications.hide", namespace=namespace, name=name).rowcount == 1
 
 
 def _parse(row: sqlite3.Row) -> Publication:
     columns = dict(row)
     columns["audience"] = tuple(json.loads(columns["audience"]))
     columns["columns"] = tuple(json.loads(columns["columns"]))
+    columns["shown"] = bool(columns["shown"])
     return Publication(**columns)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from embedded_scheduler.store.database import Reader, Tx
+from embedded_scheduler.store.outbox import OutboxRow
 
 OPENED = "opened"
 DECIDED = "decided"
@@ -33,6 +34,10 @@ class SentMessage:
     created_ms: int
     next_ms: int | None
 
+    @property
+    def target(self) -> str:
+        return self.node_id
+
 
 def messages(reader: Reader, *, node_id: str = "", limit: int = 200) -> list[SentMessage]:
     """What was sent to partners (to one), newest first."""
@@ -48,6 +53,15 @@ def by_key(reader: Reader, key: str) -> SentMessage | None:
     """A message of no job by its key."""
     row = reader.one("receipts.by_key", key=key)
     return None if row is None else _parse(row)
+
+
+def by_nonce(reader: Reader, node_id: str, nonce: str) -> OutboxRow | None:
+    """The message of no job to a partner that an answer by file is for, as a row of the outbox."""
+    row = reader.one("receipts.by_nonce", node_id=node_id, nonce=nonce)
+    if row is None:
+        return None
+    columns = {name.name: row[name.name] for name in fields(OutboxRow)}
+    return OutboxRow(**{**columns, "body": json.loads(row["body"])})
 
 
 def resend(tx: Tx, message_id: int) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+from typing import Any
+
 from embedded_scheduler.wire.console_grants import MessageRow
-from nodeconsole.cli.exits import Exit
-from nodeconsole.cli.invocation import Command, Invocation
+from nodeconsole.cli.exits import CommandError, Exit
+from nodeconsole.cli.invocation import Command, Invocation, read_document
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
 
@@ -34,8 +38,40 @@ async def resend(call: Invocation) -> Exit:
     return Exit.OK
 
 
+async def export(call: Invocation) -> Exit:
+    async with call.client() as client:
+        document = await client.export_message(call.args.message)
+    _write(call.args.output, document)
+    call.out.note(f"written to {call.args.output}; give it to the partner, who runs `nodeconsole message import`")
+    return Exit.OK
+
+
+async def take(call: Invocation) -> Exit:
+    async with call.client() as client:
+        answer = await client.import_message(read_document(call.args.file))
+    if not answer:
+        call.out.note("the answer was taken: `nodeconsole message list` shows how the message stands")
+        return Exit.OK
+    text = str(json.loads(str(answer.get("body") or "{}")).get("msg") or "")
+    output = call.args.answer or f"{call.args.file}.answer"
+    _write(output, answer)
+    call.out.note(f"this node answered: {text}; the signed answer is in {output}: give it back to the partner")
+    return Exit.OK
+
+
+def _write(name: str, document: dict[str, Any]) -> None:
+    """For the owner alone: a message may hold a permit. An existing file is not replaced."""
+    text = json.dumps(document, indent=1) + "\n"
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandError(f"{name}: {error.strerror}", Exit.USAGE) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def _next(row: MessageRow) -> str:
     return moment(row.next_ms) if row.next_ms is not None else ""
 
 
-COMMANDS: dict[str, Command] = {"list": listing, "resend": resend}
+COMMANDS: dict[str, Command] = {"list": listing, "resend": resend, "export": export, "import": take}

@@ -334,7 +334,13 @@ def _add_messages(tree: _Tree) -> None:
     listing.add_argument("--to", metavar="NODE_ID")
     listing.add_argument("--limit", type=_count, default=50, metavar="N")
     resend = messages.command("resend", "send a message again now")
-    resend.add_argument("message", type=_count, metavar="MESSAGE", help="its number")
+    export = messages.command("export", "write a message to a signed file, for a partner that cannot be reached")
+    export.add_argument("--output", "-o", metavar="FILE", required=True)
+    for parser in (resend, export):
+        parser.add_argument("message", type=_count, metavar="MESSAGE", help="its number")
+    take = messages.command("import", "handle a message of a partner from a file, or the answer to one of ours")
+    take.add_argument("file", metavar="FILE")
+    take.add_argument("--answer", metavar="FILE", help="where to write the answer (default: FILE.answer)")
 
 
 def _add_policy(tree: _Tree) -> None:

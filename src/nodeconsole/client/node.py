@@ -53,6 +53,7 @@ from embedded_scheduler.wire.console_grants import (
     GrantPage,
     GrantRequest,
     GrantRow,
+    MessageFile,
     MessagePage,
     MessageRow,
     PartnerDatasetRow,
@@ -325,6 +326,16 @@ class NodeClient:
 
     async def resend_message(self, message_id: int) -> MessageRow:
         return await self._send(MessageRow, "POST", _path("messages", str(message_id), "resend"), {})
+
+    async def export_message(self, message_id: int) -> dict[str, Any]:
+        """The message as a signed document, to carry by hand."""
+        path = _path("messages", str(message_id), "export")
+        return (await self._send(MessageFile, "POST", path, {})).document
+
+    async def import_message(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The signed answer to hand back; empty when the document was an answer itself."""
+        body = MessageFile(document=dict(document)).model_dump()
+        return (await self._send(MessageFile, "POST", "/messages/import", body)).document
 
     async def test_link(self, target: str, *, quick: bool = False) -> LinkReport:
         """Takes minutes: the waiting times of the link are waited out."""

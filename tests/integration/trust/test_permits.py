@@ -192,9 +192,7 @@ async def holder(tmp_path: Path) -> AsyncIterator[Holder]:
     def fill(tx: Tx) -> None:
         for name in ("d", "other"):
             probe = Probe(columns=(Column("id", "integer"),), rows=1, size_bytes=1, fingerprint="f")
-            datasets.put(
-                tx, namespace="default", name=name, connector="csv", options={}, description="", probe=probe
-            )
+            datasets.put(tx, namespace="default", name=name, connector="csv", options={}, description="", probe=probe)
             publications.put(
                 tx,
                 namespace="default",

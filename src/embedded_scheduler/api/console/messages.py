@@ -6,10 +6,11 @@ from quart import Quart
 
 from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.api.courier import Courier
 from embedded_scheduler.engine import receipts as verbs
 from embedded_scheduler.engine.receipts import Receipt
-from embedded_scheduler.errors import InvalidRequest
-from embedded_scheduler.wire.console_grants import MessagePage, MessageRow
+from embedded_scheduler.errors import InvalidRequest, Unavailable
+from embedded_scheduler.wire.console_grants import MessageFile, MessagePage, MessageRow
 
 _LONGEST_PAGE = 500
 
@@ -19,6 +20,8 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/messages", messages.page)
     endpoint.route(app, "GET", "/messages/<message_id>", messages.show)
     endpoint.route(app, "POST", "/messages/<message_id>/resend", messages.resend)
+    endpoint.route(app, "POST", "/messages/<message_id>/export", messages.export)
+    endpoint.route(app, "POST", "/messages/import", messages.take)
 
 
 class Messages:
@@ -36,6 +39,21 @@ class Messages:
 
     async def resend(self, message_id: str) -> MessageRow:
         return message_row(await verbs.resend(self._engine, _number(message_id)))
+
+    async def export(self, message_id: str) -> MessageFile:
+        """Holds a permit's token when the message gives one, so it is for administrators."""
+        return MessageFile(document=await _courier(self._console).export(_number(message_id)))
+
+    async def take(self) -> MessageFile:
+        """The answer to hand back; empty when the file was an answer itself."""
+        file = await endpoint.body_message(MessageFile, self._console.depth)
+        return MessageFile(document=await _courier(self._console).take(file.document) or {})
+
+
+def _courier(console: Console) -> Courier:
+    if console.courier is None:
+        raise Unavailable("this node has no courier")
+    return console.courier
 
 
 def message_row(receipt: Receipt) -> MessageRow:

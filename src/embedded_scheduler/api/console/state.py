@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from embedded_scheduler.api.console.streams import Streams
+from embedded_scheduler.api.courier import Courier
 from embedded_scheduler.api.limits import Refusals, no_refusals
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
@@ -26,6 +27,8 @@ class Console:
     operators: Operators
     refusals: Callable[[], Refusals] = no_refusals
     """What the limits of the partner listener have turned away."""
+    courier: Courier | None = None
+    """Messages carried by hand."""
 
     @property
     def depth(self) -> int:

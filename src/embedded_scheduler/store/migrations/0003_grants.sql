@@ -81,6 +81,7 @@ CREATE TABLE publications (
     columns      TEXT    NOT NULL DEFAULT '[]',   -- names of those shown; empty = all
     description  TEXT    NOT NULL DEFAULT '',
     category     TEXT    NOT NULL DEFAULT '',
+    shown        INTEGER NOT NULL DEFAULT 1,      -- 0 = no longer published; what a job needs to use it stays as it was
     published_by TEXT    NOT NULL,
     published_ms INTEGER NOT NULL,
     PRIMARY KEY (namespace, name)

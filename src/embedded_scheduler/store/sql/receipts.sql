@@ -24,3 +24,7 @@ WHERE id = :id AND (state = 'waiting' OR (job_id = '' AND state IN ('refused', '
 
 -- name: receipts.approval
 SELECT state FROM approvals WHERE job_id = :job_id AND node_id = :node_id;
+
+-- name: receipts.by_nonce
+-- Few rows belong to no job.
+SELECT * FROM outbox WHERE job_id = '' AND target = :node_id AND nonce = :nonce LIMIT 1;
