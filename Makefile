@@ -11,7 +11,7 @@ DEMO   ?=
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format format-check types contracts check bench dist dist-check test-interop pictures locks clean
+.PHONY: help setup demo test lint format format-check types contracts check bench dist dist-check test-interop pictures locks audit clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -82,6 +82,10 @@ pictures: $(VENV)/.dev ## docs/pictures, drawn from a seeded node
 
 locks: $(VENV)/.dev ## resolve requirements/*.in again (needs the network)
 	packaging/compile-locks $(BIN)/python
+
+audit: ## known vulnerabilities in what is locked (asks an advisory service: needs the network)
+	test -x .venv-audit/bin/pip-audit || { "$(PYTHON)" -m venv .venv-audit && .venv-audit/bin/pip install --quiet pip-audit; }
+	for lock in run dev dist; do .venv-audit/bin/pip-audit --disable-pip --require-hashes -r requirements/$$lock.lock || exit 1; done
 
 clean: ## remove what builds and tests left (not .venv)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

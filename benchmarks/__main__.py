@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import jobs, lists, logs, serving, signing
+from benchmarks import jobs, lists, logs, serving, signing, strangers
 from benchmarks.pair import Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
@@ -24,6 +24,7 @@ PAIR_SECTIONS: dict[str, Callable[[Pair], Awaitable[list[Row]]]] = {
     "jobs": jobs.measure,
     "requests": serving.requests,
     "signing": signing.measure,
+    "strangers": strangers.measure,
     "logs": logs.measure,
     "idle": serving.idle,
 }

@@ -174,7 +174,10 @@ class Listener:
             asked=lambda: self._places.asked(task),
         )
         self._open[task] = conversation
-        await conversation.run()
+        try:
+            await conversation.run()
+        except Exception:  # noqa: BLE001 - a fault of ours in one connection must not end the others
+            _LOG.exception("a connection broke off")
 
     async def _greet(self, accepted: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Streams on the connection, after its TLS handshake if there is one."""
@@ -346,19 +349,25 @@ class _Conversation:
 
     async def _read(self) -> None:
         """Until the end of what the other side sends, or of the time it is given."""
-        with contextlib.suppress(TimeoutError, OSError):
+        try:
             async with asyncio.timeout(self._patience.head) as self._limit:
                 while data := await self._next():
                     if self._phase is _Phase.LINGER:
                         if self._protocol.discard(data):
                             break
                     else:
-                        if self._phase is _Phase.IDLE:
-                            self._begin_head()
-                        await self._protocol.handle(RawData(data))
-                        if self._phase is _Phase.IDLE and self._protocol.holds_more:
-                            self._begin_head()
-        self._limit = None
+                        await self._take(data)
+        except (TimeoutError, OSError):
+            pass
+        finally:
+            self._limit = None
+
+    async def _take(self, data: bytes) -> None:
+        if self._phase is _Phase.IDLE:
+            self._begin_head()
+        await self._protocol.handle(RawData(data))
+        if self._phase is _Phase.IDLE and self._protocol.holds_more:
+            self._begin_head()
 
     async def _next(self) -> bytes:
         if self._phase is not _Phase.REQUEST or not self._protocol.expects_body:

@@ -71,6 +71,8 @@ platform.listen = "{platform}"
 # approval.job_approvers = 1
 # approval.dataset_approvers = 1
 # approval.contract_approvers = 1
+# Tell partners of profile seed when somebody here first looks at their request.
+# approval.send_opened = true
 
 # Who may use the console beside the node's own user and root: user names, "@group", or their numbers.
 # operators.admin = []

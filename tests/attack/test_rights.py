@@ -39,7 +39,10 @@ class Shared:
 
     async def ask(self, who: str, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = await self.http.request(
-            method, f"{PREFIX}{path}", content=json.dumps(body).encode(), headers={"x-source-node-id": who}
+            method,
+            f"{PREFIX}{path}",
+            content=json.dumps(body).encode(),
+            headers={"x-source-node-id": who, "connection": "close"},
         )
         assert answer.status_code == 200, answer.text
         return dict(answer.json())

@@ -82,12 +82,12 @@ def unverified(identity: Identity | None = None) -> ssl.SSLContext:
     return context
 
 
-async def pour(node: Hosted, requests: Iterable[bytes], *, connections: int) -> int:
+async def pour(address: str, requests: Iterable[bytes], *, connections: int, tls: bool) -> int:
     """Send raw requests over several connections, each the next as soon as it has an answer to the one before, and open
     a connection again when the node closes it. Returns how many were answered or cut off."""
     waiting = iter(requests)
-    host, _, port = node.running.listen.rpartition(":")
-    tls = unverified() if node.url.startswith("https") else None
+    host, _, port = address.rpartition(":")
+    context = unverified() if tls else None
     done = 0
 
     async def work() -> None:
@@ -96,7 +96,7 @@ async def pour(node: Hosted, requests: Iterable[bytes], *, connections: int) -> 
         for request in waiting:
             try:
                 if reader is None or writer is None:
-                    reader, writer = await asyncio.open_connection(host, int(port), ssl=tls)
+                    reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
                 writer.write(request)
                 async with asyncio.timeout(20):
                     going_on = await _answer(reader)

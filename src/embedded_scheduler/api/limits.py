@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 ADDRESSES = 4096
 """Addresses remembered; the one not heard of for longest is forgotten first."""
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.2
 WAITING = 512
 """Refusals that wait at one time; further ones are answered at once."""
 RECEIVING_BODIES = 16
@@ -180,7 +181,8 @@ class PartnerGate:
             return
         self._waiting += 1
         try:
-            await asyncio.sleep(PAUSE_SECONDS)
+            # Never the same for all, or those who were refused together would come back together.
+            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         finally:
             self._waiting -= 1
 

@@ -17,7 +17,14 @@ class Role(StrEnum):
 
 
 _ORDER = (Role.VIEWER, Role.APPROVER, Role.ADMIN)
-_OF_ACTION = {"logs": Role.VIEWER, "approve": Role.APPROVER, "reject": Role.APPROVER, "revoke": Role.APPROVER}
+_OF_ACTION = {
+    "logs": Role.VIEWER,
+    "approve": Role.APPROVER,
+    "reject": Role.APPROVER,
+    "revoke": Role.APPROVER,
+    "confirm": Role.APPROVER,
+    "refuse": Role.APPROVER,
+}
 
 
 def role_for(action: str) -> Role:

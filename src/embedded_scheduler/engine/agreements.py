@@ -26,6 +26,11 @@ def contract_with(reader: Reader, node_id: str, contract_id: str = "") -> Contra
     raise Forbidden(f"{shorten(contract_id)} is no approved contract with {shorten(node_id)}")
 
 
+def has_contract(reader: Reader, node_id: str) -> bool:
+    """Whether a contract with a partner is approved and has not expired."""
+    return any(_counts(found, reader.now_ms) for found in contracts.of_node(reader, node_id))
+
+
 def _counts(contract: Contract, now_ms: int) -> bool:
     if contract.state is not AgreementState.APPROVED:
         return False

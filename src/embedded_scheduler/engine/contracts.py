@@ -16,7 +16,7 @@ from embedded_scheduler.addresses import parse_address
 from embedded_scheduler.config import Settings
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.domain.lifecycle import CONTRACT, AgreementState, AgreementTrigger
-from embedded_scheduler.engine import messages, termination
+from embedded_scheduler.engine import messages, termination, votes
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.peers import check_url
 from embedded_scheduler.engine.ports import Delivery, Outgoing
@@ -565,6 +565,9 @@ async def compared(engine: Engine, reference: str, typed: str, *, actor: str) ->
             )
             return contract
         _check_free(tx, contract)
+        needed = engine.settings.approval.contract_approvers
+        if not votes.record(tx, "contract", contract.contract_id, actor, needed):
+            return contract
         contracts.note_compared(tx, contract.contract_id, actor)
         if contract.side == "callee":
             _approve(tx, contract, Cause(actor))
@@ -639,6 +642,11 @@ async def by_hand(
 
     The partner has to do the same with this node's certificate. The same again changes nothing.
     """
+    if engine.settings.approval.contract_approvers > 1:
+        raise Refused(
+            f"{engine.settings.approval.contract_approvers} people have to agree to a contract here "
+            "(approval.contract_approvers): use `nodeconsole peer invite`, where each of them compares the words"
+        )
     about = _checked(engine, Introduction(node_id, url))
     key = parse_credential(auth_type, auth_credential)
     engine.check_profile(profile, options or {})

@@ -15,6 +15,7 @@ from embedded_scheduler.domain.job import JobSpec, parse_job
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.permit import Permit, resource_name
 from embedded_scheduler.engine import datasets
+from embedded_scheduler.engine.agreements import has_contract
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Outgoing
 from embedded_scheduler.errors import InvalidRequest, Refused
@@ -192,6 +193,8 @@ def _fault(reader: Reader, permit: StoredPermit, job_id: str, callers: Collectio
         return "the permit was given to another node"
     if permit.grant_state != AgreementState.APPROVED:
         return "the permit was revoked"
+    if not has_contract(reader, permit.request_node_id):
+        return f"the contract with {permit.request_node_id} has ended"
     if permit.time_limit_ms is not None and reader.now_ms >= permit.time_limit_ms:
         return "the permit has expired"
     spent = permit.times_limit is not None and permit.used >= permit.times_limit

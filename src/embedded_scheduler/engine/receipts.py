@@ -15,7 +15,7 @@ from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.grants import KINDS, Grant
 from embedded_scheduler.store.receipts import DECIDED, OPENED, SentMessage
 
-OPERATION = "node/message/receipt"
+OPERATION = "message/receipt"
 _TELLING_PROFILE = "seed"
 """Other implementations do not know the message."""
 _CREATES = frozenset({"job/create", "job/create_all"})

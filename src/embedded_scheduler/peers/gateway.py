@@ -68,7 +68,7 @@ MANAGEMENT: Mapping[str, str] = {
         for verb in ("apply", "confirm", "terminate")
     },
     **{f"{kind}/audit/query": "GET" for kind in ("dataset", "project", "flow", "model")},
-    "node/message/receipt": "POST",
+    "message/receipt": "POST",
 }
 """Operations of the management layer and their methods. Those of `node/` are called without a client certificate."""
 

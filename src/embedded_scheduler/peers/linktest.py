@@ -49,6 +49,7 @@ HEALTH_PATH = "/v1/interconn/node/health"
 _SECONDS = 30.0
 _CLOCK_WARN, _CLOCK_BAD = 30.0, 300.0
 _LONG_HEADER = 6000
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 _PIECE = 64 * 1024
 _WITHOUT_CODE = (
     "headers, body sizes, buffering, waiting times, bandwidth, and the way back need a code from the other side: an"
@@ -119,8 +120,14 @@ class LinkTester:
             async with self._client() as client:
                 probe = _Probe(client, target, plan, self._clock)
                 checks += await probe.all()
-                reverse = await probe.reverse(self._partner.public_url)
+                reverse = await self._way_back(probe)
         return LinkReport(target=target.url, own=self.own_side(), checks=checks, reverse=reverse)
+
+    async def _way_back(self, probe: _Probe) -> list[LinkCheck]:
+        if urlsplit(self._partner.public_url).hostname in _EVERYWHERE:
+            advice = "set partner.advertise in node.toml to the address under which partners reach this node"
+            return [_note("way back", "not tried: this node does not know its own address", advice)]
+        return await probe.reverse(self._partner.public_url)
 
     async def look_back(self, url: str) -> LinkChecks:
         """What the other side of a test asks for: from this node to its address."""

@@ -48,6 +48,14 @@ class NodeStatus(Message):
     platform: str
     jobs: dict[str, int] = Field(default_factory=dict)
     """Count per job state, plus `waiting` = jobs that wait for this node's decision."""
+    contracts_waiting: int = 0
+    """Contracts whose words nobody here has compared yet."""
+    grants_waiting: int = 0
+    """Requests of partners that wait for this node's decision."""
+    warnings: list[Finding] = Field(default_factory=list)
+    """What `doctor` says all the time, too: `check` is unsigned, plain_http, certificate, containment or platform."""
+    actions: list[str] = Field(default_factory=list)
+    """What the caller may do that belongs to no object: invite, join."""
     peers: int = 0
     last_seq: int = 0
     read_only: bool = False
@@ -342,6 +350,8 @@ class Finding(Message):
     level: str
     text: str
     fix: str = ""
+    subject: str = ""
+    """Whom or what it is about, where it is about one: a node id, an address."""
 
 
 class DoctorReport(Message):
@@ -349,3 +359,4 @@ class DoctorReport(Message):
 
 
 JobDetail.model_rebuild()
+NodeStatus.model_rebuild()

@@ -121,6 +121,8 @@ class ContractRow(Message):
     """What is waited for, in a sentence; empty = nothing."""
     undelivered: str = ""
     """The last error of what the partner is to be told and has not taken; empty = nothing waits."""
+    actions: list[str] = Field(default_factory=list)
+    """What the caller may do: confirm, refuse, terminate."""
 
 
 class ContractList(Message):

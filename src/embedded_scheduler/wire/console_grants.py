@@ -37,6 +37,8 @@ class GrantRow(Message):
     decided_by: str = ""
     approvals: list[str] = Field(default_factory=list)
     """Who approved so far, where several persons have to."""
+    approvers_needed: int = 1
+    """How many persons have to approve it here, while it waits for that."""
     created_ms: int
     since_ms: int
     permit: PermitRow | None = None

@@ -9,8 +9,8 @@ LANGUAGES = ("en", "zh")
 
 
 def request_sheet(language: str, *, own: Mapping[str, str], target: str) -> str:
-    """One page of plain text. `own` holds node_id, public_url, listen, path_prefix and proxy of this node; `target` is
-    the partner's address."""
+    """One page of plain text. `own` holds node_id, public_url, listen, tls, path_prefix and proxy of this node;
+    `target` is the partner's address."""
     here, there = urlsplit(own["public_url"]), urlsplit(target)
     values = {
         **own,
@@ -20,6 +20,8 @@ def request_sheet(language: str, *, own: Mapping[str, str], target: str) -> str:
         "there_host": there.hostname or target,
         "there_port": str(there.port or _port(there.scheme)),
         "via": own["proxy"] or {"en": "none", "zh": "无"}[language],
+        # Behind a gateway on the same machine the node itself needs no TLS (partner.tls = "off").
+        "scheme": "http" if own["tls"] == "off" else "https",
         "location": f"{own['path_prefix'] or here.path.rstrip('/')}/",
     }
     return _SHEETS[language].format(**values) + _SNIPPET.format(**values)
@@ -81,7 +83,7 @@ _SHEETS = {"en": _ENGLISH, "zh": _CHINESE}
 
 _SNIPPET = """\
   location {location} {{
-    proxy_pass http://{listen};
+    proxy_pass {scheme}://{listen};
     proxy_http_version 1.1;
     proxy_set_header Host $host;
     client_max_body_size 16m;

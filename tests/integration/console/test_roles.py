@@ -32,7 +32,7 @@ from embedded_scheduler.server import BackgroundNode
 UIDS = {Role.VIEWER: 61_001, Role.APPROVER: 61_002, Role.ADMIN: 61_003, None: 61_004}
 """Numbers that no user of this machine has; the last one has no role."""
 OPERATORS = 'operators.viewer = ["61001"]\noperators.approver = ["@61502"]\noperators.admin = ["61003"]\n'
-DECISIONS = ("approve", "reject", "revoke")
+DECISIONS = ("approve", "reject", "revoke", "confirm", "refuse")
 
 
 def connection(uid: int) -> Connection:

@@ -220,6 +220,7 @@ def test_the_page_for_the_network_department(language: str) -> None:
         "node_id": "alice",
         "public_url": partner.public_url,
         "listen": partner.listen,
+        "tls": partner.tls,
         "path_prefix": partner.path_prefix,
         "proxy": "",
     }

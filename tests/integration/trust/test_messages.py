@@ -134,7 +134,11 @@ async def test_a_message_survives_the_restart_of_its_node(tmp_path: Path) -> Non
         asked = await pair.alice.request_grant(GrantRequest(kind="dataset", node_id="bob", resource_id=pair.dataset))
         await pair.alice.close()
         await nodes["alice"].stop()
-        async with started(nodes["alice"].home) as alice, started(nodes["bob"].home) as bob:
-            async with alice.client() as there, bob.client() as here:
-                await arrived(here, asked)
-                await message_of(there, asked.grant_id, "stored")
+        async with (
+            started(nodes["alice"].home) as alice,
+            started(nodes["bob"].home) as bob,
+            alice.client() as there,
+            bob.client() as here,
+        ):
+            await arrived(here, asked)
+            await message_of(there, asked.grant_id, "stored")

@@ -31,7 +31,7 @@ SPECIFIED = {
     ("GET", "/component/list"),
     ("GET", "/component/query"),
 }
-OURS = {("POST", "/node/message/receipt")}
+OURS = {("POST", "/message/receipt")}
 
 
 def test_everything_specified_is_served_and_nothing_else() -> None:
@@ -151,7 +151,7 @@ async def test_a_request_is_repeatable_and_its_name_is_the_applicants(pair: Pair
 
 @pytest.mark.parametrize("as_text", [True, False])
 @pytest.mark.parametrize("kind", ["dataset", "model"])
-async def test_a_permit_is_read_as_object_and_as_text(pair: Pair, kind: str, as_text: bool) -> None:  # noqa: FBT001
+async def test_a_permit_is_read_as_object_and_as_text(pair: Pair, kind: str, as_text: bool) -> None:
     await pair.publish()
     members = {"apply_project_id": "p"} if kind == "model" else {}
     resource = pair.dataset if kind == "dataset" else secrets.token_hex(8)

@@ -506,3 +506,28 @@ async def test_files_are_private(setup: Setup) -> None:
     modes = {path: path.stat().st_mode & 0o777 for path in setup.root.rglob("*")}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+async def test_a_partner_cannot_tell_a_session_of_others_from_one_that_is_not_known(setup: Setup) -> None:
+    setup.policy.partners.add("carol")
+    await setup.store(b"x", "carol", session="nothing-of-that-name")
+    await setup.store(b"x", "carol")
+    assert await setup.take("carol") is None, "taken and thrown away"
+    await setup.channel.close_session("s")
+    await setup.store(b"x", "carol")
+    with pytest.raises(SessionOver):
+        await setup.store(b"x", "alice")
+    for session in ("s", "nothing-of-that-name"):
+        with pytest.raises(InvalidRequest):
+            await setup.store(b"", "carol", session=session)
+
+
+async def test_one_partner_does_not_take_all_room_for_early_messages(setup: Setup) -> None:
+    part = b"x" * 1024 * 1024
+    sessions = module.EARLY_PARTNER_BYTES // module.EARLY_SESSION_BYTES
+    for number in range(sessions):
+        for _ in range(module.EARLY_SESSION_BYTES // (len(part) + module.MESSAGE_OVERHEAD)):
+            await setup.store(part, session=f"early-{number}")
+    with pytest.raises(BufferFull):
+        await setup.store(part * 2, session="one-more", wait=0.01)
+    await setup.store(part * 2, "bob", session="another-partners")

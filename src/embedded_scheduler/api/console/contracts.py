@@ -50,8 +50,8 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "POST", "/contracts", agreed.by_hand)
     endpoint.route(app, "POST", "/contracts/join", agreed.join)
     endpoint.route(app, "GET", "/contracts/<reference>", agreed.show, role=Role.VIEWER)
-    endpoint.route(app, "POST", "/contracts/<reference>/confirm", agreed.confirm)
-    endpoint.route(app, "POST", "/contracts/<reference>/refuse", agreed.refuse)
+    endpoint.route(app, "POST", "/contracts/<reference>/confirm", agreed.confirm, role=Role.APPROVER)
+    endpoint.route(app, "POST", "/contracts/<reference>/refuse", agreed.refuse, role=Role.APPROVER)
     endpoint.route(app, "POST", "/contracts/<reference>/terminate", agreed.terminate)
 
 
@@ -205,6 +205,7 @@ class ContractEndpoints:
             words=verbs.words_of(self._engine, row) if row.side != "manual" else "",
             next=_next(row),
             undelivered=undelivered.get(row.contract_id, ""),
+            actions=_actions(row),
         )
 
 
@@ -215,6 +216,12 @@ def _undelivered(reader: Reader) -> dict[str, str]:
         for row in outbox.waiting_messages(reader)
         if row.operation.startswith("node/")
     }
+
+
+def _actions(row: Contract) -> list[str]:
+    if row.state is AgreementState.APPLIED:
+        return ["refuse"] if row.compared_by else ["confirm", "refuse"]
+    return ["terminate"] if row.state is AgreementState.APPROVED else []
 
 
 def _next(row: Contract) -> str:

@@ -94,7 +94,7 @@ class Grants:
             before_ms=endpoint.number_query("before", LAST, low=0, high=LAST),
             limit=endpoint.number_query("limit", 200, low=1, high=_LONGEST_PAGE),
         )
-        return GrantPage(grants=[grant_row(detail) for detail in found])
+        return GrantPage(grants=[self._shown(detail) for detail in found])
 
     async def request(self) -> GrantRow:
         asked = await endpoint.body_message(GrantRequest, self._console.depth)
@@ -112,7 +112,7 @@ class Grants:
         sent = await receipts.of_grant(self._engine, grant)
         await receipts.opened(self._engine, grant)
         return GrantDetail(
-            grant=grant_row(detail),
+            grant=self._shown(detail),
             body=grant.body,
             policy=list(ruling.reasoning) if ruling is not None else [],
             messages=[message_row(message) for message in sent],
@@ -147,7 +147,13 @@ class Grants:
         return await self._row(found)
 
     async def _row(self, grant_id: str) -> GrantRow:
-        return grant_row(await verbs.show(self._engine, grant_id))
+        return self._shown(await verbs.show(self._engine, grant_id))
+
+    def _shown(self, detail: Detail) -> GrantRow:
+        row = grant_row(detail)
+        if row.direction == "in" and detail.grant.state is AgreementState.APPLIED:
+            row.approvers_needed = self._engine.settings.approval.dataset_approvers
+        return row
 
 
 class Publications:

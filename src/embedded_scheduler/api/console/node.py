@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from quart import Quart
 
+from embedded_scheduler.addresses import Address, parse_address
 from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.diagnosis import certificate_findings, home_findings
@@ -15,12 +17,15 @@ from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.spi.runner import ContainingRunner
-from embedded_scheduler.store import components, contracts, invitations, jobs, ledger, outbox, peers, tokens
+from embedded_scheduler.store import components, contracts, grants, invitations, jobs, ledger, outbox, peers, tokens
+from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
+from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import DoctorReport, Finding, NodeStatus
 
 _DAY_MS = 86_400_000
 _SOON_MS = 14 * _DAY_MS
+_MINUTE_MS = 60_000
 
 
 def install(app: Quart, console: Console) -> None:
@@ -33,15 +38,18 @@ class NodeFacts:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._engine = console.engine
+        self._certificates_seen: tuple[object, list[Finding]] = (None, [])
 
     async def status(self) -> NodeStatus:
         engine = self._engine
         caller = endpoint.caller()
 
-        def look(reader: Reader) -> tuple[dict[str, int], int, int]:
-            return jobs.counts(reader, engine.node_id), len(peers.all(reader)), ledger.last(reader)[0]
+        def look(reader: Reader) -> tuple[dict[str, int], list[Peer], list[Contract], int, int]:
+            counts = jobs.counts(reader, engine.node_id)
+            waiting = grants.open_count(reader)
+            return counts, peers.all(reader), contracts.all(reader), waiting, ledger.last(reader)[0]
 
-        counts, partners, last_seq = await engine.db.read(look)
+        counts, partners, agreed, requests, last_seq = await engine.db.read(look)
         return NodeStatus(
             node_id=engine.node_id,
             version=self._console.version,
@@ -52,12 +60,29 @@ class NodeFacts:
             listen=engine.settings.partner.listen,
             platform=engine.settings.platform.listen,
             jobs=counts,
-            peers=partners,
+            contracts_waiting=sum(row.state is AgreementState.APPLIED and not row.compared_by for row in agreed),
+            grants_waiting=requests,
+            warnings=await self._standing(partners, agreed),
+            actions=["invite", "join"],
+            peers=len(partners),
             last_seq=last_seq,
             read_only=caller.role is Role.VIEWER,
             operator=caller.name,
             role=str(caller.role or ""),
         )
+
+    async def _standing(self, partners: Iterable[Peer], agreed: list[Contract]) -> list[Finding]:
+        """What an operator should not have to ask for; the same sentences as in `doctor`."""
+        findings = [*_unsigned(partners), *self._plain_http(partners), *await self._certificates_lately(agreed)]
+        findings += [*self._containment(), self._platform()]
+        return [finding for finding in findings if finding.level != "ok"]
+
+    async def _certificates_lately(self, agreed: list[Contract]) -> list[Finding]:
+        """As of this minute: the status is asked for several times a second, and certificates end by days."""
+        known = (self._engine.clock.now_ms() // _MINUTE_MS, [(row.contract_id, row.state) for row in agreed])
+        if self._certificates_seen[0] != known:
+            self._certificates_seen = (known, await self._certificates(agreed))
+        return self._certificates_seen[1]
 
     async def doctor(self) -> DoctorReport:
         findings = await asyncio.to_thread(lambda: list(home_findings(self._engine.home)))
@@ -65,7 +90,10 @@ class NodeFacts:
         findings.append(await self._database())
         findings += self._services()
         findings.append(await self._components())
-        findings += await self._certificates()
+        partners, agreed = await self._engine.db.read(lambda reader: (peers.all(reader), contracts.all(reader)))
+        findings += await self._certificates(agreed)
+        findings += _unsigned(partners)
+        findings += self._plain_http(partners)
         findings += await self._partners()
         findings += await self._contracts()
         findings.append(self._platform())
@@ -114,9 +142,22 @@ class NodeFacts:
             return Finding(check="components", level="warning", text=text, fix="nodeconsole component list says why")
         return Finding(check="components", level="ok", text=f"{len(rows)} registered, all can run here")
 
-    async def _certificates(self) -> list[Finding]:
+    def _plain_http(self, partners: Iterable[Peer]) -> Iterator[Finding]:
+        """TLS is missing where others than this machine can listen in."""
+        partner = self._engine.settings.partner
+        if partner.tls == "off" and not parse_address(partner.listen, "partner.listen").is_loopback:
+            text = f"partners reach this node by plain HTTP at {partner.listen}: whoever is on the way reads everything"
+            fix = 'set partner.tls = "mutual" in node.toml, or listen on 127.0.0.1 behind something that ends TLS'
+            yield Finding(check="plain_http", level="warning", text=text, fix=fix, subject=partner.listen)
+        for row in partners:
+            url = urlsplit(row.url)
+            if url.scheme == "http" and not Address(url.hostname or "", 0).is_loopback:
+                text = f"{row.node_id} is called by plain HTTP at {row.url}: whoever is on the way reads everything"
+                fix = f"ask {row.node_id} for an https address, then nodeconsole peer add {row.node_id} URL"
+                yield Finding(check="plain_http", level="warning", text=text, fix=fix, subject=row.node_id)
+
+    async def _certificates(self, agreed: list[Contract]) -> list[Finding]:
         engine = self._engine
-        agreed = await engine.db.read(contracts.all)
         return await asyncio.to_thread(
             lambda: list(certificate_findings(engine.home, engine.settings, agreed, engine.clock.now_ms()))
         )
@@ -139,21 +180,12 @@ class NodeFacts:
         return findings
 
     async def _contracts(self) -> list[Finding]:
-        """Who is believed without a signature, who asks to be trusted, and codes that somebody tried in vain."""
+        """Who asks to be trusted, and codes that somebody tried in vain."""
         month_ms = self._engine.clock.now_ms() - 30 * 86_400_000
-        rows, waiting, codes = await self._engine.db.read(
-            lambda reader: (
-                peers.all(reader),
-                contracts.open_applications(reader),
-                invitations.since(reader, month_ms),
-            )
+        waiting, codes = await self._engine.db.read(
+            lambda reader: (contracts.open_applications(reader), invitations.since(reader, month_ms))
         )
         findings = []
-        for row in rows:
-            if row.signing == "off":
-                text = f"{row.node_id} is believed without a signature: whoever reaches this node can speak in its name"
-                fix = f"make a contract (nodeconsole peer invite) unless it cannot sign (profile {row.profile})"
-                findings.append(Finding(check="unsigned", level="warning", text=text, fix=fix))
         for contract in waiting:
             text = f"{contract.node_id} at {contract.address} asks to become a partner, or waits for the words"
             fix = f"nodeconsole peer show {contract.node_id}; then peer confirm or peer refuse"
@@ -205,3 +237,12 @@ class NodeFacts:
             text = f"approvals need {most} persons, and no other user has a role"
             fix = "name them in operators.approver and set operators.socket in node.toml"
             yield Finding(check="operators", level="warning", text=text, fix=fix)
+
+
+def _unsigned(partners: Iterable[Peer]) -> Iterator[Finding]:
+    """Who is believed without a signature."""
+    for row in partners:
+        if row.signing == "off":
+            text = f"{row.node_id} is believed without a signature: whoever reaches this node can speak in its name"
+            fix = f"make a contract (nodeconsole peer invite) unless it cannot sign (profile {row.profile})"
+            yield Finding(check="unsigned", level="warning", text=text, fix=fix, subject=row.node_id)

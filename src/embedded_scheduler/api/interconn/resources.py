@@ -295,7 +295,7 @@ def _permit(sent: ResourcePermit) -> ReceivedPermit:
     )
 
 
-@family.endpoint("POST", "/node/message/receipt", MessageReceipt, section="unspecified (ours)", stored=False)
+@family.endpoint("POST", "/message/receipt", MessageReceipt, section="unspecified (ours)", stored=False)
 async def message_receipt(call: Call[None, MessageReceipt]) -> None:
     """A person at the partner looked at what this node sent."""
     body, source = call.body, call.caller.source

@@ -9,7 +9,7 @@ SELECT at_ms FROM receipts WHERE node_id = :node_id AND key = :key AND state = :
 -- Of the newest rows of the outbox: nobody looks further back, and looking must not cost more with time.
 SELECT * FROM (SELECT * FROM outbox ORDER BY id DESC LIMIT 20000)
 WHERE kind = 'call' AND (job_id = '' OR operation IN ('job/create', 'job/create_all', 'job/audit_confirm'))
-  AND (:node_id = '' OR target = :node_id) AND operation <> 'node/message/receipt'
+  AND (:node_id = '' OR target = :node_id) AND operation <> 'message/receipt'
 ORDER BY id DESC LIMIT :limit;
 
 -- name: receipts.message
