@@ -86,6 +86,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("card.reject", "card", ("X",), footer=2, offered="reject", command=("reject",)),
     Action("card.job", "card", ("d",), footer=3),
     Action("card.spec", "card", ("y",), footer=4, command=("spec",)),
+    # Everything that waits for a person.
+    Action("approvals.open", "approvals", ("enter",), footer=1),
+    Action("approvals.approve", "approvals", ("A",), footer=2, offered="approve", command=("approve",)),
+    Action("approvals.reject", "approvals", ("X",), footer=3, offered="reject", command=("reject",)),
+    # A contract with a partner.
+    Action("contract.confirm", "contract", ("A",), footer=1, offered="confirm", command=("confirm",)),
+    Action("contract.refuse", "contract", ("X",), footer=2, offered="refuse", command=("refuse",)),
+    Action("contract.terminate", "contract", ("T",), footer=3, offered="terminate", command=("terminate",)),
+    # A partner's request.
+    Action("grant.approve", "grant", ("A",), footer=1, offered="approve", command=("approve",)),
+    Action("grant.reject", "grant", ("X",), footer=2, offered="reject", command=("reject",)),
+    Action("grant.request", "grant", ("y",), footer=3),
+    # Partners.
+    Action("peers.open", "peers", ("enter",), footer=1),
+    Action("peers.invite", "peers", ("I",), footer=2, offered="invite", command=("invite",)),
+    Action("peers.join", "peers", ("J",), footer=3, offered="join", command=("join",)),
+    Action("peers.terminate", "peers", ("T",), footer=4, offered="terminate", command=("terminate",)),
+    Action("peers.resend", "peers", ("R",), footer=5, offered="resend", command=("resend",)),
+    # A new invitation.
+    Action("invitation.copy", "invitation", ("c",), footer=1),
     # Movement, the same everywhere.
     Action("move.down", "move", ("j", "down")),
     Action("move.up", "move", ("k", "up")),
@@ -99,6 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.peers", GLOBAL, ("g o",), command=("peers",)),
     Action("go.components", GLOBAL, ("g c",), command=("components",)),
     Action("go.datasets", GLOBAL, ("g d",), command=("data", "datasets")),
+    Action("go.warnings", GLOBAL, ("g w",), command=("warnings",)),
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
     Action("app.command", GLOBAL, (":", "：")),
     Action("app.palette", GLOBAL, (";", "；", "ctrl+p"), command=("palette",)),

@@ -69,6 +69,8 @@ class NodeConsoleApp(App[None]):
         self._gathering = False
         self._retry_now = asyncio.Event()
         self.add_mode("jobs", partial(JobsScreen, self.session))
+        self.add_mode("approvals", self._approvals)
+        self.add_mode("warnings", self._warnings)
         for name in ("peers", "components", "datasets"):
             self.add_mode(name, partial(self._inventory, name))
         for file in self._themes.values():
@@ -79,10 +81,24 @@ class NodeConsoleApp(App[None]):
         """Our widgets' variables also under a theme of Textual's own."""
         return theming.variables(self._themes[theming.DEFAULT]) if theming.DEFAULT in self._themes else {}
 
-    def _inventory(self, name: str) -> Screen[None]:
-        from nodeconsole.screens import inventory  # noqa: PLC0415 - loaded when it is asked for
+    def _approvals(self) -> Screen[None]:
+        from nodeconsole.screens.approvals import ApprovalsScreen  # noqa: PLC0415 - loaded when it is asked for
 
-        kind = {"peers": inventory.PEERS, "components": inventory.COMPONENTS, "datasets": inventory.DATASETS}[name]
+        return ApprovalsScreen(self.session)
+
+    def _warnings(self) -> Screen[None]:
+        from nodeconsole.screens.standing import WarningsScreen  # noqa: PLC0415
+
+        return WarningsScreen(self.session)
+
+    def _inventory(self, name: str) -> Screen[None]:
+        from nodeconsole.screens import inventory  # noqa: PLC0415
+
+        if name == "peers":
+            from nodeconsole.screens.peers import PeersScreen  # noqa: PLC0415
+
+            return PeersScreen(self.session)
+        kind = {"components": inventory.COMPONENTS, "datasets": inventory.DATASETS}[name]
         return inventory.InventoryScreen(self.session, kind)
 
     def on_mount(self) -> None:
@@ -176,7 +192,10 @@ class NodeConsoleApp(App[None]):
             self.screen.filter(" ".join(words))
 
     def act_go_approvals(self, *_: str) -> None:
-        self.act_go_jobs("waiting")
+        self._section("approvals")
+
+    def act_go_warnings(self, *_: str) -> None:
+        self._section("warnings")
 
     def act_go_peers(self, *_: str) -> None:
         self._section("peers")

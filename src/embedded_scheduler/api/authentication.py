@@ -13,6 +13,7 @@ from embedded_scheduler.security.keys import PublicKey
 from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers
 from embedded_scheduler.wire.bfia.signature import (
+    NOT_TAKEN,
     SIGNATURE,
     WINDOW_MS,
     SignedAnswer,
@@ -57,6 +58,8 @@ class Caller:
     token: str | None = None
     trusted: bool = False
     proven: bool = False
+    in_force: bool = True
+    """What proves it is the contract in force with `source`: only then is anything counted as that partner's."""
     style: AnswerStyle = DEFAULT_STYLE
     headers: PartnerHeaders = NO_HEADERS
     remote: str = ""
@@ -68,18 +71,22 @@ class Authenticator(Protocol):
         verb itself checks. Raises `Unauthenticated`, or `InvalidRequest` for headers that contradict themselves."""
         ...
 
-    def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
-        """Check what covers the body (a signature); raises `Unauthenticated`."""
+    def verify(self, caller: Caller, request: Inbound, body: bytes) -> Caller:
+        """Check what covers the body (a signature), and return what is known of the caller then; raises
+        `Unauthenticated`."""
         ...
 
     def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:
-        """What to send with the answer `body` (HTTP 200), so that the caller knows whose it is. `caller` is None when
-        the request was refused before anything was known of it."""
+        """What to send with the answer `body` (HTTP 200), so that the caller knows whose it is. `caller` is None as
+        long as `verify` has not returned: the answer then says nothing about the request that the caller sent."""
         ...
 
 
 class Trust(Protocol):
     """A contract in force."""
+
+    @property
+    def contract_id(self) -> str: ...
 
     def valid_keys(self, now_ms: int) -> tuple[PublicKey, ...]: ...
 
@@ -144,13 +151,14 @@ class PartnerAuthenticator:
             headers=headers,
         )
 
-    def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
+    def verify(self, caller: Caller, request: Inbound, body: bytes) -> Caller:
         if not caller.proven:
-            return
+            return caller
         signed = SignedRequest(request.method, request.path, request.query, caller.headers, body, request.transport)
         # The keys of this moment: the contract may have ended while the body came in.
         if not is_signed(signed.message(), caller.headers.signature, self._keys(caller.source)):
             raise Unauthenticated(NOT_PROVEN)
+        return caller
 
     def answer_headers(self, caller: Caller | None, request: Inbound, body: bytes) -> Mapping[str, str]:
         """A signature for everybody who may want one, strangers too: its absence would tell who is a partner."""
@@ -162,7 +170,8 @@ class PartnerAuthenticator:
             path=request.path,
             source=self._node_id,
             target=headers.source,
-            nonce=headers.nonce,
+            # Whoever spoils a request on its way must not get a refusal of it that its sender takes for ours.
+            nonce=headers.nonce if caller is not None else NOT_TAKEN,
             timestamp=str(self._clock.now_ms()),
             trace_id=headers.trace_id,
             body=body,

@@ -298,8 +298,8 @@ class Service(Generic[V]):
         )
         caller: Caller | None = None
         try:
-            caller = self._authenticator.identify(inbound, component=endpoint.component)
-            answer = await self._answer(endpoint, request, caller, inbound)
+            caller, body = await self._receive(endpoint, request, inbound)
+            answer = await self._answer(endpoint, caller, inbound, body)
         except NodeError as error:
             shown = await self._gate.turned_away(inbound, error)
             answer = envelope.failure(envelope.ERROR_CODES[shown.code], _one_line(shown.message))
@@ -310,10 +310,16 @@ class Service(Generic[V]):
         response.headers.update(self._authenticator.answer_headers(caller, inbound, answer))
         return response
 
-    async def _answer(self, endpoint: Endpoint[V], request: quart.Request, caller: Caller, inbound: Inbound) -> bytes:
-        with self._gate.receive(caller, inbound):
+    async def _receive(
+        self, endpoint: Endpoint[V], request: quart.Request, inbound: Inbound
+    ) -> tuple[Caller, bytes]:
+        """Who calls, proven as far as it has to be, and the body."""
+        named = self._authenticator.identify(inbound, component=endpoint.component)
+        with self._gate.receive(named, inbound):
             body = await read_body(request, self._engine.settings.limits.body_bytes)
-            self._authenticator.verify(caller, inbound, body)
+            return self._authenticator.verify(named, inbound, body), body
+
+    async def _answer(self, endpoint: Endpoint[V], caller: Caller, inbound: Inbound, body: bytes) -> bytes:
         with self._gate.admit(caller, inbound, len(body)):
             if not caller.nonce:
                 return await self._run(endpoint, caller, inbound, body)
@@ -335,7 +341,7 @@ class Service(Generic[V]):
 
     def _check_nonce(self, caller: Caller, inbound: Inbound, body: bytes) -> None:
         """A proven caller's nonce belongs to one request: its method, path, query and body."""
-        if caller.proven:
+        if caller.proven and caller.in_force:
             request = f"{inbound.method}\n{inbound.path}\n{_body_hash(inbound, body)}"
             if not self._nonces.admit(caller.source, caller.nonce, hashlib.sha256(request.encode()).digest()):
                 raise _NonceReused
@@ -344,7 +350,7 @@ class Service(Generic[V]):
         """Only of a caller that is who it says, and once in a while: nobody fills the ledger with it."""
         now = self._engine.clock.monotonic()
         recorded = self._replay_recorded.get(caller.source)
-        if not caller.proven or (recorded is not None and now - recorded < REPLAY_RECORD_SECONDS):
+        if not (caller.proven and caller.in_force) or (recorded is not None and now - recorded < REPLAY_RECORD_SECONDS):
             return
         self._replay_recorded[caller.source] = now
         _log.warning("%s sent another request under an x-nonce that it had used: refused", caller.source)

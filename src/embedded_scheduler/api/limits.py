@@ -238,7 +238,13 @@ class PartnerGate:
         Strangers (who ask for a contract) are limited by their address alone.
         """
         known = self._known.partner(caller.source)
-        if known is None or not (caller.proven or known.signing != "required"):
+        if known is None:
+            yield
+            return
+        if not (caller.in_force and (caller.proven or known.signing != "required")):
+            # The threshold let it pass for a partner's id.
+            if not self.suffers(request.remote):
+                raise TooMany(STRANGERS_WAIT)
             yield
             return
         partner = self._partner(caller.source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -13,8 +13,10 @@ from embedded_scheduler.peers.clients import Clients
 from embedded_scheduler.peers.directory import Partner
 from embedded_scheduler.peers.faults import reason
 from embedded_scheduler.security.keys import PublicKey
+from embedded_scheduler.wire.bfia.envelope import Unreadable, read_answer
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_timestamp, render_headers, render_timestamp
 from embedded_scheduler.wire.bfia.signature import (
+    NOT_TAKEN,
     SIGNATURE,
     WINDOW_MS,
     SignedAnswer,
@@ -167,9 +169,13 @@ class Exchange:
             trace_id=request.trace_id,
             body=body,
         )
-        if (answer.source, answer.target) != (partner.node_id, self._node_id) or not is_signed(
-            answer.message(), signature, keys
-        ):
+        ours = (answer.source, answer.target) == (partner.node_id, self._node_id)
+        if not ours or not is_signed(answer.message(), signature, keys):
+            if ours and is_signed(replace(answer, nonce=NOT_TAKEN).message(), signature, keys):
+                raise NoAnswer(
+                    f"does not take the request for one of this node, or something between the two changed it: it says"
+                    f" {_text(body)}"
+                )
             raise NoAnswer(
                 f"gave an answer (HTTP {status}) with a wrong signature: it was changed on the way, or is signed with a"
                 " key that its contract does not name"
@@ -195,3 +201,11 @@ async def _body(response: httpx.Response) -> bytes:
 
 def _unreachable(partner: Partner, error: httpx.TransportError) -> str:
     return f"cannot be reached at {partner.url}: {reason(partner.url, error)}"
+
+
+def _text(body: bytes) -> str:
+    try:
+        answer = read_answer(body)
+    except Unreadable:
+        return "nothing that can be read"
+    return f"code {answer.code}: {answer.text}"

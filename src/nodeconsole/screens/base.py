@@ -16,7 +16,7 @@ from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_nam
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
-from nodeconsole.viewmodels.node import LinkState, status_line
+from nodeconsole.viewmodels.node import LinkState, status_line, waiting_total
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.bar import Bar
@@ -174,8 +174,11 @@ class ConsoleScreen(Screen[None]):
             return (Span(session.flash.text, session.flash.role),)
         if session.link.state is LinkState.OFFLINE:
             return (Span(f"{printable(session.link.why)}", "warn"),)
-        waiting = session.status.jobs.get("waiting", 0) if session.status else 0
-        return (Span(session.text("node.needs_you", n=waiting), "wait"),) if waiting else ()
+        waiting = waiting_total(session.status)
+        if waiting:
+            return (Span(session.text("node.needs_you", n=waiting), "wait"),)
+        warnings = len(session.status.warnings) if session.status else 0
+        return (Span(session.text("node.warned", n=warnings), "warn"),) if warnings else ()
 
     def _which_key(self) -> Line:
         spans: list[Span] = [Span(f"{self._typed[0]} ...  ", "strong")]

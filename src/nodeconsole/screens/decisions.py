@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.screen import Screen
 
@@ -17,6 +17,8 @@ from nodeconsole.viewmodels.text import cells, confirmation_code, printable, sho
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
     from nodeconsole.client import NodeClient
+
+T = TypeVar("T")
 
 
 def ask_approve(screen: Screen[None], session: Session, job: JobRow) -> None:
@@ -68,6 +70,11 @@ def _facts(session: Session, job: JobRow) -> tuple[Line, ...]:
         (text("card.flow"), job_name(job)),
         (text("card.asked_by"), printable(job.initiator)),
     )
+    return question_facts(facts)
+
+
+def question_facts(facts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
+    """What a question is about, in one column of labels and one of values, which are printable already."""
     widest = max(cells(label) for label, _ in facts)
     return tuple((Span(f"{label}{' ' * (widest - cells(label) + 2)}", "dim"), Span(value)) for label, value in facts)
 
@@ -87,11 +94,28 @@ def _ask(
     done: str,
     send: Callable[[NodeClient, dict[str, str]], Awaitable[JobRow]],
 ) -> None:
+    def carried_out(answer: JobRow) -> None:
+        session.say(_said(session, done, answer), "ok")
+        session.publish(Changes(jobs=frozenset({job.job_id})))
+
+    put_question(screen, session, question, send, carried_out)
+
+
+def put_question(
+    screen: Screen[None],
+    session: Session,
+    question: Question,
+    send: Callable[[NodeClient, dict[str, str]], Awaitable[T]],
+    carried_out: Callable[[T], None],
+    refusals: Mapping[str, str] | None = None,
+) -> None:
+    """Ask; when it is decided, `send` what was filled in and hand the node's answer to `carried_out`. `refusals`: what
+    to say instead of the node's own words, by the code of the error."""
+
     async def carry_out(values: dict[str, str]) -> None:
-        answer = await session.ask(lambda client: send(client, values))
+        answer = await session.ask(lambda client: send(client, values), refusals)
         if answer is not None:
-            session.say(_said(session, done, answer), "ok")
-            session.publish(Changes(jobs=frozenset({job.job_id})))
+            carried_out(answer)
 
     def decided(values: dict[str, str] | None) -> None:
         if values is not None:

@@ -25,6 +25,8 @@ class Field:
     label: str
     fault: Callable[[str], str]
     longest: int = 2000
+    value: str = ""
+    """What stands there at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,16 @@ class Question:
     act: str
     """The word for doing it."""
     typed_confirmation: bool = False
+
+
+class _Line(Input):
+    """A line that takes pasted text whole: a long code arrives as the lines that a terminal or a mail made of it."""
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        joined = "".join(event.text.splitlines()) if "\n" in event.text or "\r" in event.text else event.text
+        await super()._on_paste(events.Paste(joined))
+        event.prevent_default()
+        event.stop()
 
 
 class QuestionScreen(ModalScreen[dict[str, str] | None]):
@@ -65,7 +77,7 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
             yield Sheet(id="facts")
             for field in self.question.fields:
                 yield Bar(id=f"label-{field.id}")
-                yield Input(id=f"field-{field.id}", compact=True, max_length=field.longest)
+                yield _Line(field.value, id=f"field-{field.id}", compact=True, max_length=field.longest)
             yield Bar(id="hint")
 
     def on_mount(self) -> None:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing to list. `name` prefixes its texts; `subject` is what events call it."""
+    """A kind of thing to list. `name` prefixes its texts; `subjects` is what events call it and what it consists of."""
 
     name: str
-    subject: str
+    subjects: frozenset[str]
     key: Callable[[Any], str]
     columns: Callable[[Display], tuple[Column, ...]]
     cells: Callable[[Any, Display], Line]
@@ -37,18 +37,9 @@ class Kind:
     load: Callable[[NodeClient], Awaitable[Sequence[Any]]]
 
 
-PEERS = Kind(
-    "peers",
-    "peer",
-    lambda row: row.node_id,
-    inventory.peer_columns,
-    inventory.peer_cells,
-    inventory.peer_facts,
-    lambda client: client.peers(),
-)
 COMPONENTS = Kind(
     "components",
-    "component",
+    frozenset({"component"}),
     lambda row: f"{row.provider}/{row.name}/{row.version}",
     inventory.component_columns,
     inventory.component_cells,
@@ -57,7 +48,7 @@ COMPONENTS = Kind(
 )
 DATASETS = Kind(
     "datasets",
-    "dataset",
+    frozenset({"dataset"}),
     lambda row: row.dataset_id,
     inventory.dataset_columns,
     inventory.dataset_cells,
@@ -105,7 +96,7 @@ class InventoryScreen(Moves, ConsoleScreen):
         facts.show([(Span("  "), *line) for line in lines])
 
     async def reload(self, changes: Changes) -> bool:
-        if not changes.everything and self._kind.subject not in changes.subjects:
+        if not changes.everything and not self._kind.subjects & changes.subjects:
             return True
         rows = await self.session.ask(self._kind.load)
         if rows is None:

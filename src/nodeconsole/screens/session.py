@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -142,8 +142,11 @@ class Session:
         self.link = replace(link, state=LinkState.OFFLINE, since_ms=since, attempt=attempt, retry_ms=retry_ms, why=why)
         self.repaint_chrome()
 
-    async def ask(self, request: Callable[[NodeClient], Awaitable[T]]) -> T | None:
-        """The node's answer; None when there is none, after telling the operator why."""
+    async def ask(
+        self, request: Callable[[NodeClient], Awaitable[T]], refusals: Mapping[str, str] | None = None
+    ) -> T | None:
+        """The node's answer; None when there is none, after telling the operator why: in the words of `refusals`, by
+        the code of the error, else in the node's own."""
         from nodeconsole.client import ClientError, NodeUnreachable  # noqa: PLC0415 - not before the first paint
 
         if self.client is None:
@@ -151,7 +154,7 @@ class Session:
         try:
             answer = await request(self.client)
         except ClientError as error:
-            self.say(error.message, "bad")
+            self.say((refusals or {}).get(error.code, error.message), "bad")
             return None
         except NodeUnreachable as error:
             self.say(error.message, "bad")

@@ -1,81 +1,16 @@
-"""The lists of partners, components and datasets, with the facts of one entry."""
+"""The lists of components and datasets, with the facts of one entry."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.facts import fact_lines, when
 from nodeconsole.viewmodels.spans import Column, Line, Span
-from nodeconsole.viewmodels.text import cells, count, printable, size, wrap
-from nodeconsole.viewmodels.times import age, moment
+from nodeconsole.viewmodels.text import count, printable, size
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import ComponentRow, DatasetRow, PeerRow
+    from embedded_scheduler.wire.console import ComponentRow, DatasetRow
     from nodeconsole.viewmodels.display import Display
-
-_LABEL = 14
-
-
-def peer_columns(display: Display) -> tuple[Column, ...]:
-    text = display.text
-    return (
-        Column("node", text("peers.column.node"), 16, flex=2),
-        Column("state", text("peers.column.state"), 12),
-        Column("trust", text("peers.column.trust"), 12),
-        Column("url", text("peers.column.url"), 20, flex=3, drop=2),
-        Column("profile", text("peers.column.profile"), 12, drop=3),
-        Column("approval", text("peers.column.approval"), 8, drop=4),
-        Column("queue", text("peers.column.queue"), 6, right=True, drop=1),
-    )
-
-
-def peer_cells(peer: PeerRow, display: Display) -> Line:
-    return (
-        Span(printable(peer.node_id), "strong"),
-        _peer_state(peer, display),
-        peer_trust(peer, display),
-        Span(printable(peer.url), "dim"),
-        Span(printable(peer.profile)),
-        Span(printable(peer.approval)),
-        Span(count(peer.undelivered) if peer.undelivered else "", "warn"),
-    )
-
-
-def peer_fails(peer: PeerRow) -> bool:
-    """The last thing heard of it is an error."""
-    return (peer.last_error_ms or 0) > (peer.last_ok_ms or 0)
-
-
-def _peer_state(peer: PeerRow, display: Display) -> Span:
-    if peer_fails(peer):
-        return Span(f"{display.glyphs.bad} {age(peer.last_error_ms, display.now_ms)}", "bad")
-    if peer.last_ok_ms:
-        return Span(f"{display.glyphs.ok} {age(peer.last_ok_ms, display.now_ms)}", "ok")
-    return Span(f"{display.glyphs.unknown} {display.text('peers.never')}", "dim")
-
-
-def peer_trust(peer: PeerRow, display: Display) -> Span:
-    """Whether what it says can be believed, and what is missing for that."""
-    text, glyphs = display.text, display.glyphs
-    if peer.contract == "APPROVED":
-        if peer.signing == "required":
-            return Span(f"{glyphs.ok} {text('peers.trust.signed')}", "ok")
-        return Span(f"{glyphs.unknown} {text('peers.trust.optional')}", "warn")
-    if peer.signing == "off":
-        return Span(f"! {text('peers.trust.unsigned')}", "warn")
-    word = {"APPLIED": "applied", "REJECTED": "ended", "TERMINATED": "ended"}.get(peer.contract, "missing")
-    return Span(f"{glyphs.bad} {text(f'peers.trust.{word}')}", "warn" if word == "applied" else "bad")
-
-
-def peer_facts(peer: PeerRow, display: Display, width: int) -> list[Line]:
-    text = display.text
-    facts = [
-        (text("peers.last_ok"), _when(peer.last_ok_ms, display)),
-        (text("peers.last_error"), f"{_when(peer.last_error_ms, display)}  {printable(peer.last_error)}".strip()),
-        (text("peers.undelivered"), count(peer.undelivered)),
-        (text("peers.signing"), text(f"peers.signing_{peer.signing.replace('-', '_')}")),
-        (text("peers.options"), ", ".join(printable(f"{k}={v}") for k, v in peer.options.items()) or "-"),
-    ]
-    return _facts(facts, width)
 
 
 def component_columns(display: Display) -> tuple[Column, ...]:
@@ -113,9 +48,9 @@ def component_facts(component: ComponentRow, display: Display, width: int) -> li
         (text("components.description"), printable(component.description) or "-"),
         (text("components.why_not"), printable(component.why_not) or "-"),
         (text("components.warnings"), "; ".join(map(printable, component.warnings)) or "-"),
-        (text("components.registered"), _when(component.registered_ms, display)),
+        (text("components.registered"), when(component.registered_ms, display)),
     ]
-    return _facts(facts, width)
+    return fact_lines(facts, width)
 
 
 def dataset_columns(display: Display) -> tuple[Column, ...]:
@@ -149,19 +84,6 @@ def dataset_facts(dataset: DatasetRow, display: Display, width: int) -> list[Lin
         (text("datasets.description"), printable(dataset.description) or "-"),
         (text("datasets.columns"), columns or "-"),
         (text("datasets.fingerprint"), printable(dataset.fingerprint)),
-        (text("datasets.registered"), _when(dataset.registered_ms, display)),
+        (text("datasets.registered"), when(dataset.registered_ms, display)),
     ]
-    return _facts(facts, width)
-
-
-def _when(at_ms: int | None, display: Display) -> str:
-    return moment(at_ms, display.zone) if at_ms else "-"
-
-
-def _facts(facts: list[tuple[str, str]], width: int) -> list[Line]:
-    lines: list[Line] = []
-    for label, value in facts:
-        for number, part in enumerate(wrap(value, width - _LABEL)):
-            shown = label if number == 0 else ""
-            lines.append((Span(shown + " " * (_LABEL - cells(shown)), "dim"), Span(part)))
-    return lines
+    return fact_lines(facts, width)

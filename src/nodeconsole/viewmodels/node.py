@@ -45,7 +45,12 @@ def _middle(status: NodeStatus | None, link: Link, data_ms: int, display: Displa
     if link.state is LinkState.OFFLINE:
         return _offline(link, data_ms, display)
     online = Span(f"{display.glyphs.online} {display.text('node.online')}", "ok")
-    return (online, *_counters(status, display)) if status else (online,)
+    return (online, *_warned(status), *_counters(status, display)) if status else (online,)
+
+
+def _warned(status: NodeStatus) -> Line:
+    """The sign says it without the colour."""
+    return (Span("  "), Span(f"! {len(status.warnings)}", "warn")) if status.warnings else ()
 
 
 def _offline(link: Link, data_ms: int, display: Display) -> Line:
@@ -70,10 +75,17 @@ def _counters(status: NodeStatus, display: Display) -> Line:
         spans.append(Span(f"  {text('node.ready', n=count(jobs['READY']))}"))
     if jobs.get("PENDING"):
         spans.append(Span(f"  {text('node.pending', n=count(jobs['PENDING']))}"))
-    waiting = jobs.get("waiting", 0)
+    waiting = waiting_total(status)
     spans.append(Span(f"  {text('node.waiting', n=count(waiting))}{'!' if waiting else ''}", "wait" if waiting else ""))
     spans.append(Span(f"  {text('node.peers', n=status.peers)}"))
     return tuple(spans)
+
+
+def waiting_total(status: NodeStatus | None) -> int:
+    """How many jobs, contracts and requests wait for a person here."""
+    if status is None:
+        return 0
+    return status.jobs.get("waiting", 0) + status.contracts_waiting + status.grants_waiting
 
 
 def total_jobs(status: NodeStatus | None) -> int | None:

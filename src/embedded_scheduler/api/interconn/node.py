@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from quart import Quart
@@ -127,7 +128,8 @@ async def terminate(call: Call[ContractVerbs, ContractReference]) -> None:
     await call.verbs.terminated(call.engine, call.body.contract_id, source=call.caller.source)
 
 
-@family.endpoint("POST", "/update", UpdateNode, section="management §1", stored=False)
+# Stored: an earlier update that is repeated must not undo a later one.
+@family.endpoint("POST", "/update", UpdateNode, section="management §1")
 async def update(call: Call[ContractVerbs, UpdateNode]) -> None:
     """The partner tells its new address, names or key."""
     body = call.body
@@ -214,6 +216,8 @@ class ContractAuthenticator(PartnerAuthenticator):
             nonce=headers.nonce,
             trace_id=headers.trace_id,
             proven=proven,
+            # Until `verify` has seen with which contract a request is signed.
+            in_force=request.method == "GET",
             style=self._partners.answer_style(headers.source),
             headers=headers,
             remote=request.remote,
@@ -227,23 +231,28 @@ class ContractAuthenticator(PartnerAuthenticator):
             signed.message(), headers.signature, self._keys(headers.source)
         )
 
-    def verify(self, caller: Caller, request: Inbound, body: bytes) -> None:
+    def verify(self, caller: Caller, request: Inbound, body: bytes) -> Caller:
         if request.method == "GET":
             if body and caller.proven:
                 raise InvalidRequest("this is asked by query, without a body")
-            return
+            return caller
         if not caller.headers.signature:
-            return  # An application: `identify` lets nothing else pass unsigned.
+            return caller  # An application: `identify` lets nothing else pass unsigned.
         signed = SignedRequest(request.method, request.path, request.query, caller.headers, body)
-        keys = self._keys_for(request.path, caller.source, body)
-        if not is_signed(signed.message(), caller.headers.signature, keys):
-            raise Unauthenticated(NOT_PROVEN)
-
-    def _keys_for(self, path: str, source: str, body: bytes) -> tuple[PublicKey, ...]:
         try:
             members = decode_object(body, depth=8)
         except NodeError:
             raise Unauthenticated(NOT_PROVEN) from None
+        keys = self._keys_for(request.path, caller.source, members)
+        if not is_signed(signed.message(), caller.headers.signature, keys):
+            raise Unauthenticated(NOT_PROVEN)
+        partner = self._partners.partner(caller.source)
+        # Anybody may have an application under a partner's id; it does not act as that partner.
+        in_force = partner is not None and partner.trust is not None and request.path != APPLY
+        agreed = partner.trust.contract_id if partner is not None and partner.trust is not None else ""
+        return replace(caller, in_force=in_force and members.get("contract_id") == agreed)
+
+    def _keys_for(self, path: str, source: str, members: Mapping[str, Any]) -> tuple[PublicKey, ...]:
         if path == APPLY:
             return _presented(members)
         node_id, keys = self._contracts.keys_of_contract(str(members.get("contract_id")), self._clock.now_ms())

@@ -1,0 +1,134 @@
+"""Everything that waits for a person of this node: jobs, contracts and partners' requests, in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nodeconsole.viewmodels.contracts import APPLIED, contract_next
+from nodeconsole.viewmodels.grants import asked_limits, grant_approvals, kind_name
+from nodeconsole.viewmodels.jobs import job_name, job_why
+from nodeconsole.viewmodels.spans import Column, Line, Span
+from nodeconsole.viewmodels.text import printable
+from nodeconsole.viewmodels.times import age
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobRow
+    from embedded_scheduler.wire.console_contracts import ContractRow
+    from embedded_scheduler.wire.console_grants import GrantRow
+    from nodeconsole.viewmodels.display import Display
+
+Subject = "JobRow | ContractRow | GrantRow"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One line; exactly one of `job`, `contract` and `grant` is there."""
+
+    job: JobRow | None = None
+    contract: ContractRow | None = None
+    grant: GrantRow | None = None
+
+    @property
+    def key(self) -> str:
+        if self.job is not None:
+            return f"job {self.job.job_id}"
+        if self.contract is not None:
+            return f"contract {self.contract.contract_id}"
+        assert self.grant is not None
+        return f"grant {self.grant.grant_id}"
+
+    @property
+    def since_ms(self) -> int:
+        row = self.job or self.contract or self.grant
+        assert row is not None
+        return row.created_ms
+
+    @property
+    def actions(self) -> list[str]:
+        """What the node offers, in the words of this list: `approve` and `reject`."""
+        row = self.job or self.contract or self.grant
+        assert row is not None
+        same = {"confirm": "approve", "refuse": "reject"}
+        return [same.get(action, action) for action in row.actions]
+
+
+def requests(
+    jobs: Iterable[JobRow], contracts: Iterable[ContractRow], grants: Iterable[GrantRow]
+) -> list[Request]:
+    """What waits for this node, the newest first; contracts also while they wait for the partner, after all others."""
+    ours = [Request(job=job) for job in jobs]
+    ours += [Request(grant=grant) for grant in grants]
+    applied = [contract for contract in contracts if contract.state == APPLIED]
+    ours += [Request(contract=contract) for contract in applied if not contract.compared_by]
+    theirs = [Request(contract=contract) for contract in applied if contract.compared_by]
+    return [*_newest_first(ours), *_newest_first(theirs)]
+
+
+def _newest_first(found: list[Request]) -> list[Request]:
+    return sorted(found, key=lambda request: request.since_ms, reverse=True)
+
+
+def request_columns(display: Display) -> tuple[Column, ...]:
+    text = display.text
+    return (
+        Column("kind", text("approvals.column.kind"), 10),
+        Column("from", text("approvals.column.from"), 12, flex=1, most=24),
+        Column("what", text("approvals.column.what"), 26, flex=3, most=72),
+        Column("state", text("approvals.column.state"), 18),
+        Column("age", text("approvals.column.age"), 5, right=True),
+    )
+
+
+def request_cells(request: Request, display: Display) -> Line:
+    kind, who, what = _subject(request, display)
+    return (
+        Span(kind, "strong"),
+        Span(printable(who)),
+        Span(what),
+        _state(request, display),
+        Span(age(request.since_ms, display.now_ms), "dim"),
+    )
+
+
+def _subject(request: Request, display: Display) -> tuple[str, str, str]:
+    if request.job is not None:
+        return display.text("approvals.job"), request.job.initiator, job_name(request.job)
+    if request.contract is not None:
+        contract = request.contract
+        return display.text("approvals.contract"), contract.node_id, printable(contract.institution or contract.address)
+    assert request.grant is not None
+    return kind_name(request.grant.kind, display), request.grant.node_id, printable(request.grant.resource_id)
+
+
+def _state(request: Request, display: Display) -> Span:
+    text = display.text
+    if request.contract is not None and request.contract.compared_by:
+        return Span(f"{display.glyphs.pending} {text('approvals.their_turn')}", "dim")
+    if request.contract is not None:
+        return Span(f"{display.glyphs.waiting} {text('approvals.compare')}", "wait")
+    given, needed = _votes(request)
+    word = text("approvals.counted", given=given, needed=needed) if needed > 1 else text("status.waiting")
+    return Span(f"{display.glyphs.waiting} {word}", "wait")
+
+
+def _votes(request: Request) -> tuple[int, int]:
+    if request.job is not None:
+        return len(request.job.approved_by), request.job.approvers_needed
+    assert request.grant is not None
+    return len(request.grant.approvals), request.grant.approvers_needed
+
+
+def request_why(request: Request, display: Display) -> Line:
+    """What the one under the cursor waits for."""
+    if request.job is not None:
+        return job_why(request.job, display)
+    if request.contract is not None:
+        return (Span(contract_next(request.contract, display), "wait"),)
+    assert request.grant is not None
+    counted = grant_approvals(request.grant, display)
+    limits = {"times_limit": None, "time_limit": None}
+    said = counted or display.text("approvals.grant_why", node=printable(request.grant.node_id))
+    del limits, asked_limits
+    return (Span(said, "wait"),)
