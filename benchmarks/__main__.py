@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME …] [--json FILE]`: at most five minutes, then a table (docs/benchmarks.md)."""
+"""`python -m benchmarks [--only NAME …] [--json FILE]`: at most seven minutes, then a table (docs/benchmarks.md)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import jobs, lists, logs, serving, signing, strangers
-from benchmarks.pair import Pair, pair
+from benchmarks import jobs, lists, logs, serving, signing, strangers, trust
+from benchmarks.pair import CONTAINED, Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
 
-LIMIT_SECONDS = 300.0
+LIMIT_SECONDS = 420.0
 
 PAIR_SECTIONS: dict[str, Callable[[Pair], Awaitable[list[Row]]]] = {
     "jobs": jobs.measure,
     "requests": serving.requests,
     "signing": signing.measure,
-    "strangers": strangers.measure,
     "logs": logs.measure,
     "idle": serving.idle,
 }
@@ -32,20 +31,35 @@ ALONE_SECTIONS: dict[str, Callable[[NodeProcess], Awaitable[list[Row]]]] = {
     "starts": serving.starts,
     "lists": lists.measure,
 }
+SECTIONS = (*PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS)
 
 
 async def run(only: list[str], directory: Path) -> list[Row]:
     """The rows of the chosen sections (none named: all), every section on fresh nodes of its kind."""
+    chosen = [name for name in SECTIONS if not only or name in only]
     rows: list[Row] = []
-    chosen = [name for name in PAIR_SECTIONS if not only or name in only]
-    if chosen:
+    if not {"trust", *PAIR_SECTIONS}.isdisjoint(chosen):
         async with pair(directory / "pair") as nodes:
             for name in chosen:
-                rows += await _section(name, PAIR_SECTIONS[name](nodes))
-    for name in ALONE_SECTIONS:
-        if not only or name in only:
+                if name in PAIR_SECTIONS:
+                    rows += await _section(name, PAIR_SECTIONS[name](nodes))
+            if "trust" in chosen:
+                rows += await _trust(nodes, directory)
+    if "strangers" in chosen:
+        async with pair(directory / "strangers", trusted=True) as nodes:
+            rows += await _section("strangers", strangers.measure(nodes))
+    for name in chosen:
+        if name in ALONE_SECTIONS:
             rows += await _alone(name, directory / name)
     return rows
+
+
+async def _trust(plain: Pair, directory: Path) -> list[Row]:
+    async with (
+        pair(directory / "trusted", trusted=True) as trusted,
+        pair(directory / "contained", trusted=True, settings=CONTAINED) as contained,
+    ):
+        return await _section("trust", trust.measure(plain, trusted, contained))
 
 
 async def _alone(name: str, directory: Path) -> list[Row]:
@@ -74,7 +88,7 @@ async def _bounded(only: list[str], directory: Path) -> list[Row]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the node costs.")
-    parser.add_argument("--only", nargs="+", default=[], choices=[*PAIR_SECTIONS, *ALONE_SECTIONS])
+    parser.add_argument("--only", nargs="+", default=[], choices=SECTIONS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there as well")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nodeconsole-bench-") as directory:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.trust import add_trust, certificate_of
+from tests.support.trust import add_trust, certificate_of, trust_each_other
 
 from benchmarks.load import request
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, render_headers
@@ -31,12 +31,15 @@ UNLIMITED = """
 limits.partner_requests_per_second = 1000000.0
 limits.partner_burst = 1000000
 limits.partner_concurrent = 1000
+platform.trust_loopback = true
 """
-"""What one partner asks here is more than one partner may."""
+"""What one partner asks here is more than one partner may. A benchmark speaks on the channel like a component."""
+UNCONTAINED = 'components.sandbox = "off"\n'
+CONTAINED = 'components.sandbox = "require"\n'
 _START_LIMIT = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pair:
     """`guest` and `host` know each other and approve each other's jobs; `bare` is the address of the bare server."""
 
@@ -72,25 +75,26 @@ async def _succeeded(client: NodeClient, job_id: str, after: int) -> None:
 
 
 @asynccontextmanager
-async def pair(directory: Path) -> AsyncIterator[Pair]:
-    """Fresh nodes below `directory`, ended on the way out."""
+async def pair(directory: Path, *, trusted: bool = False, settings: str = "") -> AsyncIterator[Pair]:
+    """Fresh nodes below `directory`, ended on the way out. `trusted` = mutual TLS and required signatures, else plain
+    HTTP and neither needed; components run without sandbox unless `settings` say otherwise."""
     addresses = free_addresses(4)
+    tls = "mutual" if trusted else "off"
     nodes = {
-        name: NodeProcess(name, directory / name, listen=addresses.pop(), platform=addresses.pop(), tls="off")
+        name: NodeProcess(name, directory / name, listen=addresses.pop(), platform=addresses.pop(), tls=tls)
         for name in (GUEST, HOST)
     }
     clients = {name: node.client() for name, node in nodes.items()}
     try:
         async with bare_server() as (bare, _process):
             for node in nodes.values():
-                await node.create(UNLIMITED)
-            # The guest may sign and need not, so that both ways are measured against the same node.
-            guest = nodes[GUEST]
-            await add_trust(nodes[HOST].home, GUEST, guest.url, certificate_of(guest.home), signing="verify-if-present")
+                await node.create(UNLIMITED + (settings or UNCONTAINED))
+            await (_trust if trusted else _half_trust)(nodes)
             for node in nodes.values():
                 await node.start()
-            introduction = PeerRequest(node_id=HOST, url=nodes[HOST].url, approval="auto", signing="off")
-            await clients[GUEST].add_peer(introduction)
+            if not trusted:
+                introduction = PeerRequest(node_id=HOST, url=nodes[HOST].url, approval="auto", signing="off")
+                await clients[GUEST].add_peer(introduction)
             yield Pair(directory, nodes, clients, bare)
     finally:
         for client in clients.values():
@@ -98,6 +102,16 @@ async def pair(directory: Path) -> AsyncIterator[Pair]:
         for node in nodes.values():
             await node.stop()
             node.end_components()
+
+
+async def _trust(nodes: Mapping[str, NodeProcess]) -> None:
+    await trust_each_other({name: (node.home, node.url) for name, node in nodes.items()})
+
+
+async def _half_trust(nodes: Mapping[str, NodeProcess]) -> None:
+    """The guest may sign and need not, so that both ways are measured against the same node."""
+    guest = nodes[GUEST]
+    await add_trust(nodes[HOST].home, GUEST, guest.url, certificate_of(guest.home), signing="verify-if-present")
 
 
 @asynccontextmanager

@@ -1,62 +1,136 @@
-"""What a stranger's flood costs a partner: the time of its polls, before and while ten thousand varied requests come.
+"""What a stranger's flood costs a partner: the time of its polls, before and while the stranger's requests come.
 
-`python -m benchmarks.strangers ADDRESS` is the sender, a process of its own.
+The node wants mutual TLS and signatures, and the stranger is at the partner's own address, the worst case. Three
+floods: ten thousand varied requests over many open connections; the same requests with a new connection for each; TLS
+handshakes that nothing follows. `python -m benchmarks.strangers KIND ADDRESS` is the sender, a process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import ssl
 import statistics
 import sys
 import time
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count, takewhile
 
 import httpx
-from tests.support.callers import pour
+from tests.support.callers import SigningCaller, pour, unverified
 from tests.support.strangers import varied
 
 from benchmarks.pair import GUEST, HOST, Pair
 from benchmarks.rows import Row
-from benchmarks.serving import POLL, finished_task
+from benchmarks.serving import finished_task
+from embedded_scheduler.security.identity import load_identity
+from embedded_scheduler.wire.bfia.signature import Signer
 
 REQUESTS = 10_000
-CONNECTIONS = 100
-_QUIET = 1000
+CONNECTIONS = 200
+"""Fewer than `limits.connections_per_address`, so that the partner's own has a place."""
+RECONNECTING = 50
+FLOOD_SECONDS = 10.0
+"""Of the floods that have no end of their own."""
+_QUIET = 600
 _PAUSE = 0.005
+_NICENESS = 10
+"""Of the sender: a real one does not run on the node's machine."""
 
 
 async def measure(nodes: Pair) -> list[Row]:
-    """99th percentile of a partner's `task/poll`, and the same while the stranger sends."""
+    """99th percentile of a partner's `task/poll` during each flood, over the same without."""
     body = {"task_id": await finished_task(nodes), "role": "host"}
+    identity = load_identity(nodes.nodes[GUEST].home.identity)
     host = nodes.nodes[HOST]
-    headers = {"x-source-node-id": GUEST}
-    async with httpx.AsyncClient(base_url=host.url, headers=headers, trust_env=False) as client:
-        await _polls(client, body, 100)
-        quiet = await _polls(client, body, _QUIET)
-        flood = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.strangers", host.listen)
-        busy: list[float] = []
-        while flood.returncode is None:
-            busy += await _polls(client, body, 20)
+    rows = []
+    async with httpx.AsyncClient(base_url=host.url, verify=unverified(identity), trust_env=False) as http:
+        guest = SigningCaller(http, GUEST, HOST, Signer(identity.key))
+        await guest.latencies(200, "/task/poll", body, pause=_PAUSE)
+        for kind in FLOODS:
+            quiet = await guest.latencies(_QUIET, "/task/poll", body, pause=_PAUSE)
+            busy, said = await _polls_during(guest, body, kind, host.listen)
+            note = f"{len(busy)} polls while {said}"
+            rows.append(Row(f"task/poll p99, {kind} / quiet", "ms", (_p99(busy),), (_p99(quiet),), aim=2.0, note=note))
+    return rows
+
+
+async def _polls_during(guest: SigningCaller, body: dict[str, str], kind: str, address: str) -> tuple[list[float], str]:
+    """The latencies of polls until the flood is over, and what its sender says of it."""
+    flood = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.strangers", kind, address, stdout=asyncio.subprocess.PIPE
+    )
+    taken: list[float] = []
+    while flood.returncode is None:
+        taken += await guest.latencies(20, "/task/poll", body, pause=_PAUSE)
+    said, _ = await flood.communicate()
     if flood.returncode != 0:
         raise RuntimeError("the stranger did not get its requests out")
-    note = f"{len(busy)} polls while {REQUESTS} requests came over {CONNECTIONS} connections"
-    return [Row("task/poll p99, stranger / quiet", "ms", (_p99(busy),), (_p99(quiet),), aim=2.0, note=note)]
+    return taken, said.decode().strip()
 
 
-async def _polls(client: httpx.AsyncClient, body: dict[str, str], count: int) -> list[float]:
-    taken = []
-    for _ in range(count):
-        began = time.perf_counter()
-        answer = await client.post(POLL, json=body)
-        taken.append((time.perf_counter() - began) * 1000)
-        if answer.json()["code"] != 200:
-            raise RuntimeError(f"the partner was not served: {answer.text}")
-        await asyncio.sleep(_PAUSE)
-    return taken
+def _p99(seconds: list[float]) -> float:
+    return 1000 * statistics.quantiles(seconds, n=100)[98]
 
 
-def _p99(values: list[float]) -> float:
-    return statistics.quantiles(values, n=100)[98]
+# -- the sender --------------------------------------------------------------------------------------------------------
+
+
+async def _requests(address: str) -> str:
+    began = time.monotonic()
+    await pour(address, _varied(range(REQUESTS)), connections=CONNECTIONS, tls=True)
+    return f"{REQUESTS} requests came over {CONNECTIONS} connections in {time.monotonic() - began:.0f} s"
+
+
+async def _connections(address: str) -> str:
+    until = time.monotonic() + FLOOD_SECONDS
+    requests = takewhile(lambda _: time.monotonic() < until, _varied(count()))
+    closing = (request.replace(b"\r\n", b"\r\nconnection: close\r\n", 1) for request in requests)
+    tried = await pour(address, closing, connections=RECONNECTING, tls=True)
+    return f"{tried} connections were tried, each for one request"
+
+
+async def _handshakes(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    context, until = unverified(), time.monotonic() + FLOOD_SECONDS
+    tried = done = 0
+
+    async def work() -> None:
+        nonlocal tried, done
+        while time.monotonic() < until:
+            tried += 1
+            with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+                async with asyncio.timeout(5):
+                    _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+                done += 1
+                writer.transport.abort()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(RECONNECTING):
+            group.create_task(work())
+    return f"{tried} TLS handshakes were tried, {done} done"
+
+
+def _varied(numbers: Iterator[int] | range) -> Iterator[bytes]:
+    """Varied requests without end, a thousand different ones after the other."""
+    for number in numbers:
+        if number % 1000 == 0:
+            made = varied(1000, seed=number, node=HOST, partner=GUEST)
+        yield next(made)
+
+
+FLOODS: dict[str, Callable[[str], Awaitable[str]]] = {
+    "requests": _requests,
+    "connections": _connections,
+    "handshakes": _handshakes,
+}
+
+
+async def _main(kind: str, address: str) -> None:
+    print(await FLOODS[kind](address))
 
 
 if __name__ == "__main__":
-    asyncio.run(pour(sys.argv[1], varied(REQUESTS, seed=1), connections=CONNECTIONS, tls=False))
+    os.nice(_NICENESS)
+    asyncio.run(_main(*sys.argv[1:]))

@@ -53,6 +53,22 @@ def parse_loopback(text: str, setting: str) -> Address:
     return address
 
 
+def origin_of(host: str) -> str:
+    """What callers are counted by: the address, for IPv6 its /64; what is no address as it is.
+
+    One customer gets a /64: each address of it for itself would be no limit.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.version == 4:
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
 def _is_host(host: str, *, bracketed: bool) -> bool:
     try:
         version = ipaddress.ip_address(host).version

@@ -349,6 +349,12 @@ def _read_manifest(texts: Mapping[str, bytes], sums: Mapping[str, str]) -> _Mani
 def _opened(texts: Mapping[str, bytes], passphrase: str, manifest: bytes) -> dict[str, bytes]:
     sealed = texts.get(KEYS)
     if sealed is None:
+        if passphrase:
+            # Whoever takes the seal off a backup could change anything else in it.
+            raise Forbidden(
+                "this backup has no keys that a passphrase could open: it was made without one, or its seal was taken"
+                " off; restore it without the passphrase only if you know that nobody changed it"
+            )
         return {}
     if not passphrase:
         raise Forbidden(

@@ -6,6 +6,9 @@ import secrets
 import time
 from typing import Protocol
 
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
 
 class Clock(Protocol):
     """Source of time. `now_ms` is Unix epoch milliseconds (may jump); `monotonic` is seconds and never goes back."""

@@ -172,10 +172,14 @@ class Limits(Section):
     stranger_requests_per_second: float = Field(default=20, gt=0)
     stranger_burst: int = Field(default=100, gt=0)
     """Requests of one address that do not come from a partner: they ask for a contract, or for nothing good."""
+    refusal_seconds: float = Field(default=1.0, ge=0)
+    """Longest that a refused request waits for its answer; the more of them come from an address, the longer."""
     connections: int = Field(default=2048, gt=0)
     """Open connections of the partner listener."""
     connections_per_address: int = Field(default=256, gt=0)
     """Those of one address. All partners behind one gateway come from its address."""
+    connections_per_second: float = Field(default=50, gt=0)
+    """New ones of one address, after a burst of twice as many: a TLS handshake costs more than most requests."""
 
 
 class Timing(Section):

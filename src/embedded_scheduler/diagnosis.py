@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography import x509
 
 from embedded_scheduler.addresses import parse_address, parse_loopback
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, Home, Settings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.errors import NodeError, StoreError
@@ -30,7 +31,6 @@ _LOW_DISK = 1024 * MIB
 _NO_DISK = 100 * MIB
 _FEW_FILES = 1024
 WARN_DAYS = 30
-_DAY_MS = 86_400_000
 
 
 def offline_report(home: Home) -> DoctorReport:
@@ -104,7 +104,7 @@ def _end_finding(what: str, end_ms: int | None, now_ms: int, fix: str) -> Findin
     if end_ms is None:
         return _error("certificate", f"{what} cannot be read", fix)
     date = datetime.fromtimestamp(end_ms / 1000, UTC).date()
-    days = (end_ms - now_ms) // _DAY_MS
+    days = (end_ms - now_ms) // DAY_MS
     if end_ms <= now_ms:
         return _error("certificate", f"{what} ended on {date}", fix)
     if days < WARN_DAYS:

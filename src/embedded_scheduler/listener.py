@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import ipaddress
 import logging
 import socket
 import ssl
 import struct
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,7 @@ from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
 from hypercorn.utils import parse_socket_addr, wrap_app
 from quart import Quart
 
+from embedded_scheduler.addresses import origin_of
 from embedded_scheduler.api.connection import STATE_KEY, Connection
 from embedded_scheduler.security.keys import certificate_fingerprint
 from embedded_scheduler.security.tls import HandshakeFailed, ServerTls
@@ -47,6 +47,12 @@ _PAUSE_SECONDS = 1.0
 """After the system refused to give a connection, for example because too many files are open."""
 _COMPLAIN_SECONDS = 60.0
 _LAST_WORD_SECONDS = 1.0
+_BURST_SECONDS = 2.0
+"""What an origin may open at once, in seconds of its rate."""
+_LONGEST_TURN_SECONDS = 2.0
+"""Well below what partners wait for a connection."""
+_ORIGINS = 4096
+"""Remembered; the one not heard of for longest is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,8 @@ class Listener:
     address (IPv6: from one /64), are served; None = any number.
 
     Beyond the first limit the connection that has waited longest without asking anything gives way; where there is
-    none, and beyond the second, a new one is closed before anything is spent on it.
+    none, and beyond the second, a new one is closed before anything is spent on it. New ones of one address get their
+    turn (a TLS handshake, and a first request) `per_second`, after a burst; those whose turn is far off are closed.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class Listener:
         prefix: str = "",
         most: int | None = None,
         most_each: int | None = None,
+        per_second: float | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._config = _config()
@@ -92,6 +100,7 @@ class Listener:
         self._tls = tls
         self._patience = patience or Patience()
         self._places = _Places(most, most_each)
+        self._pace = _Pace(per_second)
         self._context = WorkerContext(None)
         self._open: dict[asyncio.Task[None], _Conversation | None] = {}
 
@@ -136,8 +145,11 @@ class Listener:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             origin = _origin(peer)
-            if self._places.take(origin):
-                task = group.create_task(self._serve(accepted, state))
+            wait = self._pace.wait(origin, loop.time())
+            if wait is None:
+                self._places.complain(f"{origin} opens too many per second (limits.connections_per_second)")
+            if wait is not None and self._places.take(origin):
+                task = group.create_task(self._serve(accepted, state, wait))
                 self._open[task] = None
                 self._places.occupy(task, origin)
                 task.add_done_callback(self._gone)
@@ -151,10 +163,12 @@ class Listener:
         del self._open[task]
         self._places.leave(task)
 
-    async def _serve(self, accepted: socket.socket, state: LifespanState) -> None:
+    async def _serve(self, accepted: socket.socket, state: LifespanState, wait: float) -> None:
         task = asyncio.current_task()
         assert task is not None
         try:
+            if wait:
+                await asyncio.sleep(wait)
             reader, writer = await self._greet(accepted)
         except (OSError, TimeoutError) as error:
             # Whoever scans ports causes these; the callers among them are told by their own end.
@@ -217,6 +231,32 @@ class Listener:
                     pass
 
 
+class _Pace:
+    """How fast each origin's new connections get their turn; None = at once, and so over a unix socket.
+
+    An origin's turns are `1 / per_second` apart once it has used up its burst.
+    """
+
+    def __init__(self, per_second: float | None) -> None:
+        self._per_second = per_second
+        self._next: OrderedDict[str, float] = OrderedDict()
+        """When the burst is whole again, if nothing more comes; the origin not heard of for longest first."""
+
+    def wait(self, origin: str, now: float) -> float | None:
+        """Seconds until the turn of one more connection; None = too long to keep it."""
+        if self._per_second is None or not origin:
+            return 0.0
+        whole = max(now, self._next.get(origin, now)) + 1 / self._per_second
+        wait = max(0.0, whole - now - _BURST_SECONDS)
+        if wait > _LONGEST_TURN_SECONDS:
+            return None
+        self._next[origin] = whole
+        self._next.move_to_end(origin)
+        if len(self._next) > _ORIGINS:
+            self._next.popitem(last=False)
+        return wait
+
+
 class _Places:
     """Who has a connection: together, by origin, and who has not asked for anything on his yet."""
 
@@ -233,12 +273,12 @@ class _Places:
     def take(self, origin: str) -> bool:
         """Whether a connection from there is served."""
         if self._most_each is not None and origin and self._each[origin] >= self._most_each:
-            self._complain(f"{origin} has {self._most_each} open (limits.connections_per_address)")
+            self.complain(f"{origin} has {self._most_each} open (limits.connections_per_address)")
             return False
         if self._most is None or len(self._taken) < self._most:
             return True
         silent = next(iter(self._silent), None)
-        self._complain(f"{self._most} are open (limits.connections)")
+        self.complain(f"{self._most} are open (limits.connections)")
         if silent is None:
             return False
         del self._silent[silent]
@@ -260,7 +300,7 @@ class _Places:
             del self._each[origin]
         self._silent.pop(task, None)
 
-    def _complain(self, why: str) -> None:
+    def complain(self, why: str) -> None:
         """One line a minute, however many are refused."""
         self._refused += 1
         now = asyncio.get_running_loop().time()
@@ -273,14 +313,7 @@ def _origin(peer: Any) -> str:
     """The address that connections are counted by; empty for a unix socket."""
     if not isinstance(peer, tuple):
         return ""
-    host = str(peer[0]).partition("%")[0]
-    address = ipaddress.ip_address(host)
-    if address.version == 4:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    # One customer gets a /64: each address of it for himself would be no limit.
-    return str(ipaddress.ip_network((address, 64), strict=False))
+    return origin_of(str(peer[0]))
 
 
 class _Phase(enum.Enum):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from embedded_scheduler.api.interconn import schedule as partner_schedule
 from embedded_scheduler.api.limits import PartnerGate, guard
 from embedded_scheduler.api.platform import channel as component_channel
 from embedded_scheduler.api.platform import schedule as platform_schedule
-from embedded_scheduler.clock import Clock, Mint, RandomMint, SystemClock
+from embedded_scheduler.clock import DAY_MS, Clock, Mint, RandomMint, SystemClock
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import components, contracts, jobs, logs, tokens
@@ -35,11 +36,11 @@ from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.contracts import Contracts
 from embedded_scheduler.engine.delivery import Delivery
 from embedded_scheduler.engine.expiry import Expiry
 from embedded_scheduler.engine.greetings import Greetings
 from embedded_scheduler.engine.linktest import LinkTests
+from embedded_scheduler.engine.open_applications import OpenApplications
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
@@ -50,7 +51,7 @@ from embedded_scheduler.engine.tokens import TokenUses
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
-from embedded_scheduler.peers.clients import Route
+from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory
 from embedded_scheduler.peers.gateway import HttpGateway
 from embedded_scheduler.peers.introductions import Introductions
@@ -66,10 +67,16 @@ from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.logs import LogStore
 from embedded_scheduler.wire.bfia.signature import Signer
 
-_LOG = logging.getLogger(__name__)
-
 _UPKEEP_SECONDS = 60.0
-_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """The ways from this node to its partners."""
+
+    gateway: HttpGateway
+    contacts: Contacts
+    forwarding: Clients
 
 
 class Node:
@@ -105,100 +112,118 @@ class Node:
         """Open everything, take up what ran before, start the services. Raises `NodeError` and leaves nothing open."""
         async with contextlib.AsyncExitStack() as opened:
             started_ms = self._clock.now_ms()
-            db = await Database.open(self.home.database, clock=self._clock, backups=self.home.backups)
-            opened.push_async_callback(db.close)
-            await db.write(self._record_start)
-            bus = Bus((await db.read(ledger.last))[0])
-            db.on_commit = bus.publish
+            db, bus = await self._open_database(opened)
             directory = Directory()
             await directory.refresh(db)
             self._gate = PartnerGate(self.settings.limits, self._clock, directory)
-            route = self._route()
-            gateway = HttpGateway(
-                self.settings.node_id, directory, self._clock, self.settings, signer=self.signer, route=route
-            )
-            contacts = Contacts(gateway, self._clock)
-            opened.push_async_callback(contacts.close)
-            forwarding = channel_clients(route)
-            opened.push_async_callback(forwarding.close)
-            renewal = Renewal(
-                self._tls,
-                directory,
-                (gateway.clients, forwarding),
-                self._route,
-                home=self.home,
-                settings=self.settings,
-                database=db,
-                clock=self._clock,
-            )
-            channel = Channel(
-                root=self.home.channel,
-                limits=self.settings.limits,
-                clock=self._clock,
-                mint=self._mint,
-                node_id=self.settings.node_id,
-                policy=SessionPolicy(db, directory),
-                forwarder=HttpForwarder(forwarding, directory, gateway.exchange),
-                inst_id=self.settings.inst_id,
-            )
+            links = self._open_links(opened, directory)
+            renewal = self._renewal(links, directory, db)
+            channel = self._new_channel(links, directory, db)
             await asyncio.to_thread(channel.open)
-            engine = Engine(
-                home=self.home,
-                settings=self.settings,
-                clock=self._clock,
-                mint=self._mint,
-                db=db,
-                bus=bus,
-                gateway=contacts,
-                directory=directory,
-                runners=plugins.runners(self.home, self.settings),
-                storage=plugins.storage(self.home),
-                connectors=plugins.connectors(self.home, self.settings),
-                logs=LogStore(self.home.logs),
-                channel=channel,
-                attempt_secret=attempt_secret(self.home, self._mint),
-                check_profile=check_profile,
-                builtin_manifests=plugins.builtin_manifests(),
-                identity=self.identity,
-                introducer=Introductions(gateway),
-            )
-
-            def take_up(now: Identity, before: Identity | None) -> None:
-                self.identity = now
-                self.signer.renew(now.key)
-                gateway.announcer = (now.certificate, Signer(before.key)) if before is not None else None
-                renewal.look()
-
-            engine.on_identity = take_up
-            take_up(self.identity, await asyncio.to_thread(load_old, self.identity))
+            engine = self._new_engine(links, directory, db, bus, channel)
+            engine.on_identity = partial(self._take_up, links.gateway, renewal)
+            engine.on_identity(self.identity, await asyncio.to_thread(load_old, self.identity))
             await components.ensure_builtin(engine)
             await tokens.start(engine)
             watching = Watching(engine)
             await recover(engine, watching)
-            upkeep = _ChannelUpkeep(engine)
-            services: list[Service] = [
-                watching,
-                Delivery(engine, watching),
-                Retention(engine),
-                Expiry(engine),
-                Contracts(engine),
-                Rotation(engine),
-                Greetings(engine, contacts),
-                ContractWatch(engine),
-                TokenUses(engine),
-                upkeep,
-                renewal,
-                self._assemblies,
-            ]
-            supervisor = Supervisor(services, clock=self._clock)
+            supervisor = Supervisor(self._services(engine, watching, links.contacts, renewal), clock=self._clock)
             streams = Streams(bus)
             facts = (program_version(), started_ms, supervisor.health, self._operators(), self._gate.refusals)
             courier = Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db))
-            self._build_apps(engine, directory, Console(engine, streams, contacts, *facts, courier=courier))
+            self._build_apps(engine, directory, Console(engine, streams, links.contacts, *facts, courier=courier))
             await supervisor.start()
             opened.push_async_callback(supervisor.stop)
             self.engine, self._streams, self._channel = engine, streams, channel
             self._cleanup = opened.pop_all()
+
+    async def _open_database(self, opened: contextlib.AsyncExitStack) -> tuple[Database, Bus]:
+        db = await Database.open(self.home.database, clock=self._clock, backups=self.home.backups)
+        opened.push_async_callback(db.close)
+        await db.write(self._record_start)
+        bus = Bus((await db.read(ledger.last))[0])
+        db.on_commit = bus.publish
+        return db, bus
+
+    def _open_links(self, opened: contextlib.AsyncExitStack, directory: Directory) -> _Links:
+        route = self._route()
+        gateway = HttpGateway(
+            self.settings.node_id, directory, self._clock, self.settings, signer=self.signer, route=route
+        )
+        contacts = Contacts(gateway, self._clock)
+        opened.push_async_callback(contacts.close)
+        forwarding = channel_clients(route)
+        opened.push_async_callback(forwarding.close)
+        return _Links(gateway, contacts, forwarding)
+
+    def _renewal(self, links: _Links, directory: Directory, db: Database) -> Renewal:
+        return Renewal(
+            self._tls,
+            directory,
+            (links.gateway.clients, links.forwarding),
+            self._route,
+            home=self.home,
+            settings=self.settings,
+            database=db,
+            clock=self._clock,
+        )
+
+    def _new_channel(self, links: _Links, directory: Directory, db: Database) -> Channel:
+        return Channel(
+            root=self.home.channel,
+            limits=self.settings.limits,
+            clock=self._clock,
+            mint=self._mint,
+            node_id=self.settings.node_id,
+            policy=SessionPolicy(db, directory),
+            forwarder=HttpForwarder(links.forwarding, directory, links.gateway.exchange),
+            inst_id=self.settings.inst_id,
+        )
+
+    def _new_engine(self, links: _Links, directory: Directory, db: Database, bus: Bus, channel: Channel) -> Engine:
+        return Engine(
+            home=self.home,
+            settings=self.settings,
+            clock=self._clock,
+            mint=self._mint,
+            db=db,
+            bus=bus,
+            gateway=links.contacts,
+            directory=directory,
+            runners=plugins.runners(self.home, self.settings),
+            storage=plugins.storage(self.home),
+            connectors=plugins.connectors(self.home, self.settings),
+            logs=LogStore(self.home.logs),
+            channel=channel,
+            attempt_secret=attempt_secret(self.home, self._mint),
+            check_profile=check_profile,
+            builtin_manifests=plugins.builtin_manifests(),
+            identity=self.identity,
+            introducer=Introductions(links.gateway),
+        )
+
+    def _take_up(self, gateway: HttpGateway, renewal: Renewal, now: Identity, before: Identity | None) -> None:
+        """Sign and show what `now` says from here on; `before` still signs announcements while the overlap lasts."""
+        self.identity = now
+        self.signer.renew(now.key)
+        gateway.announcer = (now.certificate, Signer(before.key)) if before is not None else None
+        renewal.look()
+
+    def _services(self, engine: Engine, watching: Watching, contacts: Contacts, renewal: Renewal) -> list[Service]:
+        return [
+            watching,
+            Delivery(engine, watching),
+            Retention(engine),
+            Expiry(engine),
+            OpenApplications(engine),
+            Rotation(engine),
+            Greetings(engine, contacts),
+            ContractWatch(engine),
+            TokenUses(engine),
+            _ChannelUpkeep(engine),
+            renewal,
+            self._assemblies,
+        ]
 
     def _operators(self) -> Operators:
         named = self.settings.operators
@@ -231,51 +256,32 @@ class Node:
         )
 
     def _build_apps(self, engine: Engine, directory: Directory, console: Console) -> None:
-        trust = self.settings.platform.trust_loopback
-        self.partner_app = Quart("embedded_scheduler.interconn", static_folder=None)
-        partner_schedule.register(
-            self.partner_app,
-            engine,
-            jobs=jobs,
-            partners=directory,
-            signer=self.signer,
-            database=engine.db,
-            gate=self._gate,
-        )
-        partner_resources.register(
-            self.partner_app, engine, partners=directory, database=engine.db, signer=self.signer, gate=self._gate
-        )
-        partner_node.register(
-            self.partner_app,
-            engine,
-            contracts=contracts,
-            partners=directory,
-            database=engine.db,
-            signer=self.signer,
-            gate=self._gate,
-        )
-        partner_channel.register(
-            self.partner_app,
-            engine.channel,
-            self._assemblies,
-            PartnerAuthenticator(
-                self.settings.node_id,
-                directory,
-                clock=self._clock,
-                signer=self.signer,
-                mutual=self.settings.partner.tls == "mutual",
-            ),
-            admit=self._gate.admit_message,
-        )
-        guard(self.partner_app, self._gate)
+        self.partner_app = self._new_partner_app(engine, directory)
         self.platform_app = Quart("embedded_scheduler.platform", static_folder=None)
         verbs = platform_schedule.Verbs(jobs=jobs, components=components, logs=logs)
         platform_schedule.register(
             self.platform_app, engine, verbs=verbs, database=engine.db, credentials=engine.credentials
         )
+        trust = self.settings.platform.trust_loopback
         component_channel.register(self.platform_app, engine.channel, trust_loopback=trust)
         self.console_app = create_console_app(console)
         self._build_link_tests(engine)
+
+    def _new_partner_app(self, engine: Engine, directory: Directory) -> Quart:
+        app = Quart("embedded_scheduler.interconn", static_folder=None)
+        gate, signer, db = self._gate, self.signer, engine.db
+        partner_schedule.register(app, engine, jobs=jobs, partners=directory, signer=signer, database=db, gate=gate)
+        partner_resources.register(app, engine, partners=directory, database=db, signer=signer, gate=gate)
+        partner_node.register(
+            app, engine, contracts=contracts, partners=directory, database=db, signer=signer, gate=gate
+        )
+        mutual = self.settings.partner.tls == "mutual"
+        authenticator = PartnerAuthenticator(
+            self.settings.node_id, directory, clock=self._clock, signer=signer, mutual=mutual
+        )
+        partner_channel.register(app, engine.channel, self._assemblies, authenticator, gate=gate)
+        guard(app, gate)
+        return app
 
     def _build_link_tests(self, engine: Engine) -> None:
         tests = LinkTests(engine)
@@ -295,7 +301,7 @@ class _ChannelUpkeep:
     async def run(self) -> None:
         while True:
             await self._engine.channel.sweep()
-            kept_ms = self._engine.settings.retention.messages_days * _DAY_MS
+            kept_ms = self._engine.settings.retention.messages_days * DAY_MS
             self._engine.channel.forget_closed(self._engine.clock.now_ms() - kept_ms)
             await asyncio.sleep(_UPKEEP_SECONDS)
 

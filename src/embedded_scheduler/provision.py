@@ -110,9 +110,13 @@ platform.listen = "{platform}"
 # Requests of one address that do not come from a partner.
 # limits.stranger_requests_per_second = 20
 # limits.stranger_burst = 100
+# A refused request waits up to so many seconds for its answer.
+# limits.refusal_seconds = 1.0
 # Open connections of the partner listener, together and from one address (all partners behind one gateway share one).
 # limits.connections = 2048
 # limits.connections_per_address = 256
+# New connections of one address per second; raise it for a gateway that opens one for every request.
+# limits.connections_per_second = 50
 
 # Times in seconds.
 # timing.call_timeout = 10.0

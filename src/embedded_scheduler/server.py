@@ -111,6 +111,7 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
                         prefix=settings.partner.path_prefix,
                         most=settings.limits.connections,
                         most_each=settings.limits.connections_per_address,
+                        per_second=settings.limits.connections_per_second,
                     ),
                     # Callers of this machine: a console that is paused, or a component that reads slowly, is no attack.
                     Listener(node.platform_app, platform, patience=Patience(answer=None)),

@@ -135,7 +135,7 @@ ACTIONS: tuple[Action, ...] = (
 FOOTER_LIMIT = 8
 
 
-_DECISIONS = ("approve", "reject")
+_DECISIONS = ("approve", "reject", "confirm", "refuse", "revoke")
 
 
 def is_for(role: str, offered: str) -> bool:

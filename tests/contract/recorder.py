@@ -11,22 +11,29 @@ from typing import Any
 
 from quart import Quart
 
+from embedded_scheduler.api.interconn import node as contracts
+from embedded_scheduler.api.interconn import resources
 from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.clock import Clock, SystemClock
 from embedded_scheduler.config import Home, Limits, PlatformListener, Settings
-from embedded_scheduler.engine.credentials import Credentials, digest
+from embedded_scheduler.engine.applications import Accepted, Application
+from embedded_scheduler.engine.credentials import Credentials
+from embedded_scheduler.engine.introductions import Introduction
 from embedded_scheduler.peers.directory import Directory, Partner
 from embedded_scheduler.peers.profiles import resolve
+from embedded_scheduler.security.keys import PublicKey
+from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.store.database import Database
 from embedded_scheduler.store.tokens import Token
 
+US = Introduction("us", "https://us.example", "inst", "Our Bank", "our node", "nodeconsole", "1", "all of us")
 TOKEN = "nct_0123456789ab_token-of-the-platform"
 
 
 def token_of(text: str, *scopes: str, name: str = "recorder", expires_ms: int | None = None) -> Token:
     """What a node keeps of a token `nct_<id>_…`."""
-    return Token(text.split("_")[1], name, scopes or ("all",), digest(text), 0, "operator:tests", expires_ms)
+    return Token(text.split("_")[1], name, scopes or ("all",), kept_of(text), 0, "operator:tests", expires_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Submission:
 
 
 class Recorder:
-    """Fulfils the three verb protocols. `raises[verb]` makes a verb fail, `returns[verb]` changes its result."""
+    """Fulfils the families' verb protocols. `raises[verb]` makes a verb fail, `returns[verb]` changes its result."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -96,8 +103,8 @@ class Recorder:
     async def audit_confirm(self, engine: Any, job_id: str, *, approved: bool, source: str) -> None:
         self._do("audit_confirm", None, job_id=job_id, approved=approved, source=source)
 
-    async def callback(self, engine: Any, task_id: str, status: str, role: str, *, source: str) -> None:
-        self._do("callback", None, task_id=task_id, status=status, role=role, source=source)
+    async def callback(self, engine: Any, task_id: str, status: str, role: str, *, source: str, proven: bool) -> None:
+        self._do("callback", None, task_id=task_id, status=status, role=role, source=source, proven=proven)
 
     async def component_callback(
         self, engine: Any, task_id: str, status: str, role: str, *, token: str | None, trusted: bool
@@ -124,6 +131,35 @@ class Recorder:
         result = self._do("read", b"one\ntwo\n", task_id=task_id, level=level, start=start, length=length)
         assert isinstance(result, bytes)
         return result
+
+    async def apply(self, engine: Any, application: Application) -> Accepted:
+        accepted = Accepted("contract-made-here", US, "CERT", "our certificate")
+        result = self._do("apply", accepted, application=application)
+        assert isinstance(result, Accepted)
+        return result
+
+    async def confirmed(self, engine: Any, contract_id: str, **said: Any) -> None:
+        self._do("confirmed", None, contract_id=contract_id, **said)
+
+    async def terminated(self, engine: Any, contract_id: str, *, source: str) -> None:
+        self._do("terminated", None, contract_id=contract_id, source=source)
+
+    async def updated(self, engine: Any, contract_id: str, about: Introduction, **said: Any) -> None:
+        self._do("updated", None, contract_id=contract_id, about=about, **said)
+
+    async def state_of(self, engine: Any, contract_id: str) -> str:
+        return str(self._do("state_of", "APPLIED", contract_id=contract_id))
+
+
+class Contracting(Directory):
+    """A directory that knows the contracts put into `agreed`: contract id → the other node, its keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.agreed: dict[str, tuple[str, tuple[PublicKey, ...]]] = {}
+
+    def keys_of_contract(self, contract_id: str, now_ms: int) -> tuple[str, tuple[PublicKey, ...]]:
+        return self.agreed.get(contract_id, ("", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +196,9 @@ class Answer:
 
 
 class Node:
-    """Both families in one application, with a client in front of it."""
+    """All families in one application, with a client in front of it."""
 
-    def __init__(self, app: Quart, verbs: Recorder, directory: Directory, credentials: Credentials) -> None:
+    def __init__(self, app: Quart, verbs: Recorder, directory: Contracting, credentials: Credentials) -> None:
         self.app = app
         self.credentials = credentials
         self.verbs = verbs
@@ -225,7 +261,7 @@ async def recording_node(
     )
     host = Host(settings, Home(home), SystemClock())
     credentials = Credentials([token_of(TOKEN)])
-    directory = Directory()
+    directory = Contracting()
     directory.replace(
         Partner(node, "http://127.0.0.1:1", "auto", resolve(profile, {})) for node, profile in PARTNERS.items()
     )
@@ -234,6 +270,8 @@ async def recording_node(
     try:
         app = Quart("families")
         interconn.register(app, host, jobs=verbs, partners=directory, database=database)
+        resources.register(app, host, partners=directory, database=database)
+        contracts.register(app, host, contracts=verbs, partners=directory, database=database)
         own = platform.Verbs(jobs=verbs, components=verbs, logs=verbs)
         platform.register(app, host, verbs=own, database=database, credentials=credentials)
         yield Node(app, verbs, directory, credentials)

@@ -236,7 +236,8 @@ async def test_a_poll_for_an_unknown_task_is_an_error_for_everybody(node: Node) 
 async def test_callback_words(node: Node, sent: str, read: str) -> None:
     body = {"task_id": "t", "status": sent, "role": "host.0"}
     assert (await node.call("POST", f"{IC}/task/callback", body, source="seedy")).code == 200
-    assert node.verbs.last == ("callback", {"task_id": "t", "status": read, "role": "host.0", "source": "seedy"})
+    expected = {"task_id": "t", "status": read, "role": "host.0", "source": "seedy", "proven": False}
+    assert node.verbs.last == ("callback", expected)
 
 
 @pytest.mark.parametrize(("word", "approved"), [("READY", True), ("rejected", False), ("APPROVED", True)])

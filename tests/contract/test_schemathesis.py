@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
+from embedded_scheduler.api.interconn import node as contracts
+from embedded_scheduler.api.interconn import resources
 from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.openapi import document
 from embedded_scheduler.api.platform import schedule as platform
@@ -24,6 +26,11 @@ from embedded_scheduler.wire.console import PeerRequest
 from nodeconsole.client import NodeClient
 
 INTERCONN = schemathesis.openapi.from_dict(document(interconn.family))
+# All kinds of requests share their code: those about datasets stand for them, a job's has members of its own.
+RESOURCES = schemathesis.openapi.from_dict(document(resources.family)).include(
+    path_regex="/dataset/|/component/|/job/audit/apply|/message/"
+)
+CONTRACTS = schemathesis.openapi.from_dict(document(contracts.family))
 # Without its security scheme: made-up credentials would go before those that the test shows.
 PLATFORM = schemathesis.openapi.from_dict(
     {name: value for name, value in document(platform.family).items() if name != "security"}
@@ -40,6 +47,8 @@ FEW = settings(
         HealthCheck.data_too_large,
     ],
 )
+FEWER = settings(FEW, max_examples=3)
+"""Where one answer is expected of many endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     home = Home(tmp_path_factory.mktemp("schemathesis") / "alice")
     provision(home, node_id="alice", listen="127.0.0.1:0", platform="127.0.0.1:0", tls="off")
     with home.settings_file.open("a") as file:
-        file.write("\ntiming.submit_wait = 0.2\n")
+        file.write("\ntiming.submit_wait = 0.2\nlimits.stranger_burst = 100000\nlimits.refusal_seconds = 0\n")
     node = BackgroundNode(home)
     running = node.start()
     try:
@@ -98,6 +107,22 @@ def test_who_does_not_say_its_name_gets_nowhere(case: Any, target: Target) -> No
     assert called(case, target.partner, {})["code"] in (400, 401, 405, 429)
 
 
+@RESOURCES.parametrize()
+@FEWER
+def test_a_partner_without_a_contract_gets_an_envelope_and_no_resource(case: Any, target: Target) -> None:
+    answer = called(case, target.partner, {"x-source-node-id": "bob"})
+    assert answer["code"] in (400, 403, 404, 405, 413) or case.path.endswith("/message/receipt"), answer
+
+
+@CONTRACTS.parametrize()
+@FEWER
+def test_a_stranger_gets_an_envelope(case: Any, target: Target) -> None:
+    answer = called(case, target.partner, {"x-source-node-id": "eve"})
+    assert answer["code"] in (200, 400, 401, 403, 404, 405, 429), answer
+    if answer["code"] == 200 and case.method == "GET":
+        assert answer["data"] in ({"status": "ok"}, {"node_id": "alice", "system": "nodeconsole"}), answer
+
+
 @PLATFORM.parametrize()
 @FEW
 def test_the_platform_gets_an_envelope(case: Any, target: Target) -> None:
@@ -106,7 +131,7 @@ def test_the_platform_gets_an_envelope(case: Any, target: Target) -> None:
 
 
 @PLATFORM.parametrize()
-@FEW
+@FEWER
 @pytest.mark.parametrize("credential", ["", "Bearer wrong"])
 def test_without_the_token_the_platform_api_is_shut(case: Any, target: Target, credential: str) -> None:
     answer = called(case, target.platform, {"Authorization": credential} if credential else {})

@@ -1,17 +1,23 @@
-"""The endpoints of both specification texts against what is served, in both directions."""
+"""The endpoints of the specification texts against what is served, in both directions."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from tests.contract.recorder import TOKEN, Node
 
+from embedded_scheduler.api.family import Family
+from embedded_scheduler.api.interconn import node as contracts
+from embedded_scheduler.api.interconn import resources
 from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.platform import schedule as platform
 
 EAST_WEST = "/v1/interconn/schedule"
 NORTH_SOUTH = "/v1/platform/schedule"
+MANAGEMENT = "/v1/interconn"
 
-SPECIFIED: dict[tuple[str, str], str] = {
+CONTROL: dict[tuple[str, str], str] = {
     ("POST", f"{EAST_WEST}/job/create_all"): "3.1",
     ("POST", f"{EAST_WEST}/job/create"): "3.2",
     ("POST", f"{EAST_WEST}/job/start"): "3.3",
@@ -33,13 +39,51 @@ SPECIFIED: dict[tuple[str, str], str] = {
     ("POST", f"{NORTH_SOUTH}/component/register"): "5.8",
 }
 
+AUDITED = {"dataset": 2, "project": 3, "flow": 5, "job": 6, "model": 7}
+"""Kind of resource → chapter of the management layer; all share one set of operations, but a job has no query."""
+_FIRST = {"dataset": ".3"}
+"""Where in its chapter a kind's application stands; elsewhere it comes first."""
+
+MANAGED: dict[tuple[str, str], str] = {
+    ("POST", f"{MANAGEMENT}/node/contract/apply"): "management §1",
+    ("POST", f"{MANAGEMENT}/node/contract/confirm"): "management §1",
+    ("POST", f"{MANAGEMENT}/node/contract/terminate"): "management §1",
+    ("GET", f"{MANAGEMENT}/node/contract/query"): "management §1",
+    ("POST", f"{MANAGEMENT}/node/update"): "management §1",
+    ("GET", f"{MANAGEMENT}/node/query"): "management §1",
+    ("GET", f"{MANAGEMENT}/node/health"): "management §1",
+    ("GET", f"{MANAGEMENT}/dataset/pub/list"): "management §2.1",
+    ("GET", f"{MANAGEMENT}/dataset/pub/query"): "management §2.2",
+    ("GET", f"{MANAGEMENT}/project/list"): "management §3.5",
+    ("GET", f"{MANAGEMENT}/project/query"): "management §3.6",
+    ("GET", f"{MANAGEMENT}/component/list"): "management §4.1",
+    ("GET", f"{MANAGEMENT}/component/query"): "management §4.2",
+}
+for _kind, _chapter in AUDITED.items():
+    MANAGED[("POST", f"{MANAGEMENT}/{_kind}/audit/apply")] = f"management §{_chapter}{_FIRST.get(_kind, '.1')}"
+    MANAGED[("POST", f"{MANAGEMENT}/{_kind}/audit/confirm")] = f"management §{_chapter}"
+    MANAGED[("POST", f"{MANAGEMENT}/{_kind}/audit/terminate")] = f"management §{_chapter}"
+    if _kind != "job":
+        MANAGED[("GET", f"{MANAGEMENT}/{_kind}/audit/query")] = f"management §{_chapter}"
+
+SPECIFIED = {**CONTROL, **MANAGED}
+
 SERVED_BESIDES: dict[tuple[str, str], str] = {
     ("POST", f"{EAST_WEST}/job/status_all"): "the form of v1.2.0",
     ("POST", f"{NORTH_SOUTH}/job/status_all"): "the same for the own platform",
     ("POST", f"{EAST_WEST}/task/stop"): "what a Kuscia node sends",
+    ("POST", f"{MANAGEMENT}/message/receipt"): "ours: somebody looked at a request",
 }
 
-SERVED = {(e.method, e.path): e.section for e in (*interconn.family.endpoints, *platform.family.endpoints)}
+FAMILIES: tuple[Family[Any], ...] = (interconn.family, resources.family, contracts.family, platform.family)
+SERVED = {(e.method, e.path): e.section for family in FAMILIES for e in family.endpoints}
+
+SIGNED_FIRST = {f"{MANAGEMENT}/node/{path}" for path in ("contract/confirm", "contract/terminate", "update")}
+"""Nothing is read of these before it is known who calls."""
+WITHOUT_FIELDS: dict[str, dict[str, Any]] = {
+    f"{NORTH_SOUTH}/job/query_job_list": {"job_list": {"job-1": "FINISHED"}},
+    f"{MANAGEMENT}/node/health": {"status": "ok"},
+}
 
 
 def test_everything_specified_is_served_under_its_clause() -> None:
@@ -54,8 +98,10 @@ def test_everything_served_is_specified_or_explained() -> None:
 async def test_every_endpoint_is_routed_and_wants_its_required_fields(node: Node, method: str, path: str) -> None:
     answer = await node.call(method, path, {} if method == "POST" else None, token=TOKEN)
     assert answer.status == 200
-    if path.endswith("query_job_list"):
-        assert (answer.code, answer.data) == (200, {"job_list": {"job-1": "FINISHED"}})
+    if path in WITHOUT_FIELDS:
+        assert (answer.code, answer.data) == (200, WITHOUT_FIELDS[path])
+    elif path in SIGNED_FIRST:
+        assert (answer.code, node.verbs.calls) == (401, [])
     else:
         assert answer.code == 400
         assert "Field required" in answer.body["msg"]
@@ -74,7 +120,10 @@ async def test_a_wrong_method_is_http_405_in_the_envelope(node: Node, method: st
         f"{EAST_WEST}/job/creat",
         f"{EAST_WEST}/",
         f"{EAST_WEST}/job/create/",
-        "/v1/interconn/node/query",
+        f"{MANAGEMENT}/node/contract",
+        f"{MANAGEMENT}/job/audit/query",
+        f"{MANAGEMENT}/node/query/",
+        f"{MANAGEMENT}/dataset/../node/query",
         "/v1/platform/x",
         f"{NORTH_SOUTH}/job/create_all/%00",
     ],

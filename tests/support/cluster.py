@@ -17,7 +17,7 @@ from embedded_scheduler.clock import Clock, RandomMint, SystemClock
 from embedded_scheduler.config import Approval, Home, Limits, Settings, Timing
 from embedded_scheduler.domain.lifecycle import JOB
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
-from embedded_scheduler.engine import components, jobs
+from embedded_scheduler.engine import components, jobs, progress
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.context import Engine
@@ -291,7 +291,7 @@ class Cluster:
         return Reply(Verdict.OK, data)
 
     async def view(self, node_id: str, job_id: str) -> JobSnapshot:
-        return await jobs.view(self.engines[node_id], job_id)
+        return await progress.view(self.engines[node_id], job_id)
 
     async def until(self, node_id: str, job_id: str, wanted: Callable[[JobSnapshot], bool]) -> JobSnapshot:
         """The job at a node once `wanted` holds; fails after ten seconds with what it was like then."""

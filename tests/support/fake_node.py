@@ -47,6 +47,8 @@ from embedded_scheduler.wire.console import (
     TaskRow,
     Waiting,
 )
+from embedded_scheduler.wire.console_contracts import ContractRow, InvitationReply
+from embedded_scheduler.wire.console_grants import GrantDetail, GrantRow, MessageRow
 
 NOW_MS = 1_795_000_000_000
 """The moment all ages are counted from."""
@@ -294,7 +296,15 @@ def _card(job: JobRow) -> DecisionCard:
 
 
 PEERS = (
-    PeerRow(node_id="bob", url="http://10.0.3.7:9380", profile="seed", approval="manual", last_ok_ms=NOW_MS - 2000),
+    PeerRow(
+        node_id="bob",
+        url="https://10.0.3.7:9380",
+        profile="seed",
+        approval="manual",
+        last_ok_ms=NOW_MS - 2000,
+        signing="required",
+        contract="APPROVED",
+    ),
     PeerRow(
         node_id="carl",
         url="https://carl.example:443/interconn",
@@ -315,6 +325,115 @@ PEERS = (
         options={"success_code": 200},
     ),
 )
+WORDS = "zefuda molipe vakonu tisero gupabi lodine"
+_KEY = "3f9a51c07be2d84416f0c2a97d5e3b1860fa94d27c8be5310d6f4a82b97ce150"
+INVITATION = InvitationReply(
+    code="NC1-" + "MZXW6YTBOIFA2DEMRRGAYTMNZQ" * 9,
+    id="5f0c1a2b3c4d5e6f",
+    address="https://alice.example:9380",
+    expires_ms=NOW_MS + 24 * HOUR,
+)
+
+
+def applied_contract() -> ContractRow:
+    """A bank that joined with our code and whose words nobody has compared yet."""
+    return ContractRow(
+        contract_id="contract-7f3711a0c4",
+        node_id="dave",
+        side="callee",
+        state="APPLIED",
+        address="https://10.0.3.9:9380",
+        institution="第四银行 (Bank of D)",
+        auth_type="CERT",
+        fingerprint=_KEY,
+        certificate_ends_ms=NOW_MS + 300 * 24 * HOUR,
+        created_ms=NOW_MS - 7 * MINUTE,
+        since_ms=NOW_MS - 7 * MINUTE,
+        words=WORDS,
+        actions=["confirm", "refuse"],
+    )
+
+
+def approved_contract() -> ContractRow:
+    """With bob, who is changing its key."""
+    return ContractRow(
+        contract_id="contract-b0b0b0b0b0",
+        node_id="bob",
+        side="applicant",
+        state="APPROVED",
+        address="https://10.0.3.7:9380",
+        institution="Bank of B",
+        auth_type="CERT",
+        fingerprint=_KEY[::-1],
+        previous_fingerprint=_KEY,
+        previous_until_ms=NOW_MS + 6 * 24 * HOUR,
+        certificate_ends_ms=NOW_MS + 214 * 24 * HOUR,
+        compared_by="operator:li",
+        created_ms=NOW_MS - 40 * 24 * HOUR,
+        since_ms=NOW_MS - 40 * 24 * HOUR,
+        actions=["terminate"],
+    )
+
+
+def asked_grant(needed: int = 1) -> GrantDetail:
+    """Bob wants the loans; `needed` persons have to agree."""
+    return GrantDetail(
+        grant=GrantRow(
+            grant_id="dataset-1122334455",
+            direction="in",
+            node_id="bob",
+            kind="dataset",
+            resource_id="node#loans_2026",
+            audit_id="audit-1",
+            contract_id="contract-b0b0b0b0b0",
+            state="APPLIED",
+            approvals=["operator:ann"] if needed > 1 else [],
+            approvers_needed=needed,
+            created_ms=NOW_MS - 95 * MINUTE,
+            since_ms=NOW_MS - 95 * MINUTE,
+            actions=["approve", "reject"],
+        ),
+        body={
+            "audit_id": "audit-1",
+            "contract_id": "contract-b0b0b0b0b0",
+            "dataset_id": "node#loans_2026",
+            "times_limit": 12,
+            "auth_scope": {"columns": ["uid", "age"]},
+        },
+        policy=["rule loans-by-day does not fit: it is for carl", "no rule covers it: a person decides"],
+    )
+
+
+def stuck_message() -> MessageRow:
+    """What erin has not taken."""
+    return MessageRow(
+        id=17,
+        node_id="erin",
+        operation="dataset/audit/apply",
+        subject="dataset-99",
+        state="sent",
+        attempts=4,
+        last_error="connect to 10.0.9.1:9380: connection refused",
+        created_ms=NOW_MS - HOUR,
+        next_ms=NOW_MS + 40_000,
+        actions=["resend"],
+    )
+
+
+UNSIGNED = Finding(
+    check="unsigned",
+    level="warning",
+    text="carl is believed without a signature: whoever reaches this node can speak in its name",
+    fix="make a contract (nodeconsole peer invite) unless it cannot sign (profile fate)",
+    subject="carl",
+)
+ENDING = Finding(
+    check="certificate",
+    level="warning",
+    text="this node's certificate ends on 2026-11-27, in 9 days",
+    fix="nodeconsole identity rotate",
+)
+
 COMPONENTS = (
     ComponentRow(
         provider="nodeconsole",
@@ -406,6 +525,12 @@ class FakeNode:
         self.logs: dict[tuple[str, str], _Log] = {}
         self.read_only = False
         self.role = "admin"
+        self.contracts: list[ContractRow] = []
+        self.grants: list[GrantDetail] = []
+        self.messages: list[MessageRow] = []
+        self.warnings: list[Finding] = []
+        self.decisions: list[dict[str, Any]] = []
+        """What was sent to approve or reject a request."""
         self.fail_next: list[Problem] = []
         """Problems to answer the next writes with."""
         self._lock = threading.RLock()
@@ -634,6 +759,26 @@ class FakeNode:
                 return 200, {"components": [row.model_dump() for row in COMPONENTS]}
             case "GET", ["datasets"]:
                 return 200, {"datasets": [row.model_dump() for row in DATASETS]}
+            case "GET", ["contracts"]:
+                return 200, {"contracts": [row.model_dump() for row in self.contracts]}
+            case "GET", ["contracts", name]:
+                return 200, next(row for row in self.contracts if row.contract_id == name)
+            case "POST", ["contracts", name, verb]:
+                return self._write_contract(name, verb, body)
+            case "POST", ["invitations"]:
+                return 200, INVITATION
+            case "GET", ["messages"]:
+                wanted = [row for row in self.messages if query.get("to") in (None, row.node_id)]
+                return 200, {"messages": [row.model_dump() for row in wanted]}
+            case "POST", ["messages", number, "resend"]:
+                return 200, next(row for row in self.messages if row.id == int(number))
+            case "GET", ["grants"]:
+                waiting = [row.grant.model_dump() for row in self.grants if row.grant.state == query.get("state")]
+                return 200, {"grants": waiting}
+            case "GET", ["grants", name]:
+                return 200, next(row for row in self.grants if row.grant.grant_id == name)
+            case "POST", ["grants", name, verb]:
+                return self._write_grant(name, verb, body)
             case "GET", ["doctor"]:
                 return 200, DoctorReport(findings=[Finding(check="store", level="ok", text="the ledger is whole")])
             case _:
@@ -655,6 +800,10 @@ class FakeNode:
             platform="127.0.0.1:9381",
             jobs=counts,
             peers=len(self.peers),
+            contracts_waiting=sum("confirm" in row.actions for row in self.contracts),
+            grants_waiting=sum(row.grant.state == "APPLIED" for row in self.grants),
+            warnings=self.warnings,
+            actions=["invite", "join"] if self.role == "admin" else [],
             last_seq=self.last_seq,
             read_only=self.read_only,
             role=self.role,
@@ -687,6 +836,26 @@ class FakeNode:
     def _find(self, name: str) -> JobRow | None:
         return self.jobs.get(name) or next((job for key, job in self.jobs.items() if key.startswith(name)), None)
 
+    def _write_contract(self, name: str, verb: str, body: dict[str, Any]) -> tuple[int, BaseModel]:
+        row = next(row for row in self.contracts if row.contract_id == name)
+        if verb == "confirm" and body["words"] != row.words:
+            return 422, Problem(title="x", status=422, detail="these are not the words", code="refused")
+        row.state = {"confirm": "APPROVED", "refuse": "REJECTED", "terminate": "TERMINATED"}[verb]
+        row.actions = ["terminate"] if verb == "confirm" else []
+        row.reason = body.get("reason", "")
+        self.emit(subject="contract", event=f"contract.{verb}")
+        return 200, row
+
+    def _write_grant(self, name: str, verb: str, body: dict[str, Any]) -> tuple[int, BaseModel]:
+        row = next(row.grant for row in self.grants if row.grant.grant_id == name)
+        self.decisions.append(body)
+        row.approvals.append("operator:li")
+        if verb == "reject" or len(row.approvals) >= row.approvers_needed:
+            row.state = "APPROVED" if verb == "approve" else "REJECTED"
+            row.actions = []
+        self.emit(subject="grant", event=f"grant.{verb}")
+        return 200, row
+
     def _write(self, name: str, verb: str, body: dict[str, Any]) -> tuple[int, BaseModel]:
         if self.fail_next:
             problem = self.fail_next.pop(0)
@@ -706,6 +875,14 @@ class FakeNode:
         job.waiting = _waiting(job)
         self.emit(job.job_id, f"job.{verb}")
         return 200, job
+
+
+def add_trust(node: FakeNode) -> None:
+    """Something of everything that trust is about: an application, a request, warnings, an undelivered message."""
+    node.contracts += [applied_contract(), approved_contract()]
+    node.grants.append(asked_grant(needed=2))
+    node.messages.append(stuck_message())
+    node.warnings += [UNSIGNED, ENDING]
 
 
 def _problem(status: int, detail: str) -> tuple[int, Problem]:

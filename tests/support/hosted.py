@@ -52,6 +52,13 @@ async def hosted(
     provision(home, node_id=node_id, listen="127.0.0.1:0", platform="127.0.0.1:0", tls=tls)
     if settings:
         home.settings_file.write_text(home.settings_file.read_text() + "\n" + settings)
+    async with started(home) as node:
+        yield node
+
+
+@asynccontextmanager
+async def started(home: Home) -> AsyncIterator[Hosted]:
+    """The node of a home that exists; stopped on the way out."""
     background = BackgroundNode(home)
     running = await asyncio.to_thread(background.start)
     try:

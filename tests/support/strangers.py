@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
 from collections.abc import Iterator
 
 from tests.support.callers import SCHEDULE
@@ -26,7 +27,7 @@ PATHS = (
 METHODS = ("POST", "POST", "POST", "GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW")
 IDS = ("job-1", "../../x", "%2e%2e", "a\\u0000b", "\\u202e", "x" * 300, "'; DROP TABLE jobs; --", "~", "")
 SOURCES = ("", "bob", "bob", "eve", "alice", "../x", "x" * 500, "bob, eve", "\xff")
-"""`bob` is a partner: whoever says so has to prove it."""
+"""`bob` is a partner of `alice`: whoever says so has to prove it."""
 
 
 def bombs() -> dict[str, bytes]:
@@ -45,10 +46,13 @@ def bombs() -> dict[str, bytes]:
     }
 
 
-def varied(count: int, seed: int) -> Iterator[bytes]:
-    """Raw HTTP requests, no two alike, always the same for one seed."""
+def varied(count: int, seed: int, *, node: str = "alice", partner: str = "bob") -> Iterator[bytes]:
+    """Raw HTTP requests to `node`, some of which say that they are of its `partner`; no two alike, always the same for
+    one seed but for the time."""
     chance = random.Random(seed)
     bodies = list(bombs().items())
+    now_ms = time.time_ns() // 1_000_000
+    sources = [source.replace("bob", partner).replace("alice", node) for source in SOURCES]
     for number in range(count):
         what, body = chance.choice(bodies)
         if chance.random() < 0.6:
@@ -60,11 +64,11 @@ def varied(count: int, seed: int) -> Iterator[bytes]:
             f"content-type: {chance.choice(('application/json', 'text/xml', 'multipart/form-data', 'a/b; charset=x'))}",
             f"x-nonce: {number}",
         ]
-        if source := chance.choice(SOURCES):
+        if source := chance.choice(sources):
             headers.append(f"{chance.choice(('x-source-node-id', 'X-Node-Id', 'x-ptp-source-node-id'))}: {source}")
         if chance.random() < 0.5:
-            headers += [f"x-auth-sign: {'A' * chance.choice((0, 10, 88, 5000))}", "x-target-node-id: alice"]
-            headers.append(f"x-timestamp: {chance.choice(('0', '9' * 30, 'now', '1700000000000'))}")
+            headers += [f"x-auth-sign: {'A' * chance.choice((0, 10, 88, 5000))}", f"x-target-node-id: {node}"]
+            headers.append(f"x-timestamp: {chance.choice(('0', '9' * 30, 'now', str(now_ms), str(now_ms)))}")
         if what == "gzip":
             headers.append("content-encoding: gzip")
         if chance.random() < 0.02:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from embedded_scheduler.clock import SystemClock
 from embedded_scheduler.config import Home
-from embedded_scheduler.domain.lifecycle import CONTRACT, AgreementState, AgreementTrigger
-from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.provision import provision
 from embedded_scheduler.security.identity import CERTIFICATE_FILE
 from embedded_scheduler.security.keys import CERT, parse_credential
-from embedded_scheduler.server import BackgroundNode
-from embedded_scheduler.store import contracts, peers
+from embedded_scheduler.store import peers
 from embedded_scheduler.store.database import Database, Tx
 from nodeconsole.node_process import free_addresses
-from tests.support.hosted import Hosted
+from tests.support.agreements import agree
+from tests.support.hosted import Hosted, started
 
 
 def certificate_of(home: Home) -> str:
@@ -46,26 +43,15 @@ async def add_trust(
         )
         # One contract has one id, at both sides.
         contract_id = "contract-" + "-".join(sorted((home.load().node_id, node_id)))
-        contracts.add(
+        agree(
             tx,
+            node_id,
             contract_id=contract_id,
-            node_id=node_id,
-            side="manual",
             auth_type=auth_type,
             auth_credential=credential,
             fingerprint=key.fingerprint,
             address=url,
             expires_ms=expires_ms,
-        )
-        fire_agreement(
-            tx,
-            CONTRACT,
-            contract_id,
-            AgreementState.APPLIED,
-            AgreementTrigger.APPROVE,
-            Cause("operator:test"),
-            "contracts.set_state",
-            contract_id=contract_id,
         )
 
     database = await Database.open(home.database, clock=SystemClock(), backups=home.backups)
@@ -98,14 +84,3 @@ async def trusted_nodes(
     await trust_each_other({name: (homes[name], f"{scheme}://{addresses[name]}") for name in names}, signing)
     async with AsyncExitStack() as running:
         yield {name: await running.enter_async_context(started(home)) for name, home in homes.items()}
-
-
-@asynccontextmanager
-async def started(home: Home) -> AsyncIterator[Hosted]:
-    """The node of a home that exists; stopped on the way out."""
-    background = BackgroundNode(home)
-    running = await asyncio.to_thread(background.start)
-    try:
-        yield Hosted(home, running, background)
-    finally:
-        await asyncio.to_thread(background.stop)

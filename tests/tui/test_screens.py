@@ -100,6 +100,7 @@ async def test_approve_needs_the_end_of_the_id(node: FakeNode, make_app: MakeApp
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "g", "a")
         await until_shown(pilot, "2 found")
+        assert "risk-join-2026q4" in screen_text(pilot)
         await press(pilot, "enter")
         await until_shown(pilot, "WHAT LEAVES THIS NODE")
         shown = screen_text(pilot)

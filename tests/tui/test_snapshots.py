@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from nodeconsole.app import NodeConsoleApp
 from tests.support.console import press, until_shown
-from tests.support.fake_node import FakeNode
+from tests.support.fake_node import FakeNode, add_trust
 
 Compare = Callable[..., bool]
 
@@ -53,4 +53,29 @@ def test_screen(
     options: dict[str, str],
     steps: tuple[str, ...],
 ) -> None:
+    assert snap_compare(make_app(**options), terminal_size=(80, 24), run_before=_after(*steps))
+
+
+_ZH = {"language": "zh_CN", "glyphs": "safe"}
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        pytest.param({}, ("key:g", "key:a", "compare words"), id="approvals"),
+        pytest.param({}, ("key:g", "key:a", "compare words", "key:enter", "THE SIX WORDS", "key:A"), id="confirm"),
+        pytest.param(_ZH, ("key:g", "key:a", "核对词语", "key:j", "key:enter", "我方数据"), id="grant-zh"),
+        pytest.param({}, ("key:g", "key:o", "erin", "key:G"), id="partners"),
+        pytest.param(_ZH, ("key:g", "key:o", "erin"), id="partners-zh"),
+        pytest.param(_ZH, ("key:g", "key:w", "carl"), id="warnings-zh"),
+    ],
+)
+def test_trust(
+    node: FakeNode,
+    make_app: Callable[..., NodeConsoleApp],
+    snap_compare: Compare,
+    options: dict[str, str],
+    steps: tuple[str, ...],
+) -> None:
+    add_trust(node)
     assert snap_compare(make_app(**options), terminal_size=(80, 24), run_before=_after(*steps))

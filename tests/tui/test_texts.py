@@ -23,6 +23,11 @@ _SCOPES = (
     ("job", "move", GLOBAL),
     ("log", "move", GLOBAL),
     ("card", "move", GLOBAL),
+    ("approvals", "move", GLOBAL),
+    ("contract", "move", GLOBAL),
+    ("grant", "move", GLOBAL),
+    ("peers", "move", GLOBAL),
+    ("invitation", "move", GLOBAL),
     ("move", GLOBAL),
 )
 THEMES, FAULTS = load_themes(theme_directories({}))

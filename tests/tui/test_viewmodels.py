@@ -18,7 +18,6 @@ from nodeconsole.viewmodels.commands import Command, best, parse_command
 from nodeconsole.viewmodels.decisions import card_lines
 from nodeconsole.viewmodels.display import Display, job_status, share_status, task_status
 from nodeconsole.viewmodels.glyphs import ASCII, GLYPH_SETS, SAFE, UNICODE, default_glyphs, progress
-from nodeconsole.viewmodels.inventory import peer_cells
 from nodeconsole.viewmodels.job import head_lines, parties_of, task_cells, task_columns, task_lines
 from nodeconsole.viewmodels.jobs import in_order, job_cells, job_columns, job_why, merged
 from nodeconsole.viewmodels.logs import PAGE, LogBuffer, line_role, match_spans, matcher
@@ -27,7 +26,7 @@ from nodeconsole.viewmodels.query import JobQuery, parse_query
 from nodeconsole.viewmodels.spans import Column, fit_columns, plain
 from nodeconsole.viewmodels.text import cells, confirmation_code, printable, size, wrap
 from nodeconsole.viewmodels.times import age, clock, duration, exact_span, span_text
-from tests.support.fake_node import NOW_MS, PEERS, make_detail, make_job
+from tests.support.fake_node import NOW_MS, make_detail, make_job
 
 EN = Display(load("en_US"), UNICODE, NOW_MS, UTC, "alice")
 ZH = Display(load("zh_CN"), SAFE, NOW_MS, UTC, "alice")
@@ -436,10 +435,6 @@ def _status(**values: Any) -> NodeStatus:
     return NodeStatus(
         node_id="alice", version="0", pid=1, started_ms=0, now_ms=NOW_MS, home="/h", listen="", platform="", **values
     )
-
-
-def test_peer_states() -> None:
-    assert [peer_cells(peer, EN)[1].text for peer in PEERS] == ["✓ 2s", "✓ 48s", "· unknown", "✗ 41s"]
 
 
 def test_changes_name_jobs_and_kinds() -> None:

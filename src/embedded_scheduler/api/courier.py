@@ -16,6 +16,7 @@ from pydantic import Field
 from embedded_scheduler.api.authentication import Caller, Inbound, KnownPartner
 from embedded_scheduler.api.family import Answers, Endpoint, Family, OpenGate, Service
 from embedded_scheduler.api.nonces import Nonces
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.engine import messages, permits, receipts
 from embedded_scheduler.engine.context import Engine
@@ -30,7 +31,7 @@ from embedded_scheduler.wire.bfia.headers import PartnerHeaders
 from embedded_scheduler.wire.bfia.message import Message, validate
 from embedded_scheduler.wire.bfia.signature import WINDOW_MS, SignedAnswer, SignedRequest, Signer, is_signed
 
-VALID_MS = 14 * 86_400_000
+VALID_MS = 14 * DAY_MS
 """How long a file counts."""
 PREFIX = "/v1/interconn/"
 REQUEST: Literal["nodeconsole message 1"] = "nodeconsole message 1"
@@ -42,19 +43,23 @@ _NOT_BY_HAND = (
 )
 
 
-class RequestFile(Message):
-    """`body` is the request's JSON as text, byte for byte; `timestamp` and `expires` are epoch ms."""
+class _File(Message):
+    """`body` is JSON as text, byte for byte; times are epoch ms."""
 
-    format: Literal["nodeconsole message 1"]
+    format: str
     operation: str = Field(max_length=100)
     source: str
     target: str
     nonce: str = Field(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")
     trace_id: str = Field(default="", max_length=256, pattern=r"^[\x20-\x7e]*$")
     timestamp: int = Field(ge=0, lt=1 << 62)
-    expires: int = Field(ge=0, lt=1 << 62)
     body: str
     signature: str = ""
+
+
+class RequestFile(_File):
+    format: Literal["nodeconsole message 1"]
+    expires: int = Field(ge=0, lt=1 << 62)
 
     def signed(self) -> bytes:
         said = PartnerHeaders(
@@ -68,18 +73,10 @@ class RequestFile(Message):
         return b"\n".join([REQUEST.encode(), str(self.expires).encode(), request.message()])
 
 
-class AnswerFile(Message):
+class AnswerFile(_File):
     """`source` answered; `nonce` and `trace_id` are the request's."""
 
     format: Literal["nodeconsole answer 1"]
-    operation: str = Field(max_length=100)
-    source: str
-    target: str
-    nonce: str = Field(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")
-    trace_id: str = Field(default="", max_length=256, pattern=r"^[\x20-\x7e]*$")
-    timestamp: int = Field(ge=0, lt=1 << 62)
-    body: str
-    signature: str = ""
 
     def signed(self) -> bytes:
         answer = SignedAnswer(

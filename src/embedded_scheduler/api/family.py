@@ -310,9 +310,7 @@ class Service(Generic[V]):
         response.headers.update(self._authenticator.answer_headers(caller, inbound, answer))
         return response
 
-    async def _receive(
-        self, endpoint: Endpoint[V], request: quart.Request, inbound: Inbound
-    ) -> tuple[Caller, bytes]:
+    async def _receive(self, endpoint: Endpoint[V], request: quart.Request, inbound: Inbound) -> tuple[Caller, bytes]:
         """Who calls, proven as far as it has to be, and the body."""
         named = self._authenticator.identify(inbound, component=endpoint.component)
         with self._gate.receive(named, inbound):

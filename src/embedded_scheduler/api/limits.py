@@ -3,8 +3,9 @@
 Three places, in the order in which a request meets them. The `Threshold` sees every request before anything is done
 about it, and turns strangers away (a source that is no partner) once their address has used up its allowance. The body
 of a request is received under a limit per address and claimed source, since nobody has proven anything yet.
-`PartnerGate.admit` counts what a partner is known to have sent. Refusals wait a moment before they are answered, so
-that who asks again at once has to wait as well. Nothing here reaches the database, and the log gets one line a minute.
+`PartnerGate.admit` counts what a partner is known to have sent. Refusals wait for their answers, the longer the more of
+them come from an address: so a flood runs at the pace that this node sets, whoever sends it. Those who are not refused
+never wait, also behind the same address. Nothing here reaches the database, and the log gets one line a minute.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import logging
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from quart import Quart
 
-from embedded_scheduler.api.authentication import Caller, Inbound, Partners
+from embedded_scheduler.addresses import origin_of
+from embedded_scheduler.api.authentication import Caller, Inbound, Partners, RawHeaders
 from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import Limits
@@ -33,9 +35,8 @@ _log = logging.getLogger(__name__)
 
 ADDRESSES = 4096
 """Addresses remembered; the one not heard of for longest is forgotten first."""
-PAUSE_SECONDS = 0.2
-WAITING = 512
-"""Refusals that wait at one time; further ones are answered at once."""
+WAITING = 2048
+"""Refusals that wait at one time; further ones are answered at once. Each holds a connection, and these are bounded."""
 RECEIVING_BODIES = 16
 """Bodies of full size (`limits.body_bytes`) that one claimed source may be sending from one address at one time."""
 CHANNEL_SHARE = 4
@@ -72,6 +73,26 @@ class Bucket:
             return False
         self._level -= amount
         return True
+
+
+class _Address:
+    """What one address, where nobody has proven anything, may ask for, and how long its refusals wait."""
+
+    __slots__ = ("_answers_until", "_rate", "_requests")
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._rate = limits.stranger_requests_per_second
+        self._requests = Bucket(self._rate, limits.stranger_burst, now)
+        self._answers_until = now
+
+    def take(self, now: float) -> bool:
+        return self._requests.take(1, now)
+
+    def wait(self, now: float, longest: float) -> float:
+        """Seconds until one more refusal is answered: they go out at the rate of the allowance, until the queue is as
+        long as `longest`."""
+        self._answers_until = min(max(now, self._answers_until) + 1 / self._rate, now + longest)
+        return self._answers_until - now
 
 
 @dataclass(slots=True)
@@ -140,8 +161,8 @@ class PartnerGate:
         self._clock = clock
         self._known = partners
         self._partners: dict[str, _Partner] = {}
-        self._addresses: OrderedDict[str, Bucket] = OrderedDict()
-        self._receiving: dict[tuple[str, str, str], _Receiving] = {}
+        self._addresses: OrderedDict[str, _Address] = OrderedDict()
+        self._receiving: dict[tuple[str, str, str, str], _Receiving] = {}
         self._tally = _Tally(clock)
         self._waiting = 0
 
@@ -151,38 +172,38 @@ class PartnerGate:
 
     # -- strangers -----------------------------------------------------------------------------------------------------
 
-    def is_partner(self, scope: Mapping[str, Any]) -> bool:
+    def is_partner(self, headers: RawHeaders) -> bool:
         """Whether a request calls itself a partner's."""
-        return self._known.partner(_claimed_source(scope)) is not None
+        return self._known.partner(_claimed_source(headers)) is not None
 
     def suffers(self, remote: str) -> bool:
         """Whether a stranger's request from this address is looked at; counts it."""
-        if self._address(remote).take(1, self._clock.monotonic()):
+        if self._address(remote).take(self._clock.monotonic()):
             return True
         self._tally.strangers += 1
         self._tally.note(remote)
         return False
 
-    def _address(self, remote: str) -> Bucket:
+    def _address(self, remote: str) -> _Address:
+        remote = origin_of(remote)
         found = self._addresses.get(remote)
         if found is None:
-            limits = self._limits
-            rate, burst = limits.stranger_requests_per_second, limits.stranger_burst
-            found = self._addresses[remote] = Bucket(rate, burst, self._clock.monotonic())
+            found = self._addresses[remote] = _Address(self._limits, self._clock.monotonic())
             if len(self._addresses) > ADDRESSES:
                 self._addresses.popitem(last=False)
         else:
             self._addresses.move_to_end(remote)
         return found
 
-    async def pause(self) -> None:
-        """Keep who was refused waiting for a moment."""
+    async def pause(self, remote: str) -> None:
+        """Keep who was refused waiting: `limits.refusal_seconds` at most, but for the jitter."""
         if self._waiting >= WAITING:
             return
         self._waiting += 1
         try:
+            wait = self._address(remote).wait(self._clock.monotonic(), self._limits.refusal_seconds)
             # Never the same for all, or those who were refused together would come back together.
-            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            await asyncio.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311 - no secret
         finally:
             self._waiting -= 1
 
@@ -193,21 +214,29 @@ class PartnerGate:
         hears then, whether it named a partner or not; and waits, as does who was beyond its own limit.
         """
         if error.code is ErrorCode.TOO_MANY:
-            await self.pause()
+            await self.pause(request.remote)
         elif error.code is ErrorCode.UNAUTHENTICATED:
             self._tally.unproven += 1
             self._tally.note(request.remote)
-            if not self._address(request.remote).take(1, self._clock.monotonic()):
-                await self.pause()
+            if not self._address(request.remote).take(self._clock.monotonic()):
+                await self.pause(request.remote)
                 return TooMany(STRANGERS_WAIT)
         return error
 
     # -- bodies whose sender has not proven anything yet ---------------------------------------------------------------
 
-    @contextmanager
-    def receive(self, caller: Caller, request: Inbound) -> Iterator[None]:
+    def receive(self, caller: Caller, request: Inbound) -> AbstractContextManager[None]:
         """Held while the body of a request arrives and its signature is checked."""
+        return self._arriving("request", self._limits.partner_concurrent, caller, request)
+
+    def receive_message(self, caller: Caller, request: Inbound) -> AbstractContextManager[None]:
+        """As `receive`, for a message of the channel, in a place of its own."""
+        return self._arriving("message", CHANNEL_SHARE * self._limits.partner_concurrent, caller, request)
+
+    @contextmanager
+    def _arriving(self, kind: str, most: int, caller: Caller, request: Inbound) -> Iterator[None]:
         key = (
+            kind,
             request.remote,
             request.connection.certificate,
             caller.source if self._known.partner(caller.source) else "",
@@ -216,8 +245,8 @@ class PartnerGate:
         held = self._receiving.setdefault(key, _Receiving())
         try:
             room = RECEIVING_BODIES * self._limits.body_bytes
-            if held.requests >= self._limits.partner_concurrent or held.expected + expected > room:
-                raise self._beyond(key[2], request.remote, "requests whose bodies are still arriving")
+            if held.requests >= most or held.expected + expected > room:
+                raise self._beyond(key[3], request.remote, "requests whose bodies are still arriving")
             held.requests += 1
             held.expected += expected
             try:
@@ -238,12 +267,9 @@ class PartnerGate:
         Strangers (who ask for a contract) are limited by their address alone.
         """
         known = self._known.partner(caller.source)
-        if known is None:
-            yield
-            return
-        if not (caller.in_force and (caller.proven or known.signing != "required")):
-            # The threshold let it pass for a partner's id.
-            if not self.suffers(request.remote):
+        if known is None or not (caller.in_force and (caller.proven or known.signing != "required")):
+            # The threshold has counted it, unless it let it pass for a partner's id.
+            if self.is_partner(request.headers) and not self.suffers(request.remote):
                 raise TooMany(STRANGERS_WAIT)
             yield
             return
@@ -309,9 +335,9 @@ def _announced(request: Inbound, most: int) -> int:
     return most if chunked else 0
 
 
-def _claimed_source(scope: Mapping[str, Any]) -> str:
+def _claimed_source(headers: RawHeaders) -> str:
     """What the first header that names a source says; whether the others agree is seen later."""
-    return next((value.decode("latin-1").strip() for name, value in scope["headers"] if name in _SOURCE_NAMES), "")
+    return next((value.decode("latin-1").strip() for name, value in headers if name in _SOURCE_NAMES), "")
 
 
 # -- in front of everything --------------------------------------------------------------------------------------------
@@ -331,8 +357,9 @@ class Threshold:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        if not self._gate.is_partner(scope) and not self._gate.suffers(connection_of(scope).remote):
-            await self._gate.pause()
+        remote = connection_of(scope).remote
+        if not self._gate.is_partner(scope["headers"]) and not self._gate.suffers(remote):
+            await self._gate.pause(remote)
             await _discard(receive)
             await _refuse(send, 200, envelope.failure(429, STRANGERS_WAIT))
         elif _is_packed(scope):

@@ -25,7 +25,9 @@ def document(family: Family[V], *, version: str = "1.0.0") -> Schema:
     )
     paths: dict[str, Schema] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(family.name, endpoint)
+        path = endpoint.path.removeprefix(family.prefix).strip("/").replace("/", "_")
+        name = f"{family.name}_{path}_{endpoint.method.lower()}"
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(name, endpoint)
     described: Schema = {
         "openapi": "3.1.0",
         "info": {"title": f"nodeconsole {family.name} API", "version": version},
@@ -40,9 +42,9 @@ def document(family: Family[V], *, version: str = "1.0.0") -> Schema:
 
 def _operation(name: str, endpoint: Endpoint[V]) -> Schema:
     operation: Schema = {
-        "operationId": f"{name}_{endpoint.handler.__name__}_{endpoint.method.lower()}",
+        "operationId": name,
         "summary": endpoint.summary,
-        "description": f"Control layer {endpoint.section}",
+        "description": _clause(endpoint.section),
         "responses": {
             "200": {"description": "Envelope", "content": {"application/json": {"schema": _envelope(endpoint)}}}
         },
@@ -53,6 +55,13 @@ def _operation(name: str, endpoint: Endpoint[V]) -> Schema:
         reference = {"$ref": _REFERENCE.format(model=endpoint.request.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
     return operation
+
+
+def _clause(section: str) -> str:
+    layer, _, clause = section.partition(" ")
+    if layer == "management":
+        return f"Management layer {clause}"
+    return f"Control layer {section}" if section[:1].isdecimal() else section.capitalize()
 
 
 def _envelope(endpoint: Endpoint[V]) -> Schema:

@@ -56,7 +56,7 @@ class JobStatus(Protocol):
 
 
 class JobVerbs(Protocol):
-    """`engine.jobs`. `source` is the calling node's id as it said it, or empty."""
+    """`engine.jobs`. `source` is the calling node's id as far as its partner's signing proves it, or empty."""
 
     async def submit(
         self, engine: Any, document: Mapping[str, Any], *, actor: str, trace_id: str, as_sent: bytes
@@ -98,7 +98,9 @@ class JobVerbs(Protocol):
 
     async def audit_confirm(self, engine: Any, job_id: str, *, approved: bool, source: str) -> None: ...
 
-    async def callback(self, engine: Any, task_id: str, status: str, role: str, *, source: str) -> None: ...
+    async def callback(
+        self, engine: Any, task_id: str, status: str, role: str, *, source: str, proven: bool
+    ) -> None: ...
 
     async def component_callback(
         self, engine: Any, task_id: str, status: str, role: str, *, token: str | None, trusted: bool

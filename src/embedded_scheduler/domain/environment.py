@@ -216,6 +216,9 @@ def _parameters(spec: JobSpec, task_name: str, party: Party, bool_style: BoolSty
             "name": dataset.name,
             "dataset_id": dataset.dataset_id,
         }
+    elif spec.flow.node(task_name).inputs and dataset_address(parameters) is not None:
+        # Only what a task without inputs reads was looked at and approved. A component falls back on these names.
+        parameters = {name: value for name, value in parameters.items() if name not in ("dataset_id", "namespace")}
     # A null says "not given": an empty string would be a value.
     return {
         f"runtime.component.parameter.{name}": encode_value(value, bool_style)

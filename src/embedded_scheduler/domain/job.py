@@ -19,6 +19,8 @@ Document = dict[str, Any]
 SYNC_POLL = "poll"
 SYNC_CALLBACK = "callback"
 
+SESSION_PREFIX = "session_"
+"""With an id behind it, it names a channel session (`domain.session`)."""
 MOST_PARTIES = 128
 MOST_SHARES = 10_000
 """Parts of tasks, over all parties: each is a row, a state and, where it runs, a process."""
@@ -158,6 +160,9 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
     document carries both dialects' component keys, so it can be sent to any partner.
     """
     check_id("job_id", job_id)
+    if job_id.startswith(SESSION_PREFIX):
+        # A channel session may be named by the job id alone, and must not be that of another job.
+        raise InvalidRequest(f"job_id must not begin with {SESSION_PREFIX} (got {shorten(job_id)})")
     flow_id = _text("flow_id", document.get("flow_id"))
     dag = _mapping("dag", document.get("dag"))
     config = _mapping("config", document.get("config"))
@@ -212,7 +217,11 @@ def _roles(config: Mapping[str, Any]) -> dict[str, Any]:
     roles = _mapping("config.role", config.get("role"))
     ordered: dict[str, Any] = {"guest": None, "host": None, "arbiter": None}
     for role, nodes in roles.items():
-        ordered[check_component_name(role).lower()] = nodes
+        name = check_component_name(role).lower()
+        if "-" in name:
+            # `<job id>-<role>-<index>` is where results are: with a hyphen in it one job's could be another's.
+            raise InvalidRequest(f"config.role: a role has no hyphen in its name (got {shorten(role)})")
+        ordered[name] = nodes
     return ordered
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.errors import Forbidden
 from embedded_scheduler.store import contracts
 from embedded_scheduler.store.contracts import Contract
@@ -15,7 +14,7 @@ def contract_with(reader: Reader, node_id: str, contract_id: str = "") -> Contra
 
     `Forbidden` otherwise; a contract of somebody else is answered like one that does not exist.
     """
-    valid = [found for found in contracts.of_node(reader, node_id) if _counts(found, reader.now_ms)]
+    valid = [found for found in contracts.of_node(reader, node_id) if found.counts_at(reader.now_ms)]
     if not valid:
         raise Forbidden(f"there is no approved contract between this node and {shorten(node_id)}: make one first")
     if not contract_id:
@@ -28,10 +27,4 @@ def contract_with(reader: Reader, node_id: str, contract_id: str = "") -> Contra
 
 def has_contract(reader: Reader, node_id: str) -> bool:
     """Whether a contract with a partner is approved and has not expired."""
-    return any(_counts(found, reader.now_ms) for found in contracts.of_node(reader, node_id))
-
-
-def _counts(contract: Contract, now_ms: int) -> bool:
-    if contract.state is not AgreementState.APPROVED:
-        return False
-    return contract.expires_ms is None or now_ms < contract.expires_ms
+    return any(found.counts_at(reader.now_ms) for found in contracts.of_node(reader, node_id))

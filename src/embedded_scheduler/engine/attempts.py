@@ -25,11 +25,12 @@ from embedded_scheduler.domain.environment import (
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.session import session_id
 from embedded_scheduler.domain.snapshot import JobSnapshot
-from embedded_scheduler.engine import datasets, jobs
+from embedded_scheduler.engine import datasets, progress
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
+from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner
 from embedded_scheduler.spi.storage import FileStorage, Storage
 from embedded_scheduler.store import attempts, components, outbox
@@ -64,7 +65,7 @@ async def launch(
 
     `failing` = seconds since it first could not be started because something was not there.
     """
-    snapshot = await jobs.view(engine, row.job_id)
+    snapshot = await progress.view(engine, row.job_id)
     task_name = str(row.body["task"])
     party = Party(role=row.body["role"], index=row.body["index"], node_id=engine.node_id)
     share = next(share for share in snapshot.tasks[task_name].shares if share.party == party)
@@ -94,7 +95,7 @@ async def launch(
         attempts.launched(tx, row.target)
         outbox.acknowledge(tx, row.id)
         attempt = attempts.get(tx, row.target)
-        here = jobs.scene(engine)
+        here = progress.scene(engine)
         cause = Cause("node", row.trace_id)
         return attempt, advance(tx, here, row.job_id, cause, lambda s: reactions.share_running(s, task_name, party))
 
@@ -102,10 +103,10 @@ async def launch(
         # Whatever becomes of this call from here on: its end has to be seen.
         if result[0] is not None:
             adopt(result[0])
-        jobs.announce(engine, result[1])
+        progress.announce(engine, result[1])
 
     _, after = await engine.db.write(work, committed=committed)
-    await jobs.close_ended(engine, after)
+    await progress.close_ended(engine, after)
 
 
 def _is_passing(error: NodeError | OSError) -> bool:
@@ -134,7 +135,7 @@ def _store(
         runner=handle.runner,
         handle=handle.data,
         session_id=session_id,
-        token_hash=hashlib.sha256(token.encode()).hexdigest() if token else "",
+        token_hash=kept_of(token) if token else "",
         log_path=str(log_path),
     )
 
@@ -259,13 +260,13 @@ async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str
         outbox.refuse(tx, row.id, reason)
         return advance(
             tx,
-            jobs.scene(engine),
+            progress.scene(engine),
             row.job_id,
             Cause("node", row.trace_id),
             lambda s: reactions.share_ended(s, task_name, party, ok=False, reason=reason),
         )
 
-    await jobs.commit(engine, work)
+    await progress.commit(engine, work)
 
 
 async def terminate(engine: Engine, row: outbox.OutboxRow) -> None:
@@ -294,9 +295,9 @@ async def ended(engine: Engine, attempt: Attempt, exit_: Exit) -> None:
         def reaction(s: JobSnapshot) -> list[Decision]:
             return reactions.share_ended(s, attempt.task_name, party, ok=ok, reason=reason)
 
-        return advance(tx, jobs.scene(engine), attempt.job_id, Cause("node"), reaction)
+        return advance(tx, progress.scene(engine), attempt.job_id, Cause("node"), reaction)
 
-    await jobs.commit(engine, work)
+    await progress.commit(engine, work)
 
 
 def fault(exit_: Exit, callback: str) -> str:

@@ -6,119 +6,30 @@ words, at the node that asked when its operator has too and the partner's decisi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from embedded_scheduler.addresses import parse_address
-from embedded_scheduler.config import Settings
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.domain.lifecycle import CONTRACT, AgreementState, AgreementTrigger
-from embedded_scheduler.engine import messages, termination, votes
+from embedded_scheduler.engine import applications, messages, termination, votes
+from embedded_scheduler.engine.applications import Accepted, Application
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.peers import check_url
-from embedded_scheduler.engine.ports import Delivery, Outgoing
+from embedded_scheduler.engine.introductions import Introduction, checked, identity_of
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
-from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, Refused, TooMany, Unavailable
-from embedded_scheduler.security.identity import Identity
-from embedded_scheduler.security.invitation import answer_proof, application_proof, same_proof
+from embedded_scheduler.errors import Conflict, Forbidden, NotFound, Refused
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
 from embedded_scheduler.security.words import same_words, words
-from embedded_scheduler.store import contracts, invitations, ledger, outbox, peers
+from embedded_scheduler.store import contracts, ledger, outbox, peers
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader, Tx
-from embedded_scheduler.store.invitations import Invitation
 
 _LOG = logging.getLogger(__name__)
 
-SYSTEM = "nodeconsole"
-SYSTEM_VERSION = "0.1"
-MOST_OPEN = 20
-MOST_OPEN_PER_CALLER = 3
-"""Applications of strangers that may wait for a decision: in all, and from one node id or network address."""
-DAYS_OPEN = 7
-DAY_MS = 86_400_000
-MOST_WRONG = 5
-"""Wrong proofs after which an invitation ends."""
-LONGEST_TEXT = 256
-
+WAKEUP = "contracts"
 APPROVED, REJECTED, TERMINATED = AgreementState.APPROVED, AgreementState.REJECTED, AgreementState.TERMINATED
-_ENDED = (REJECTED, TERMINATED)
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a node says of itself. `address` is the base URL of its partner listener."""
-
-    node_id: str
-    address: str
-    inst_id: str = ""
-    institution: str = ""
-    name: str = ""
-    system: str = ""
-    system_version: str = ""
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """A partner asks for a contract. `invitation` is (id, proof) when it has a code; `origin` is where it called from;
-    `expires_ms` is when the contract is to end, None = never."""
-
-    about: Introduction
-    auth_type: str
-    auth_credential: str
-    expires_ms: int | None = None
-    invitation: tuple[str, str] | None = None
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An application is stored. `proof` shows an invited applicant that the inviting node answers; else empty."""
-
-    contract_id: str
-    about: Introduction
-    auth_type: str
-    auth_credential: str
-    proof: str = ""
-
-
-# -- this node ---------------------------------------------------------------------------------------------------------
-
-
-def identity_of(engine: Engine) -> Identity:
-    if engine.identity is None:
-        raise Unavailable("this node has no identity: run `nodeconsole init` and start it again")
-    return engine.identity
-
-
-def own_address(settings: Settings) -> str:
-    """Base URL under which partners reach this node; `InvalidRequest` when only an operator can know it."""
-    if settings.partner.advertise:
-        return check_url(settings.partner.advertise)
-    listen = parse_address(settings.partner.listen, "partner.listen")
-    if listen.host in ("0.0.0.0", "::"):  # noqa: S104 - recognised, not bound
-        raise InvalidRequest(
-            "this node listens on every interface: say under which address partners reach it, with --address or in "
-            "partner.advertise of node.toml"
-        )
-    return f"{'http' if settings.partner.tls == 'off' else 'https'}://{listen}"
-
-
-def introduction(engine: Engine, address: str = "") -> Introduction:
-    settings = engine.settings
-    return Introduction(
-        node_id=engine.node_id,
-        address=address or own_address(settings),
-        inst_id=settings.inst_id,
-        institution=settings.inst_name or settings.inst_id,
-        name=settings.node_id,
-        system=SYSTEM,
-        system_version=SYSTEM_VERSION,
-    )
 
 
 def words_of(engine: Engine, contract: Contract) -> str:
@@ -137,220 +48,25 @@ async def apply(engine: Engine, application: Application) -> Accepted:
 
     `Refused` (with an event) for an invitation that is wrong, used or expired; `TooMany` when too many are open.
     """
-    about = _checked(engine, application.about)
+    application = replace(application, about=checked(engine, application.about))
     key = parse_credential(application.auth_type, application.auth_credential)
     fault: list[str] = []
 
     def work(tx: Tx) -> Accepted | None:
         if application.invitation is None:
-            return _apply_as_stranger(tx, engine, application, about, key)
-        wrong = _invitation_fault(tx, engine, application, about, key)
+            return applications.accept_stranger(tx, engine, application, key)
+        wrong = applications.invitation_fault(tx, engine, application, key)
         if wrong:
             # Committed, so that the count of wrong proofs and the event stay.
             fault.append(wrong)
             return None
-        return _apply_as_invited(tx, engine, application, about, key)
+        return applications.accept_invited(tx, engine, application, key)
 
     accepted = await engine.db.write(work)
     if accepted is None:
-        _LOG.warning("an application as %s is refused: %s", about.node_id, fault[0])
         raise Refused(fault[0])
     await announce(engine)
     return accepted
-
-
-def _checked(engine: Engine, about: Introduction) -> Introduction:
-    check_id("node_id", about.node_id)
-    if about.node_id == engine.node_id:
-        raise InvalidRequest(f"{about.node_id} is this node itself")
-    for name in ("inst_id", "institution", "name", "system", "system_version", "description"):
-        value = getattr(about, name)
-        if len(value) > LONGEST_TEXT or not value.isprintable():
-            raise InvalidRequest(f"{name} must be at most {LONGEST_TEXT} printable characters")
-    address = check_url(about.address)
-    return Introduction(
-        about.node_id,
-        address,
-        about.inst_id,
-        about.institution,
-        about.name,
-        about.system,
-        about.system_version,
-        about.description,
-    )
-
-
-def _apply_as_stranger(
-    tx: Tx, engine: Engine, application: Application, about: Introduction, key: PublicKey
-) -> Accepted:
-    pending = [row for row in contracts.open_applications(tx) if row.side == "callee" and not row.invitation]
-    for row in pending:
-        if row.node_id == about.node_id and row.fingerprint == key.fingerprint and row.address == about.address:
-            return _accepted(engine, row.contract_id)
-    near = sum(about.node_id == row.node_id or application.origin == row.origin != "" for row in pending)
-    if len(pending) >= MOST_OPEN or near >= MOST_OPEN_PER_CALLER:
-        raise TooMany("too many applications wait for a decision here: ask the operator to decide, then apply again")
-    return _accepted(engine, _store_application(tx, engine, application, about, key, ""))
-
-
-def _invitation_fault(tx: Tx, engine: Engine, application: Application, about: Introduction, key: PublicKey) -> str:
-    """Why the invitation does not count; recorded. Empty when it does."""
-    assert application.invitation is not None
-    invitation_id, proof = application.invitation
-    found = invitations.get(tx, invitation_id)
-    if found is None:
-        return "there is no such invitation: ask for a new code"
-    fault = ""
-    if found.expires_ms <= tx.now_ms:
-        fault = "the invitation has expired: ask for a new code"
-    elif found.ended not in ("", "used"):
-        fault = f"the invitation counts no longer ({found.ended}): ask for a new code"
-    elif not _is_right(engine, found, proof, about, key):
-        invitations.note_wrong(tx, invitation_id, most=MOST_WRONG)
-        fault = "the proof is not right for this invitation: somebody may have changed the application on its way"
-    elif found.ended == "used" and not _is_repeat(tx, found, about, key):
-        fault = "the invitation was used already: ask for a new code"
-    if fault:
-        ledger.append(
-            tx,
-            subject="invitation",
-            subject_id=invitation_id,
-            event="invitation.refused",
-            actor=f"peer:{about.node_id}",
-            reason=fault,
-            data={"fingerprint": key.fingerprint, "address": about.address, "origin": application.origin},
-        )
-    return fault
-
-
-def _is_right(engine: Engine, found: Invitation, proof: str, about: Introduction, key: PublicKey) -> bool:
-    if not found.verifier:
-        return False
-    wanted = application_proof(
-        found.verifier,
-        invitation_id=found.id,
-        inviting=(engine.node_id, identity_of(engine).fingerprint),
-        applying=(about.node_id, key.fingerprint),
-        address=about.address,
-    )
-    return same_proof(proof, wanted)
-
-
-def _is_repeat(tx: Tx, found: Invitation, about: Introduction, key: PublicKey) -> bool:
-    """The applicant may not have had the answer."""
-    before = contracts.get(tx, found.contract_id)
-    return (
-        found.fingerprint == key.fingerprint
-        and before is not None
-        and before.node_id == about.node_id
-        and before.state not in _ENDED
-    )
-
-
-def _apply_as_invited(
-    tx: Tx, engine: Engine, application: Application, about: Introduction, key: PublicKey
-) -> Accepted:
-    assert application.invitation is not None
-    invitation_id, _ = application.invitation
-    found = invitations.get(tx, invitation_id)
-    assert found is not None
-    contract_id = found.contract_id
-    if found.ended != "used":
-        contract_id = _store_application(tx, engine, application, about, key, invitation_id)
-        if not invitations.use(tx, invitation_id, contract_id=contract_id, fingerprint=key.fingerprint):
-            raise Conflict("the invitation was used meanwhile: ask for a new code")
-        ledger.append(
-            tx,
-            subject="invitation",
-            subject_id=invitation_id,
-            event="invitation.used",
-            actor=f"peer:{about.node_id}",
-            data={"contract_id": contract_id, "fingerprint": key.fingerprint},
-        )
-    proof = answer_proof(
-        found.verifier,
-        invitation_id=invitation_id,
-        inviting=(engine.node_id, identity_of(engine).fingerprint),
-        applying=(about.node_id, key.fingerprint),
-        contract_id=contract_id,
-    )
-    return _accepted(engine, contract_id, proof=proof, address=found.address)
-
-
-def _store_application(
-    tx: Tx, engine: Engine, application: Application, about: Introduction, key: PublicKey, invitation_id: str
-) -> str:
-    contract_id = f"contract-{engine.mint.nonce()}"
-    store(
-        tx,
-        contract_id,
-        about,
-        side="callee",
-        auth_type=application.auth_type,
-        auth_credential=key.certificate or application.auth_credential,
-        key=key,
-        expires_ms=application.expires_ms,
-        invitation=invitation_id,
-        origin=application.origin,
-        actor=f"peer:{about.node_id}",
-    )
-    return contract_id
-
-
-def store(
-    tx: Tx,
-    contract_id: str,
-    about: Introduction,
-    *,
-    side: str,
-    auth_type: str,
-    auth_credential: str,
-    key: PublicKey,
-    actor: str,
-    expires_ms: int | None = None,
-    invitation: str = "",
-    origin: str = "",
-) -> None:
-    """A new contract, APPLIED, with its event."""
-    contracts.add(
-        tx,
-        contract_id=contract_id,
-        node_id=about.node_id,
-        side=side,
-        auth_type=auth_type,
-        auth_credential=auth_credential,
-        fingerprint=key.fingerprint,
-        address=about.address,
-        inst_id=about.inst_id,
-        institution=about.institution,
-        name=about.name,
-        system=about.system,
-        system_version=about.system_version,
-        description=about.description,
-        expires_ms=expires_ms,
-        invitation=invitation,
-        origin=origin,
-    )
-    ledger.append(
-        tx,
-        subject="contract",
-        subject_id=contract_id,
-        event="contract.applied",
-        target=AgreementState.APPLIED.value,
-        actor=actor,
-        data={
-            "node_id": about.node_id,
-            "side": side,
-            "address": about.address,
-            "fingerprint": key.fingerprint,
-            "invitation": invitation,
-        },
-    )
-
-
-def _accepted(engine: Engine, contract_id: str, *, proof: str = "", address: str = "") -> Accepted:
-    identity = identity_of(engine)
-    return Accepted(contract_id, introduction(engine, address), CERT, identity.certificate, proof)
 
 
 async def confirmed(
@@ -380,7 +96,7 @@ async def confirmed(
             return
         if key is not None and not contract.fingerprint:
             contracts.set_key(tx, contract_id, auth_type, key.certificate or auth_credential, key.fingerprint)
-        _learn(tx, contract, approved=approved, expires_ms=expires_ms)
+        learn(tx, contract, approved=approved, expires_ms=expires_ms)
 
     await engine.db.write(work)
     if fault:
@@ -400,7 +116,7 @@ def _record_other_key(tx: Tx, contract: Contract, key: PublicKey) -> None:
     )
 
 
-def _learn(tx: Tx, contract: Contract, *, approved: bool, expires_ms: int | None = None) -> None:
+def learn(tx: Tx, contract: Contract, *, approved: bool, expires_ms: int | None = None) -> None:
     """The partner's decision, however it came."""
     cause = Cause(f"peer:{contract.node_id}")
     if contract.state is not AgreementState.APPLIED:
@@ -412,7 +128,7 @@ def _learn(tx: Tx, contract: Contract, *, approved: bool, expires_ms: int | None
         raise Conflict(f"the contract was {contract.partner_decision} before")
     contracts.note_partner(tx, contract.contract_id, decision.value, expires_ms=expires_ms)
     if not approved:
-        _fire(tx, contract, AgreementTrigger.REJECT, cause, reason="the partner's operator refused")
+        fire(tx, contract, AgreementTrigger.REJECT, cause, reason="the partner's operator refused")
     elif not contract.partner_decision:
         ledger.append(
             tx,
@@ -432,13 +148,13 @@ async def terminated(engine: Engine, contract_id: str, *, source: str) -> None:
 
     def work(tx: Tx) -> None:
         contract = _of_partner(tx, contract_id, source)
-        if contract.state in _ENDED:
+        if CONTRACT.is_terminal(contract.state):
             return
         cause = Cause(f"peer:{contract.node_id}")
         if contract.state is AgreementState.APPLIED:
-            _fire(tx, contract, AgreementTrigger.REJECT, cause, reason="withdrawn by the partner")
+            fire(tx, contract, AgreementTrigger.REJECT, cause, reason="withdrawn by the partner")
             return
-        _fire(tx, contract, AgreementTrigger.TERMINATE, cause, reason="ended by the partner")
+        fire(tx, contract, AgreementTrigger.TERMINATE, cause, reason="ended by the partner")
         ended.append(contract.node_id)
 
     await engine.db.write(work)
@@ -454,7 +170,7 @@ async def updated(
 
     The caller has checked that a key of this contract signed it.
     """
-    about = _checked(engine, about)
+    about = checked(engine, about)
     key = parse_credential(auth_type, auth_credential)
     until_ms = engine.clock.now_ms() + engine.settings.identity.overlap_days * DAY_MS
 
@@ -465,38 +181,32 @@ async def updated(
         actor = f"peer:{contract.node_id}"
         credential = key.certificate or auth_credential
         if key.fingerprint != contract.fingerprint or credential != contract.auth_credential:
-            contracts.change_key(
-                tx,
-                contract_id,
-                auth_type,
-                credential,
-                key.fingerprint,
-                until_ms=until_ms,
-            )
-            ledger.append(
-                tx,
-                subject="contract",
-                subject_id=contract_id,
-                event="contract.key_changed",
-                actor=actor,
-                data={
-                    "node_id": contract.node_id,
-                    "before": contract.fingerprint,
-                    "after": key.fingerprint,
-                    "overlap_until_ms": until_ms,
-                },
-            )
+            contracts.change_key(tx, contract_id, auth_type, credential, key.fingerprint, until_ms=until_ms)
+            _record_new_key(tx, contract, key, until_ms)
         _describe(tx, contract, about, actor)
 
     await engine.db.write(work)
     await announce(engine)
 
 
+def _record_new_key(tx: Tx, contract: Contract, key: PublicKey, until_ms: int) -> None:
+    ledger.append(
+        tx,
+        subject="contract",
+        subject_id=contract.contract_id,
+        event="contract.key_changed",
+        actor=f"peer:{contract.node_id}",
+        data={
+            "node_id": contract.node_id,
+            "before": contract.fingerprint,
+            "after": key.fingerprint,
+            "overlap_until_ms": until_ms,
+        },
+    )
+
+
 def _describe(tx: Tx, contract: Contract, about: Introduction, actor: str) -> None:
-    values = {
-        name: getattr(about, name)
-        for name in ("address", "inst_id", "institution", "name", "system", "system_version", "description")
-    }
+    values = about.particulars()
     changed = {name: value for name, value in values.items() if getattr(contract, name) != value}
     if not changed:
         return
@@ -550,19 +260,7 @@ async def compared(engine: Engine, reference: str, typed: str, *, actor: str) ->
         if not ours:
             raise Conflict(f"{contract.node_id} has not shown its key yet: wait for its confirmation")
         if not same_words(typed, ours):
-            ledger.append(
-                tx,
-                subject="contract",
-                subject_id=contract.contract_id,
-                event="contract.words_differ",
-                actor=actor,
-                data={"node_id": contract.node_id},
-            )
-            fault.append(
-                f"these are not the words of this contract: either they were misheard, or somebody stands between you "
-                f"and {contract.node_id}; nothing is trusted. If they still differ, `nodeconsole peer refuse "
-                f"{contract.node_id}` and invite again"
-            )
+            fault.append(_record_other_words(tx, contract, actor))
             return contract
         _check_free(tx, contract)
         needed = engine.settings.approval.contract_approvers
@@ -583,6 +281,23 @@ async def compared(engine: Engine, reference: str, typed: str, *, actor: str) ->
     return contract
 
 
+def _record_other_words(tx: Tx, contract: Contract, actor: str) -> str:
+    """What to tell who typed them."""
+    ledger.append(
+        tx,
+        subject="contract",
+        subject_id=contract.contract_id,
+        event="contract.words_differ",
+        actor=actor,
+        data={"node_id": contract.node_id},
+    )
+    return (
+        f"these are not the words of this contract: either they were misheard, or somebody stands between you and "
+        f"{contract.node_id}; nothing is trusted. If they still differ, `nodeconsole peer refuse {contract.node_id}` "
+        "and invite again"
+    )
+
+
 async def refuse(engine: Engine, reference: str, reason: str, *, actor: str) -> Contract:
     """An operator does not want this contract, or the words differ."""
 
@@ -592,7 +307,7 @@ async def refuse(engine: Engine, reference: str, reason: str, *, actor: str) -> 
             return contract
         if contract.state is not AgreementState.APPLIED:
             raise Conflict(f"the contract with {contract.node_id} is {contract.state}: terminate it instead")
-        _fire(tx, contract, AgreementTrigger.REJECT, Cause(actor), reason=reason or "refused by the operator")
+        fire(tx, contract, AgreementTrigger.REJECT, Cause(actor), reason=reason or "refused by the operator")
         if contract.side == "callee":
             _tell(tx, engine, contract, approved=False)
         else:
@@ -613,7 +328,7 @@ async def terminate(engine: Engine, reference: str, reason: str, *, actor: str) 
             return contract, False
         if contract.state is not APPROVED:
             raise Conflict(f"the contract with {contract.node_id} is {contract.state}: only an approved one can end")
-        _fire(tx, contract, AgreementTrigger.TERMINATE, Cause(actor), reason=reason)
+        fire(tx, contract, AgreementTrigger.TERMINATE, Cause(actor), reason=reason)
         if contract.side != "manual":
             _send(tx, engine, contract, "node/contract/terminate", {"contract_id": contract.contract_id})
         return get(tx, contract.contract_id), True
@@ -647,7 +362,7 @@ async def by_hand(
             f"{engine.settings.approval.contract_approvers} people have to agree to a contract here "
             "(approval.contract_approvers): use `nodeconsole peer invite`, where each of them compares the words"
         )
-    about = _checked(engine, Introduction(node_id, url))
+    about = checked(engine, Introduction(node_id, url))
     key = parse_credential(auth_type, auth_credential)
     engine.check_profile(profile, options or {})
 
@@ -656,7 +371,7 @@ async def by_hand(
             if row.state is APPROVED and row.fingerprint == key.fingerprint:
                 return row
         contract_id = f"manual-{engine.mint.nonce()}"
-        store(
+        applications.record(
             tx,
             contract_id,
             about,
@@ -670,9 +385,8 @@ async def by_hand(
         contract = get(tx, contract_id)
         _check_free(tx, contract)
         contracts.note_compared(tx, contract_id, actor)
-        known = peers.get(tx, node_id)
-        wanted = peers.Peer(node_id, about.address, profile, approval, dict(options or {}), tx.now_ms)
-        _approve(tx, contract, Cause(actor), wanted if known is None else None)
+        fresh = peers.Peer(node_id, about.address, profile, approval, dict(options or {}), tx.now_ms)
+        _approve(tx, contract, Cause(actor), fresh)
         return get(tx, contract_id)
 
     contract = await engine.db.write(work)
@@ -717,15 +431,15 @@ def _check_free(reader: Reader, contract: Contract) -> None:
             )
 
 
-def _approve(tx: Tx, contract: Contract, cause: Cause, wanted: peers.Peer | None = None) -> None:
-    """From here on the partner is trusted: as the contract says, whatever else was known of it stays."""
+def _approve(tx: Tx, contract: Contract, cause: Cause, fresh: peers.Peer | None = None) -> None:
+    """From here on the partner is trusted: as the contract says, whatever else was known of it stays. `fresh` is what
+    an operator says of one that is not known yet."""
     _check_free(tx, contract)
     contract = get(tx, contract.contract_id)
-    _fire(tx, contract, AgreementTrigger.APPROVE, cause)
-    known = wanted or peers.get(tx, contract.node_id)
+    fire(tx, contract, AgreementTrigger.APPROVE, cause)
     before = peers.get(tx, contract.node_id)
     tls = "identity" if contract.auth_type == CERT else "ca"
-    peer = _put_peer(tx, contract.node_id, contract.address, known, signing="required", tls=tls)
+    peer = _put_peer(tx, contract.node_id, contract.address, before or fresh, signing="required", tls=tls)
     ledger.append(
         tx,
         subject="peer",
@@ -750,7 +464,8 @@ def _put_peer(tx: Tx, node_id: str, url: str, known: peers.Peer | None, *, signi
     )
 
 
-def _fire(tx: Tx, contract: Contract, trigger: AgreementTrigger, cause: Cause, *, reason: str = "") -> None:
+def fire(tx: Tx, contract: Contract, trigger: AgreementTrigger, cause: Cause, *, reason: str = "") -> None:
+    """Change its state, with its event."""
     fire_agreement(
         tx,
         CONTRACT,
@@ -780,6 +495,7 @@ def _send(tx: Tx, engine: Engine, contract: Contract, operation: str, body: Mapp
 
 
 async def announce(engine: Engine) -> None:
+    """After a commit: let the directory and the services know."""
     await engine.directory.refresh(engine.db)
     engine.copies.clear()
     engine.bus.wakeup(WAKEUP).set()
@@ -790,74 +506,3 @@ async def on_terminated(engine: Engine, node_id: str) -> None:
     """A contract with this node has just ended: what is shared with it stops."""
     stopped = await termination.stop_shared(engine, node_id, f"the contract with {node_id} has ended", "node")
     _LOG.warning("the contract with %s has ended; %d jobs were stopped", node_id, len(stopped))
-
-
-# -- what is done meanwhile --------------------------------------------------------------------------------------------
-
-WAKEUP = "contracts"
-_LONGEST_PAUSE = 60.0
-
-
-class Contracts:
-    """The service: asks for decisions whose message was lost, and lets applications end that nobody decides."""
-
-    name = "contracts"
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._asked: dict[str, int] = {}
-
-    async def run(self) -> None:
-        wakeup = self._engine.bus.wakeup(WAKEUP)
-        while True:
-            await wakeup.wait(await self.look())
-
-    async def look(self) -> float:
-        """Ask where it is due; seconds until the next look is worth while."""
-        engine = self._engine
-        rows = await engine.db.read(contracts.open_applications)
-        await engine.db.write(invitations.forget_expired)
-        pause = _LONGEST_PAUSE
-        waiting = {row.contract_id: row for row in rows if row.side == "applicant" and not row.partner_decision}
-        self._asked = {contract_id: count for contract_id, count in self._asked.items() if contract_id in waiting}
-        async with asyncio.TaskGroup() as group:
-            for row in waiting.values():
-                group.create_task(self._ask(row))
-        for contract_id in waiting:
-            pause = min(pause, engine.settings.timing.retry_first * 5 * 2 ** min(self._asked.get(contract_id, 0), 16))
-        now_ms = engine.clock.now_ms()
-        for row in rows:
-            if row.side == "callee" and now_ms - row.created_ms > DAYS_OPEN * DAY_MS:
-                await self._expire(row)
-        return pause
-
-    async def _ask(self, row: Contract) -> None:
-        engine = self._engine
-        self._asked[row.contract_id] = self._asked.get(row.contract_id, 0) + 1
-        body = {"contract_id": row.contract_id}
-        reply = await engine.gateway.call(Outgoing(row.node_id, "node/contract/query", body, engine.mint.nonce(), ""))
-        status = str(reply.data.get("status") or "") if reply.delivery is Delivery.OK else ""
-        if status not in (APPROVED, REJECTED, TERMINATED):
-            return
-
-        def work(tx: Tx) -> None:
-            contract = get(tx, row.contract_id)
-            if contract.state is AgreementState.APPLIED and not contract.partner_decision:
-                _learn(tx, contract, approved=status == APPROVED)
-
-        try:
-            await engine.db.write(work)
-        except Conflict as error:
-            _LOG.warning("contract %s: %s", row.contract_id, error)
-            return
-        await announce(engine)
-
-    async def _expire(self, row: Contract) -> None:
-        def work(tx: Tx) -> None:
-            contract = get(tx, row.contract_id)
-            if contract.state is AgreementState.APPLIED:
-                reason = f"nobody decided within {DAYS_OPEN} days"
-                _fire(tx, contract, AgreementTrigger.REJECT, Cause("node"), reason=reason)
-
-        await self._engine.db.write(work)
-        await announce(self._engine)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from embedded_scheduler.security.secrets import is_kept, kept_of
 from embedded_scheduler.store.tokens import Token
 
 PREFIX = "nct"
@@ -30,11 +29,7 @@ def fresh() -> Fresh:
     """`nct_<id>_<256 random bits>`; the id alone opens nothing."""
     token_id = secrets.token_hex(6)
     text = f"{PREFIX}_{token_id}_{secrets.token_urlsafe(32)}"
-    return Fresh(token_id, text, digest(text))
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return Fresh(token_id, text, kept_of(text))
 
 
 class Credentials:
@@ -54,7 +49,7 @@ class Credentials:
         token = self._tokens.get(_token_id(shown))
         # An unknown id costs the same comparison as a wrong secret behind a known one.
         known = token.hash if token is not None else "0" * 64
-        same = hmac.compare_digest(digest(shown), known)
+        same = is_kept(shown, known)
         if token is None or not same or (token.expires_ms is not None and token.expires_ms <= now_ms):
             return None
         self._used[token.token_id] = now_ms

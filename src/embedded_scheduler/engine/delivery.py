@@ -15,7 +15,7 @@ from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision, NoteCall
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import attempts, jobs, messages, permits
+from embedded_scheduler.engine import attempts, messages, permits, progress
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.ports import Delivery as Verdict
@@ -217,9 +217,9 @@ class Delivery:
             if came_back:
                 outbox.revive(tx, row.target)
             cause = Cause(f"peer:{row.target}", row.trace_id)
-            return advance(tx, jobs.scene(engine), row.job_id, cause, lambda s: self._meaning(tx, s, row, reply))
+            return advance(tx, progress.scene(engine), row.job_id, cause, lambda s: self._meaning(tx, s, row, reply))
 
-        await jobs.commit(engine, work)
+        await progress.commit(engine, work)
 
     def _meaning(self, tx: Tx, s: JobSnapshot, row: OutboxRow, reply: Reply) -> list[Decision]:
         """How the call stands now, and what the answer says."""
@@ -265,7 +265,7 @@ class Delivery:
             if row.job_id == messages.NO_JOB:
                 await messages.put_off(self._engine, row, error, later)
             elif row.kind == "call":
-                await jobs.react(self._engine, row.job_id, Cause("node", row.trace_id), lambda _: [note])
+                await progress.react(self._engine, row.job_id, Cause("node", row.trace_id), lambda _: [note])
             else:
                 await self._engine.db.write(lambda tx: outbox.retry(tx, row.id, error, later))
         except Exception as fault:  # noqa: BLE001 (the same)

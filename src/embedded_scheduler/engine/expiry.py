@@ -13,6 +13,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from embedded_scheduler.clock import HOUR_MS
 from embedded_scheduler.engine import grants, jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
@@ -26,7 +27,6 @@ EVERY = 60.0
 STEADY_SECONDS = 900.0
 TOLERANCE_MS = 60_000
 """Up to this, between two looks, the clock was corrected or the machine was busy; beyond it, it jumped."""
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

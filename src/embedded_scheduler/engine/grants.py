@@ -1,27 +1,24 @@
-"""Use cases around requests for datasets, projects, flows, jobs and models (management layer §2–§7), both directions.
+"""Requests for datasets, projects, flows, jobs and models, in both directions, and what the operator does with them.
 
-All are safe to repeat: a request is known by its applicant and the name (`audit_id`) the applicant gave it.
+`engine.requests` has the partners' part.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.domain.lifecycle import GRANT, AgreementState, AgreementTrigger, JobState
-from embedded_scheduler.domain.policy import Action, DataFact, Facts
-from embedded_scheduler.engine import jobs, permits, policies, publications, votes
+from embedded_scheduler.domain.lifecycle import GRANT, JOB, AgreementState, AgreementTrigger, JobState
+from embedded_scheduler.engine import jobs, permits, progress, votes
 from embedded_scheduler.engine.agreements import contract_with
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.messages import queue
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
-from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, TooMany, Unavailable
+from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Unavailable
 from embedded_scheduler.store import datasets, grants, ledger
 from embedded_scheduler.store import permits as permit_store
 from embedded_scheduler.store.database import Reader, Tx
@@ -30,11 +27,7 @@ from embedded_scheduler.store.permits import StoredPermit, Use
 
 _LOG = logging.getLogger(__name__)
 
-MOST_OPEN = 500
-MOST_OPEN_PER_PARTNER = 50
 DEFAULT_LEVEL = 1
-_UNSAFE = frozenset("/,")
-_OVER = (JobState.FINISHED, JobState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +52,6 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedPermit:
-    """What a partner's confirmation gives."""
-
-    token: str
-    level: int
-    resource_type: str
-    resource_id: str
-    resource_node_id: str
-    resource_inst_id: str
-    request_node_id: str
-    request_inst_id: str
-    time_limit_ms: int | None
-    times_limit: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Detail:
     """One request with its permit and the jobs that used it."""
 
@@ -87,48 +64,16 @@ class Detail:
     @property
     def open_jobs(self) -> tuple[str, ...]:
         """Jobs under way that were admitted with this permit."""
-        return tuple(use.job_id for use in self.uses if use.state and use.state not in _OVER)
+        return tuple(use.job_id for use in self.uses if use.state and not JOB.is_terminal(JobState(use.state)))
 
 
 NO_TERMS = Terms()
 
 
-# -- what partners ask ------------------------------------------------------------------------------------------------
-
-
-async def apply(engine: Engine, request: Request, *, source: str, trace_id: str) -> Grant:
-    """A partner asks this node for something; the policy or the operator decides.
-
-    `Forbidden` without an approved contract, `NotFound` for a dataset that the partner may not see, `Conflict` when the
-    same name was used for another request, `TooMany` while too many wait.
-    """
-
-    def work(tx: Tx) -> Grant:
-        contract = contract_with(tx, source, request.contract_id)
-        known = grants.find(tx, "in", source, request.kind, request.audit_id)
-        if known is not None:
-            if known.digest != grants.body_digest(request.body):
-                raise Conflict(f"audit_id {request.audit_id} was used before for another request: take a new one")
-            return known
-        if request.kind == "dataset" and not publications.is_visible(tx, source, request.resource_id):
-            raise NotFound(f"this node shows you no dataset {shorten(request.resource_id)}")
-        _check_room(tx, source)
-        return _add(tx, "in", request, source, contract.contract_id, f"peer:{source}", trace_id)
-
-    grant = await engine.db.write(work)
-    if grant.state is AgreementState.APPLIED:
-        return await _rule(engine, grant)
-    return grant
-
-
-def _check_room(tx: Tx, source: str) -> None:
-    if grants.open_count(tx, source) >= MOST_OPEN_PER_PARTNER or grants.open_count(tx) >= MOST_OPEN:
-        raise TooMany("too many requests wait for this node's decision: ask again when some are decided")
-
-
-def _add(
+def add(
     tx: Tx, direction: Direction, request: Request, node_id: str, contract_id: str, actor: str, trace_id: str
 ) -> Grant:
+    """A new request, APPLIED, with its event."""
     grant = grants.add(
         tx,
         direction=direction,
@@ -160,144 +105,6 @@ def _add(
     return grant
 
 
-async def _rule(engine: Engine, grant: Grant) -> Grant:
-    """What the policy says of a new request; a job that was decided here already decides its request."""
-    ruling = await policies.rule_on(engine, lambda reader: _facts(engine, reader, grant), digest=grant.digest)
-    if ruling.action is Action.APPROVE:
-        return await _decide(engine, grant.grant_id, approve=True, reason=ruling.note, terms=NO_TERMS, actor="node")
-    if ruling.action is Action.REFUSE:
-        return await _decide(engine, grant.grant_id, approve=False, reason=ruling.refusal, terms=NO_TERMS, actor="node")
-    return grant
-
-
-def _facts(engine: Engine, reader: Reader, grant: Grant) -> Facts:
-    """A request as the rules see it."""
-    data: tuple[DataFact, ...] = ()
-    if grant.kind == "dataset":
-        namespace, _, name = grant.resource_id.partition("#")
-        found = datasets.get(reader, namespace, name)
-        columns = tuple(column.name for column in found.columns) if found else None
-        data = (DataFact(grant.resource_id, columns, found.rows if found else None),)
-    return Facts(
-        self_node=engine.node_id,
-        initiator=grant.node_id,
-        coordinator=grant.node_id,
-        now=datetime.fromtimestamp(reader.now_ms / 1000, UTC).astimezone(),
-        on=grant.kind,
-        subject=grant.grant_id,
-        nodes=(grant.node_id,),
-        data=data,
-    )
-
-
-async def confirm(
-    engine: Engine, kind: Kind, audit_id: str, *, approved: bool, permit: ReceivedPermit | None, source: str
-) -> None:
-    """A partner decides about a request of this node. `NotFound` for a request that was not made there.
-
-    For a job it decides the partner's approval too, as the control layer's audit_confirm does; a partner that was never
-    asked may name the job itself.
-    """
-
-    def work(tx: Tx) -> Grant | None:
-        grant = grants.find(tx, "out", source, kind, audit_id)
-        if grant is None:
-            return None
-        return _confirmed(tx, grant, approved=approved, permit=permit, node_id=engine.node_id)
-
-    grant = await engine.db.write(work)
-    if kind == "job":
-        with contextlib.suppress(NotFound) if grant is not None else contextlib.nullcontext():
-            job_id = grant.resource_id if grant is not None else audit_id
-            await jobs.audit_confirm(engine, job_id, approved=approved, source=source)
-    elif grant is None:
-        raise NotFound(f"this node asked {shorten(source)} for no {kind} under audit_id {shorten(audit_id)}")
-
-
-def _confirmed(tx: Tx, grant: Grant, *, approved: bool, permit: ReceivedPermit | None, node_id: str) -> Grant:
-    if approved and permit is not None:
-        _check_permit(grant, permit, node_id)
-    wanted = AgreementState.APPROVED if approved else AgreementState.REJECTED
-    if grant.state is AgreementState.APPLIED:
-        trigger = AgreementTrigger.APPROVE if approved else AgreementTrigger.REJECT
-        _fire(tx, grant, trigger, Cause(f"peer:{grant.node_id}", grant.trace_id), "decided by the partner")
-    elif grant.state is not wanted:
-        raise Conflict(f"the request {grant.audit_id} is {grant.state} here")
-    if approved and permit is not None:
-        permit_store.add(
-            tx,
-            grant_id=grant.grant_id,
-            issued=False,
-            token=permit.token,
-            level=permit.level,
-            resource_type=permit.resource_type or grant.kind.upper(),
-            resource_id=grant.resource_id,
-            resource_node_id=grant.node_id,
-            resource_inst_id=permit.resource_inst_id,
-            request_node_id=node_id,
-            request_inst_id=permit.request_inst_id,
-            time_limit_ms=permit.time_limit_ms or None,
-            times_limit=permit.times_limit or None,
-        )
-    return _reread(tx, grant)
-
-
-def _check_permit(grant: Grant, permit: ReceivedPermit, node_id: str) -> None:
-    """The permit must be for what was asked, and fit into a header."""
-    said = (
-        ("resource_id", permit.resource_id, grant.resource_id),
-        ("resource_node_id", permit.resource_node_id, grant.node_id),
-        ("request_node_id", permit.request_node_id, node_id),
-    )
-    for name, value, wanted in said:
-        if value and value != wanted:
-            raise InvalidRequest(f"resource_permit.{name} is {shorten(value)}; what was asked for has {wanted}")
-    token = permit.token
-    if not token.isascii() or not token.isprintable() or " " in token or not _UNSAFE.isdisjoint(token):
-        raise InvalidRequest(
-            "resource_permit.token must be ASCII without spaces, '/' and ',': it travels in x-mprac-token-set"
-        )
-
-
-async def terminate(engine: Engine, kind: Kind, audit_id: str, *, source: str) -> None:
-    """A partner ends what was granted, as the one who asked or the one who was asked."""
-
-    def work(tx: Tx) -> None:
-        sides: tuple[Direction, ...] = ("in", "out")
-        found = [grant for side in sides if (grant := grants.find(tx, side, source, kind, audit_id)) is not None]
-        if not found:
-            raise NotFound(f"there is no {kind} request {shorten(audit_id)} between this node and {shorten(source)}")
-        # Both sides may have used the same name: what can be ended is meant.
-        grant = next((g for g in found if g.state is AgreementState.APPROVED), found[0])
-        if grant.state is not AgreementState.TERMINATED:
-            _fire(
-                tx, grant, AgreementTrigger.TERMINATE, Cause(f"peer:{source}", grant.trace_id), "ended by the partner"
-            )
-
-    await engine.db.write(work)
-
-
-async def state_of(engine: Engine, kind: Kind, audit_id: str, *, source: str) -> AgreementState:
-    """How a partner's own request stands here."""
-    grant = await engine.db.read(lambda reader: grants.find(reader, "in", source, kind, audit_id))
-    if grant is None:
-        raise NotFound(f"this node knows no {kind} request {shorten(audit_id)} of yours")
-    return grant.state
-
-
-async def agreed(engine: Engine, node_id: str, contract_id: str, kind: Kind) -> list[Grant]:
-    """What was agreed with a partner, in both directions. `Forbidden` without an approved contract."""
-
-    def look(reader: Reader) -> list[Grant]:
-        contract_with(reader, node_id, contract_id)
-        return grants.of_node(reader, node_id, kind, AgreementState.APPROVED)
-
-    return await engine.db.read(look)
-
-
-# -- what the operator does -------------------------------------------------------------------------------------------
-
-
 async def request(
     engine: Engine, kind: Kind, node_id: str, resource_id: str, name: str, members: Mapping[str, Any], *, actor: str
 ) -> Grant:
@@ -308,7 +115,7 @@ async def request(
         contract = contract_with(tx, node_id)
         body = _body(kind, audit_id, contract.contract_id, resource_id, name, members)
         asked = Request(kind, audit_id, resource_id, contract.contract_id, str(body.get("name", "")), body)
-        grant = _add(tx, "out", asked, node_id, contract.contract_id, actor, engine.mint.nonce())
+        grant = add(tx, "out", asked, node_id, contract.contract_id, actor, engine.mint.nonce())
         _send(tx, engine, grant, "apply", body)
         return grant
 
@@ -335,13 +142,17 @@ async def decide(
 
     `Conflict` when it was decided otherwise. An approval of a job that is here already approves the job.
     """
-    grant = await _decide(engine, grant_id, approve=approve, reason=reason, terms=terms, actor=actor)
+    grant = await settle(engine, grant_id, approve=approve, reason=reason, terms=terms, actor=actor)
     if grant.kind == "job" and grant.state is not AgreementState.APPLIED:
         await _decide_job(engine, grant, approve=approve, reason=reason, actor=actor)
     return grant
 
 
-async def _decide(engine: Engine, grant_id: str, *, approve: bool, reason: str, terms: Terms, actor: str) -> Grant:
+async def settle(
+    engine: Engine, grant_id: str, *, approve: bool, reason: str, terms: Terms = NO_TERMS, actor: str
+) -> Grant:
+    """As `decide`, but for the job of a job's request."""
+
     def work(tx: Tx) -> Grant:
         grant = _get(tx, grant_id)
         if grant.direction != "in":
@@ -353,20 +164,26 @@ async def _decide(engine: Engine, grant_id: str, *, approve: bool, reason: str, 
             raise Conflict(f"{grant_id} is {grant.state} already")
         if approve:
             _check_still_possible(tx, grant)
-            needed = 1 if actor == "node" else engine.settings.approval.dataset_approvers
+            needed = 1 if actor == "node" else approvers(engine, grant)
             if not votes.record(tx, "grant", grant_id, actor, needed, reason=reason):
                 return grant
         trigger = AgreementTrigger.APPROVE if approve else AgreementTrigger.REJECT
-        _fire(tx, grant, trigger, Cause(actor, grant.trace_id), reason)
+        fire(tx, grant, trigger, Cause(actor, grant.trace_id), reason)
         body: dict[str, Any] = {"audit_id": grant.audit_id, "status": wanted.value}
         if approve:
             body["resource_permit"] = _issue(tx, engine, grant, terms)
         _send(tx, engine, grant, "confirm", body)
-        return _reread(tx, grant)
+        return reread(tx, grant)
 
     grant = await engine.db.write(work)
     engine.wake()
     return grant
+
+
+def approvers(engine: Engine, grant: Grant) -> int:
+    """A job's request decides the job, so it takes as many people."""
+    approval = engine.settings.approval
+    return approval.job_approvers if grant.kind == "job" else approval.dataset_approvers
 
 
 def _check_still_possible(tx: Tx, grant: Grant) -> None:
@@ -420,7 +237,7 @@ def _number(value: object) -> int | None:
 async def _decide_job(engine: Engine, grant: Grant, *, approve: bool, reason: str, actor: str) -> None:
     """A job that came before its request was decided is decided with it."""
     try:
-        job = await jobs.view(engine, grant.resource_id)
+        job = await progress.view(engine, grant.resource_id)
     except NotFound:
         return
     known = job.approvals.get(engine.node_id)
@@ -441,9 +258,9 @@ async def revoke(
         grant = _get(tx, grant_id)
         if grant.state is AgreementState.TERMINATED:
             return grant
-        _fire(tx, grant, AgreementTrigger.TERMINATE, Cause(actor, grant.trace_id), reason)
+        fire(tx, grant, AgreementTrigger.TERMINATE, Cause(actor, grant.trace_id), reason)
         _send(tx, engine, grant, "terminate", {"audit_id": grant.audit_id})
-        return _reread(tx, grant)
+        return reread(tx, grant)
 
     grant = await engine.db.write(work)
     engine.wake()
@@ -476,8 +293,8 @@ def _learn(tx: Tx, grant_id: str, said: str) -> Grant:
     cause = Cause(f"peer:{grant.node_id}", grant.trace_id)
     for trigger in AgreementTrigger:
         if GRANT.allows(grant.state, trigger) and GRANT.row(grant.state, trigger).target == said:
-            _fire(tx, grant, trigger, cause, "learned by asking the partner")
-            return _reread(tx, grant)
+            fire(tx, grant, trigger, cause, "learned by asking the partner")
+            return reread(tx, grant)
     return grant
 
 
@@ -524,11 +341,13 @@ def _get(reader: Reader, grant_id: str) -> Grant:
     return grant
 
 
-def _reread(reader: Reader, grant: Grant) -> Grant:
+def reread(reader: Reader, grant: Grant) -> Grant:
+    """As it is now."""
     return _get(reader, grant.grant_id)
 
 
-def _fire(tx: Tx, grant: Grant, trigger: AgreementTrigger, cause: Cause, reason: str) -> None:
+def fire(tx: Tx, grant: Grant, trigger: AgreementTrigger, cause: Cause, reason: str) -> None:
+    """Change its state, with its event."""
     fire_agreement(
         tx,
         GRANT,

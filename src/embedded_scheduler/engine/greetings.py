@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Outgoing
@@ -54,6 +53,6 @@ def _agreed(reader: Reader) -> dict[str, str]:
     """Partners with a contract in force, and its id."""
     found: dict[str, str] = {}
     for row in contracts.all(reader):
-        if row.state is AgreementState.APPROVED:
+        if row.counts_at(reader.now_ms):
             found.setdefault(row.node_id, row.contract_id)
     return found

@@ -7,18 +7,26 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from embedded_scheduler.clock import DAY_MS, HOUR_MS
 from embedded_scheduler.domain.identifiers import check_id, shorten
-from embedded_scheduler.domain.lifecycle import AgreementState
-from embedded_scheduler.engine import contracts as agreements
+from embedded_scheduler.domain.lifecycle import CONTRACT
+from embedded_scheduler.engine import applications, contracts
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.contracts import Introduction
+from embedded_scheduler.engine.introductions import (
+    LONGEST_TEXT,
+    Introduction,
+    identity_of,
+    introduction,
+    own_address,
+)
 from embedded_scheduler.engine.peers import check_url
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Refused, Unavailable
 from embedded_scheduler.security import invitation as codes
 from embedded_scheduler.security.invitation import Code
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
-from embedded_scheduler.store import contracts, invitations, ledger
+from embedded_scheduler.store import contracts as contract_store
+from embedded_scheduler.store import invitations, ledger
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.invitations import Invitation
@@ -26,8 +34,7 @@ from embedded_scheduler.store.invitations import Invitation
 _LOG = logging.getLogger(__name__)
 
 LONGEST_HOURS = 24 * 30
-_HOUR_MS = 3_600_000
-_SHOWN_MS = 30 * 24 * _HOUR_MS
+_SHOWN_MS = 30 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +51,12 @@ async def invite(engine: Engine, *, hours: float, address: str = "", actor: str)
     """A new code, good for one application within `hours`. `address` is where this node is reached, if not as set."""
     if not 0 < hours <= LONGEST_HOURS:
         raise InvalidRequest(f"an invitation lasts more than 0 and at most {LONGEST_HOURS} hours (got {hours:g})")
-    base = check_url(address) if address else agreements.own_address(engine.settings)
+    base = check_url(address) if address else own_address(engine.settings)
     secret = secrets.token_bytes(codes.SECRET_BYTES)
     invitation_id = secrets.token_hex(codes.ID_BYTES)
     # Whole seconds: that is what the code can say.
-    expires_ms = (engine.clock.now_ms() + int(hours * _HOUR_MS)) // 1000 * 1000
-    fingerprint = agreements.identity_of(engine).fingerprint
+    expires_ms = (engine.clock.now_ms() + int(hours * HOUR_MS)) // 1000 * 1000
+    fingerprint = identity_of(engine).fingerprint
     code = Code(invitation_id, secret, fingerprint, expires_ms // 1000, engine.node_id, base)
 
     def work(tx: Tx) -> None:
@@ -106,7 +113,8 @@ async def join(engine: Engine, text: str, *, address: str = "", actor: str) -> C
         return known
     if code.expires_s * 1000 <= engine.clock.now_ms():
         raise Refused("the code has expired: ask for a new one (or set this machine's clock right)")
-    about = agreements.introduction(engine, check_url(address) if address else "")
+    base = check_url(address) if address else own_address(engine.settings)
+    about = introduction(engine.settings, base)
     try:
         answer, key = await _apply(engine, code, about)
     except NodeError as error:
@@ -128,9 +136,8 @@ async def join(engine: Engine, text: str, *, address: str = "", actor: str) -> C
 
 def _joined(reader: Reader, code: Code) -> Contract | None:
     """The contract that this code led to, unless it has ended."""
-    for row in contracts.of_node(reader, code.node_id):
-        ended = row.state in (AgreementState.REJECTED, AgreementState.TERMINATED)
-        if row.side == "applicant" and row.invitation == code.id and not ended:
+    for row in contract_store.of_node(reader, code.node_id):
+        if row.side == "applicant" and row.invitation == code.id and not CONTRACT.is_terminal(row.state):
             return row
     return None
 
@@ -143,7 +150,7 @@ class _Answer:
 
 
 async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answer, PublicKey]:
-    identity = agreements.identity_of(engine)
+    identity = identity_of(engine)
     base = check_url(code.address)
     health = await _call(engine, code, base, "node/health", {})
     if health.get("status") != "ok":
@@ -158,13 +165,7 @@ async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answ
     )
     body = {
         "node_id": about.node_id,
-        "address": about.address,
-        "inst_id": about.inst_id,
-        "institution": about.institution,
-        "name": about.name,
-        "system": about.system,
-        "system_version": about.system_version,
-        "description": about.description,
+        **about.particulars(),
         "auth_type": CERT,
         "auth_credential": identity.certificate,
         "expired_time": 0,
@@ -187,7 +188,7 @@ async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answ
 
 def _read(code: Code, base: str, data: Any) -> _Answer:
     def text(name: str) -> str:
-        value = str(data.get(name) or "")[: agreements.LONGEST_TEXT]
+        value = str(data.get(name) or "")[:LONGEST_TEXT]
         return "".join(character if character.isprintable() else " " for character in value)
 
     contract_id = check_id("the answer's contract_id", data.get("contract_id"))
@@ -221,9 +222,9 @@ async def _keep(engine: Engine, code: Code, answer: _Answer, key: PublicKey, act
         known = _joined(tx, code)
         if known is not None:
             return known
-        if contracts.get(tx, answer.contract_id) is not None:
+        if contract_store.get(tx, answer.contract_id) is not None:
             raise Conflict("the partner gave this contract an id that is in use here")
-        agreements.store(
+        applications.record(
             tx,
             answer.contract_id,
             answer.about,
@@ -234,8 +235,8 @@ async def _keep(engine: Engine, code: Code, answer: _Answer, key: PublicKey, act
             invitation=code.id,
             actor=actor,
         )
-        return agreements.get(tx, answer.contract_id)
+        return contracts.get(tx, answer.contract_id)
 
     contract = await engine.db.write(work)
-    await agreements.announce(engine)
+    await contracts.announce(engine)
     return contract

@@ -10,8 +10,8 @@ import secrets
 from dataclasses import dataclass, field
 
 from embedded_scheduler.config import MIB
-from embedded_scheduler.engine import contracts as agreements
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.introductions import identity_of, own_address
 from embedded_scheduler.errors import InvalidRequest, TooMany, Unauthenticated
 from embedded_scheduler.security import invitation as codes
 from embedded_scheduler.store import invitations, ledger
@@ -34,6 +34,8 @@ class Ticket:
     until_ms: int
     left: int = TICKET_BYTES
     reversed: bool = False
+    invited: bool = False
+    """The code is an invitation: it counts as long as that does."""
     nonces: set[str] = field(default_factory=set)
 
     def spend(self, size: int) -> None:
@@ -66,10 +68,10 @@ class LinkTests:
         if not 0 < minutes <= LONGEST_MINUTES:
             raise InvalidRequest(f"a test is open for 1 to {LONGEST_MINUTES} minutes (got {minutes})")
         engine = self._engine
-        base = address or agreements.own_address(engine.settings)
+        base = address or own_address(engine.settings)
         secret, ticket_id = secrets.token_bytes(codes.SECRET_BYTES), secrets.token_hex(codes.ID_BYTES)
         until_ms = (engine.clock.now_ms() // 1000 + minutes * 60) * 1000
-        fingerprint = agreements.identity_of(engine).fingerprint
+        fingerprint = identity_of(engine).fingerprint
         code = codes.encode(codes.Code(ticket_id, secret, fingerprint, until_ms // 1000, engine.node_id, base))
         await engine.db.write(
             lambda tx: ledger.append(
@@ -104,12 +106,16 @@ class LinkTests:
         for known, ticket in list(self._tickets.items()):
             if ticket.until_ms <= now:
                 del self._tickets[known]
-        if ticket_id in self._tickets or not _ID.fullmatch(ticket_id) or not self._may_look(now):
-            return self._tickets.get(ticket_id)
+        known_ticket = self._tickets.get(ticket_id)
+        if known_ticket is not None and not known_ticket.invited:
+            return known_ticket
+        if known_ticket is None and (not _ID.fullmatch(ticket_id) or not self._may_look(now)):
+            return None
         found = await self._engine.db.read(lambda reader: invitations.get(reader, ticket_id))
         if found is None or not found.verifier or found.ended or found.contract_id or found.expires_ms <= now:
+            self._tickets.pop(ticket_id, None)
             return None
-        return self._tickets.setdefault(ticket_id, Ticket(test_key(found.verifier), found.expires_ms))
+        return self._tickets.setdefault(ticket_id, Ticket(test_key(found.verifier), found.expires_ms, invited=True))
 
     def _may_look(self, now_ms: int) -> bool:
         """Guesses must not keep the database busy."""

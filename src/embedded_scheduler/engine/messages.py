@@ -1,13 +1,12 @@
 """Messages of the management layer to partners: rows of the outbox that belong to no job.
 
-`queue` one in the transaction that decided it; `Delivery` sends it until the partner answers, across restarts. What an
-answer means is a reaction, registered per operation with `on_reply` and run in the transaction that settles the row.
+`queue` one in the transaction that decided it; `Delivery` sends it until the partner answers, across restarts.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from embedded_scheduler.engine.context import Engine
@@ -21,24 +20,6 @@ _LOG = logging.getLogger(__name__)
 NO_JOB = ""
 SETTLED = ("rotation",)
 """Names of the wake-ups that are set after every answer; each has one service that waits for it."""
-
-Reaction = Callable[[Tx, Engine, OutboxRow, Reply], None]
-_REACTIONS: dict[str, Reaction] = {}
-
-
-def on_reply(*operations: str) -> Callable[[Reaction], Reaction]:
-    """Register what follows when a partner took or refused one of these operations (`reply.delivery` OK or REFUSED).
-
-    The reaction runs once, in the transaction that settles the row; it must not raise.
-    """
-
-    def add(reaction: Reaction) -> Reaction:
-        for operation in operations:
-            if _REACTIONS.setdefault(operation, reaction) is not reaction:
-                raise ValueError(f"{operation} has two reactions")
-        return reaction
-
-    return add
 
 
 def queue(
@@ -71,13 +52,8 @@ def queue(
     )
 
 
-def withdraw(tx: Tx, key: str) -> bool:
-    """Give up a message that has become pointless; False when none waits under this key."""
-    return outbox.abandon(tx, NO_JOB, key)
-
-
 async def settle(engine: Engine, row: OutboxRow, reply: Reply, *, came_back: bool, next_ms: int) -> None:
-    """Record how a try ended: another one at `next_ms` without an answer, else the operation's reaction."""
+    """Record how a try ended: taken, refused, or to be tried again at `next_ms`."""
 
     def work(tx: Tx) -> None:
         if came_back:
@@ -100,9 +76,6 @@ async def settle(engine: Engine, row: OutboxRow, reply: Reply, *, came_back: boo
                 trace_id=row.trace_id,
                 data={"operation": row.operation},
             )
-        reaction = _REACTIONS.get(row.operation)
-        if reaction is not None:
-            reaction(tx, engine, row, reply)
 
     await engine.db.write(work)
     for name in SETTLED:

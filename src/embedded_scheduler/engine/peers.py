@@ -41,51 +41,32 @@ async def add(
     check_id("node id", node_id)
     if node_id == engine.node_id:
         raise InvalidRequest(f"{node_id} is this node itself")
-    base = check_url(url)
-    if approval not in APPROVALS:
-        raise InvalidRequest(f"approval must be one of {', '.join(APPROVALS)} (got {shorten(approval)})")
-    if signing not in SIGNING:
-        raise InvalidRequest(f"signing must be one of {', '.join(SIGNING)} (got {shorten(signing)})")
-    if tls not in TLS and not _FINGERPRINT.fullmatch(tls):
-        raise InvalidRequest(f"tls must be identity, ca or a fingerprint of 64 hex digits (got {shorten(tls)})")
+    _check_choices(approval, signing, tls)
     engine.check_profile(profile, options)
+    wanted: dict[str, Any] = {
+        "url": check_url(url),
+        "profile": profile,
+        "approval": approval,
+        "options": dict(options),
+        "signing": signing,
+        "tls": tls,
+    }
 
     def work(tx: Tx) -> Peer:
         before = peers.get(tx, node_id)
-        wanted = {
-            "url": base,
-            "profile": profile,
-            "approval": approval,
-            "options": dict(options),
-            "signing": signing,
-            "tls": tls,
-        }
         if before is not None and all(getattr(before, name) == value for name, value in wanted.items()):
             return before
+        if signing != "required" and (before is None or before.signing == "required"):
+            _check_alone(engine)
         if signing == "required" and not _has_contract(tx, node_id):
             raise Refused(
                 f"there is no contract with {node_id}, so nothing of it could be believed: use `nodeconsole peer"
                 " invite` here or `nodeconsole peer join CODE` there. By hand: `peer add --certificate FILE`;"
                 " for a node that cannot sign: `peer add --unsigned`"
             )
-        after = peers.put(
-            tx,
-            node_id=node_id,
-            url=base,
-            profile=profile,
-            approval=approval,
-            options=options,
-            signing=signing,
-            tls=tls,
-        )
-        ledger.append(
-            tx,
-            subject="peer",
-            subject_id=node_id,
-            event="peer.added" if before is None else "peer.changed",
-            actor=actor,
-            data=wanted,
-        )
+        after = peers.put(tx, node_id=node_id, **wanted)
+        event = "peer.added" if before is None else "peer.changed"
+        ledger.append(tx, subject="peer", subject_id=node_id, event=event, actor=actor, data=wanted)
         outbox.revive(tx, node_id)
         return after
 
@@ -94,6 +75,25 @@ async def add(
     engine.copies.clear()
     engine.wake()
     return peer
+
+
+def _check_choices(approval: str, signing: str, tls: str) -> None:
+    if approval not in APPROVALS:
+        raise InvalidRequest(f"approval must be one of {', '.join(APPROVALS)} (got {shorten(approval)})")
+    if signing not in SIGNING:
+        raise InvalidRequest(f"signing must be one of {', '.join(SIGNING)} (got {shorten(signing)})")
+    if tls not in TLS and not _FINGERPRINT.fullmatch(tls):
+        raise InvalidRequest(f"tls must be identity, ca or a fingerprint of 64 hex digits (got {shorten(tls)})")
+
+
+def _check_alone(engine: Engine) -> None:
+    """Believing a node without signatures is more than a contract, and one person decides it here."""
+    needed = engine.settings.approval.contract_approvers
+    if needed > 1:
+        raise Refused(
+            f"{needed} people have to agree to a contract here (approval.contract_approvers), so no partner is believed"
+            " without signatures: set that to 1 first"
+        )
 
 
 async def remove(engine: Engine, node_id: str, *, actor: str) -> None:

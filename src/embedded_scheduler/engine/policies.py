@@ -1,4 +1,4 @@
-"""The operator's policy at work: setting it, asking it about a request, trying one out.
+"""The operator's policy at work: setting it, and asking it about a request. `engine.trials` tries one out.
 
 What it says of a request is kept under the request's id before anything follows from it: the same request again, also
 after a crash, gets the same answer and counts once against a quota.
@@ -13,11 +13,10 @@ import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from embedded_scheduler.domain.flow import ComponentRef
-from embedded_scheduler.domain.identifiers import check_id, shorten
-from embedded_scheduler.domain.job import JobSpec, parse_job
+from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.policy import (
     Action,
     ComponentFact,
@@ -32,7 +31,6 @@ from embedded_scheduler.engine import components, datasets
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import Conflict, InvalidRequest, TooLarge
 from embedded_scheduler.store import components as component_store
-from embedded_scheduler.store import jobs as job_store
 from embedded_scheduler.store import ledger, policies
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.policies import PolicyVersion, StoredRuling
@@ -40,11 +38,9 @@ from embedded_scheduler.store.policies import PolicyVersion, StoredRuling
 _LOG = logging.getLogger(__name__)
 
 LONGEST_TEXT = 256 * 1024
-MOST_TRIALS = 500
 _MOST_SENTENCES = 50
 _LONGEST_NOTE = 1000
 _HEADER = re.compile(r"\s*\[\[\s*rule\s*\]\]")
-_TRIAL_ID = "policy-test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +67,6 @@ class Ruling:
     def refusal(self) -> str:
         """All that a refused partner is told."""
         return f"refused by policy: {self.reason}" if self.reason else "refused by policy"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What a policy would have done with a job of the past, and how this node's approval stands (`decided` empty =
-    there was nothing to decide here)."""
-
-    job_id: str
-    initiator: str
-    coordinator: str
-    created_ms: int
-    ruling: Ruling
-    decided: str
-    decided_by: str
-    decided_reason: str
 
 
 NO_POLICY = Ruling(Action.ASK, "", 0, "", ("no policy is set",), binding=False)
@@ -167,7 +148,7 @@ async def decide(
         return job_facts(engine, reader, spec, coordinator, initiator, permitted=permitted)
 
     def possible(reader: Reader) -> bool:
-        return not components.problems(reader, spec, _own(engine, spec), engine.runners)
+        return not components.problems(reader, spec, own_parties(engine, spec), engine.runners)
 
     return await rule_on(engine, facts, digest=spec.digest, possible=possible)
 
@@ -190,7 +171,7 @@ async def rule_on(
             return _restored(known)
         version = policies.current(tx)
         assert version is not None
-        ruling = _rule(tx, version, facts)
+        ruling = rule(tx, version, facts)
         if ruling.action is not Action.APPROVE or possible(tx):
             _keep(tx, facts, digest, ruling)
         return ruling
@@ -215,14 +196,14 @@ def job_facts(
     now_ms: int | None = None,
 ) -> Facts:
     """A job as the rules see it: the components this node would run (all, if it has no part), and our data."""
-    own = _own(engine, spec)
+    own = own_parties(engine, spec)
     tasks = [name for name in spec.flow.order if not own or any(party in own for party in spec.parties_of(name))]
     programs = (_component(reader, spec.flow.node(name).component) for name in tasks)
     return Facts(
         self_node=engine.node_id,
         initiator=initiator,
         coordinator=coordinator,
-        now=_moment(reader.now_ms if now_ms is None else now_ms),
+        now=local_time(reader.now_ms if now_ms is None else now_ms),
         subject=spec.job_id,
         nodes=spec.nodes,
         components=tuple(dict.fromkeys(programs)),
@@ -239,7 +220,8 @@ def job_facts(
     )
 
 
-def _own(engine: Engine, spec: JobSpec) -> list[Any]:
+def own_parties(engine: Engine, spec: JobSpec) -> list[Party]:
+    """The parties of a job that this node is."""
     return [party for party in spec.parties if party.node_id == engine.node_id]
 
 
@@ -256,12 +238,13 @@ def _purpose(spec: JobSpec) -> str:
     return purpose if isinstance(purpose, str) else ""
 
 
-def _moment(now_ms: int) -> datetime:
+def local_time(now_ms: int) -> datetime:
     """In the machine's time zone."""
     return datetime.fromtimestamp(now_ms / 1000, UTC).astimezone()
 
 
-def _rule(reader: Reader, version: PolicyVersion, facts: Facts) -> Ruling:
+def rule(reader: Reader, version: PolicyVersion, facts: Facts) -> Ruling:
+    """What a policy says now, with the quotas as they are used up; nothing is kept."""
     try:
         policy = read_policy(version.text)
     except InvalidRequest as fault:
@@ -270,14 +253,14 @@ def _rule(reader: Reader, version: PolicyVersion, facts: Facts) -> Ruling:
         return Ruling(Action.ASK, "", version.version, "", (f"it cannot be read: {fault.message}",), binding=True)
     now_ms = reader.now_ms
     used = {
-        rule.name: policies.approvals_since(reader, rule.name, now_ms - rule.when.quota.period_ms)
-        for rule in policy.rules
-        if rule.when.quota is not None
+        one.name: policies.approvals_since(reader, one.name, now_ms - one.when.quota.period_ms)
+        for one in policy.rules
+        if one.when.quota is not None
     }
-    return _ruling(evaluate(policy, facts, used), version.version, facts)
+    return ruling_from(evaluate(policy, facts, used), version.version, facts)
 
 
-def _ruling(verdict: Verdict, version: int, facts: Facts) -> Ruling:
+def ruling_from(verdict: Verdict, version: int, facts: Facts) -> Ruling:
     rule = verdict.rule
     return Ruling(
         action=verdict.action,
@@ -344,95 +327,3 @@ def _restored(known: StoredRuling) -> Ruling:
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-# -- trying out -------------------------------------------------------------------------------------------------------
-
-
-async def try_document(
-    engine: Engine, document: Mapping[str, Any], *, text: str | None, coordinator: str = ""
-) -> tuple[Ruling, tuple[str, ...]]:
-    """What a policy (`text`, or None: the one in force) would say of a job now, and why this node could not run it.
-
-    The coordinator is the one given, else the one the job names, else its initiator. Nothing is kept or counted.
-    """
-    spec = parse_job(_TRIAL_ID, document)
-    driver = (coordinator and check_id("coordinator", coordinator)) or spec.coordinator_hint or spec.initiator
-
-    def look(reader: Reader) -> tuple[Ruling, tuple[str, ...]]:
-        version = _chosen(reader, text)
-        problems = tuple(components.problems(reader, spec, _own(engine, spec), engine.runners))
-        if version is None:
-            return NO_POLICY, problems
-        return _rule(reader, version, job_facts(engine, reader, spec, driver, spec.initiator)), problems
-
-    return await engine.db.read(look)
-
-
-async def try_last(engine: Engine, number: int, *, text: str | None) -> list[Trial]:
-    """What a policy would have done with the last jobs that partners created here, newest first, each at its time.
-
-    Data and components count as they are today, permits as absent, quotas as the replay itself uses them up. Nothing
-    is kept or counted.
-    """
-    if not 0 < number <= MOST_TRIALS:
-        raise InvalidRequest(f"last must be a number from 1 to {MOST_TRIALS} (got {shorten(number)})")
-
-    def look(reader: Reader) -> list[Trial]:
-        version = _chosen(reader, text)
-        heads = job_store.page(
-            reader, self_node=engine.node_id, limit=number, matches=lambda head: head.initiator != engine.node_id
-        )
-        replay = _Replay(read_policy(version.text), version.version) if version else None
-        return [_trial(engine, reader, head, replay) for head in reversed(heads)][::-1]
-
-    return await engine.db.read(look)
-
-
-def _chosen(reader: Reader, text: str | None) -> PolicyVersion | None:
-    if text is None:
-        return policies.current(reader)
-    read_policy(text)
-    return PolicyVersion(0, text, "", "", reader.now_ms)
-
-
-class _Replay:
-    """A policy applied to one job after the other, oldest first, with quotas of its own."""
-
-    def __init__(self, policy: Policy, version: int) -> None:
-        self._policy = policy
-        self._version = version
-        self._approvals: dict[str, list[int]] = {}
-
-    def rule(self, facts: Facts, at_ms: int) -> Ruling:
-        used = {
-            rule.name: self._since(rule.name, at_ms - rule.when.quota.period_ms)
-            for rule in self._policy.rules
-            if rule.when.quota is not None
-        }
-        verdict = evaluate(self._policy, facts, used)
-        if verdict.rule is not None and verdict.action is Action.APPROVE:
-            self._approvals.setdefault(verdict.rule.name, []).append(at_ms)
-        return _ruling(verdict, self._version, facts)
-
-    def _since(self, name: str, after_ms: int) -> int:
-        return sum(at_ms > after_ms for at_ms in self._approvals.get(name, ()))
-
-
-def _trial(engine: Engine, reader: Reader, head: job_store.JobHead, replay: _Replay | None) -> Trial:
-    spec = job_store.spec(reader, head.job_id)
-    assert spec is not None
-    facts = job_facts(engine, reader, spec, head.coordinator, head.initiator, now_ms=head.created_ms)
-    own = next(
-        (row for row in reader.all("jobs.approvals", job_id=head.job_id) if row["node_id"] == engine.node_id), None
-    )
-    return Trial(
-        job_id=head.job_id,
-        initiator=head.initiator,
-        coordinator=head.coordinator,
-        created_ms=head.created_ms,
-        ruling=replay.rule(facts, head.created_ms) if replay else NO_POLICY,
-        decided=own["state"] if own else "",
-        decided_by=own["decided_by"] if own else "",
-        decided_reason=own["reason"] if own else "",
-    )

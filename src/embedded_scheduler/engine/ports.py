@@ -39,8 +39,8 @@ class Outgoing:
 
     node_id: str
     operation: str
-    """`job/create_all`, `job/create`, `job/start`, `task/start`, `job/stop_all`, `job/stop`, `job/status_all`,
-    `task/poll`, `task/callback`, `job/audit_confirm`."""
+    """The last part of its path, with the family's name where it has one: `job/create`, `task/poll`,
+    `node/contract/confirm`, `dataset/audit/apply`."""
     body: Mapping[str, Any]
     nonce: str
     trace_id: str
@@ -66,7 +66,7 @@ class Introducer(Protocol):
 
 
 class PartnerDirectory(Protocol):
-    """What is known of partners, from the `peers` table and their profiles. Answers from memory."""
+    """What is known of partners, from the tables `peers` and `contracts` and their profiles. Answers from memory."""
 
     def knows(self, node_id: str) -> bool: ...
 
@@ -81,7 +81,7 @@ class PartnerDirectory(Protocol):
         ...
 
     async def refresh(self, database: Database, /) -> None:
-        """Read the `peers` table again: it changed."""
+        """Read the tables again: they changed."""
         ...
 
     def session_need(self, node_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from embedded_scheduler.domain.lifecycle import JOB
-from embedded_scheduler.engine import jobs
+from embedded_scheduler.engine import progress
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.engine.watching import Watching
@@ -35,7 +35,7 @@ async def recover(engine: Engine, watching: Watching) -> None:
 
 
 async def _take_up(engine: Engine, job_ids: list[str]) -> None:
-    here = jobs.scene(engine)
+    here = progress.scene(engine)
     try:
         found = await engine.db.write(lambda tx: [advance(tx, here, job_id, Cause("node")) for job_id in job_ids])
     except StoreError:
@@ -51,4 +51,4 @@ async def _take_up(engine: Engine, job_ids: list[str]) -> None:
     for snapshot in found:
         engine.watchlist.update(snapshot, engine.clock.monotonic(), engine.settings.timing.retry_first)
         if JOB.is_terminal(snapshot.state):
-            await jobs.settle(engine, snapshot)
+            await progress.settle(engine, snapshot)

@@ -8,6 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.engine import attempts as attempt_verbs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
@@ -18,7 +19,6 @@ from embedded_scheduler.store.database import Reader
 _LOG = logging.getLogger(__name__)
 
 EVERY = 3600.0
-DAY_MS = 86_400_000
 AT_ONCE = 200
 
 

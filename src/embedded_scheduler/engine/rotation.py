@@ -14,10 +14,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.engine import messages
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.contracts import DAY_MS, identity_of, introduction
+from embedded_scheduler.engine.introductions import identity_of, introduction, own_address
 from embedded_scheduler.errors import Conflict, NodeError
 from embedded_scheduler.security import identity as files
 from embedded_scheduler.security.identity import Identity, certificate_facts
@@ -84,7 +85,7 @@ async def _check_announced(engine: Engine) -> None:
 async def _announce(engine: Engine, actor: str) -> None:
     following = await asyncio.to_thread(files.load_next, identity_of(engine))
     assert following is not None
-    about = introduction(engine)
+    about = introduction(engine.settings, own_address(engine.settings))
 
     def work(tx: Tx) -> None:
         fresh = False
@@ -93,13 +94,7 @@ async def _announce(engine: Engine, actor: str) -> None:
                 continue
             body = {
                 "contract_id": contract.contract_id,
-                "address": about.address,
-                "inst_id": about.inst_id,
-                "institution": about.institution,
-                "name": about.name,
-                "system": about.system,
-                "system_version": about.system_version,
-                "description": about.description,
+                **about.particulars(),
                 "auth_type": CERT,
                 "auth_credential": following.certificate,
             }

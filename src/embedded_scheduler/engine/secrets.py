@@ -1,4 +1,7 @@
-"""Named secrets of this node: stored sealed, opened only for the connector that is about to use them."""
+"""Named secrets of this node: stored sealed, opened only for the connector that is about to use them.
+
+`{"secret": NAME}` in a connector's options stands for the value.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,6 @@ from embedded_scheduler.security.vault import KeySource
 from embedded_scheduler.store import ledger, secrets
 from embedded_scheduler.store.database import Tx
 from embedded_scheduler.store.secrets import Secret
-
-REFERENCE = "secret"
-"""`{"secret": NAME}` in a connector's options stands for the value."""
 
 _LONGEST_VALUE = 64 * 1024
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 from embedded_scheduler.engine.ports import PartnerDirectory
+from embedded_scheduler.security.secrets import is_kept
 from embedded_scheduler.store import attempts, jobs
 from embedded_scheduler.store.database import Database, Reader
 
@@ -22,9 +20,8 @@ class SessionPolicy:
 
     async def authorise(self, session_id: str, token: str) -> bool:
         """Whether `token` belongs to an attempt of this session that has not ended."""
-        claimed = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         found = await self._db.read(lambda reader: attempts.of_session(reader, session_id))
-        return any(a.ended_ms is None and hmac.compare_digest(a.token_hash, claimed) for a in found)
+        return any(a.ended_ms is None and is_kept(token, a.token_hash) for a in found)
 
     async def session_members(self, session_id: str) -> frozenset[str] | None:
         """The nodes of the session's job, or None when no job of this node has that session."""

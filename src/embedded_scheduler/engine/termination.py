@@ -15,7 +15,7 @@ from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision, DropCall, RecordVerdict, RequestStop
 from embedded_scheduler.domain.lifecycle import JOB, AgreementState, Outcome
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import jobs
+from embedded_scheduler.engine import progress
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError
@@ -58,15 +58,15 @@ def _takes_part(head: job_store.JobHead, node_id: str) -> bool:
 
 
 async def _stop(engine: Engine, job_id: str, node_id: str, cause: Cause, reason: str) -> None:
-    here = jobs.scene(engine)
+    here = progress.scene(engine)
 
     def work(tx: Tx) -> JobSnapshot:
         advance(tx, here, job_id, cause, lambda s: _end(s, node_id, reason))
         # The stop itself may have added calls to the partner, which would be refused there.
         return advance(tx, here, job_id, cause, lambda s: _drop_calls(s, node_id))
 
-    snapshot = await jobs.commit(engine, work)
-    for session in jobs.sessions(engine, snapshot):
+    snapshot = await progress.commit(engine, work)
+    for session in progress.sessions(engine, snapshot):
         await engine.channel.close_session(session)
 
 
@@ -129,10 +129,9 @@ def _without_contract(reader: Reader, now_ms: int) -> dict[str, str]:
 
 
 def _why_over(node_id: str, known: list[Contract], now_ms: int) -> str | None:
-    approved = [contract for contract in known if contract.state is AgreementState.APPROVED]
-    if any(contract.expires_ms is None or contract.expires_ms > now_ms for contract in approved):
+    if any(contract.counts_at(now_ms) for contract in known):
         return None
-    if approved:
+    if any(contract.state is AgreementState.APPROVED for contract in known):
         return f"the contract with {node_id} has expired"
     ended = any(contract.state is AgreementState.TERMINATED for contract in known)
     return f"the contract with {node_id} was terminated" if ended else None

@@ -8,19 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine import credentials
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.credentials import IMPORTED, SCOPES
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
-from embedded_scheduler.security.secrets import read_secret
+from embedded_scheduler.security.secrets import kept_of, read_secret
 from embedded_scheduler.store import ledger, tokens
 from embedded_scheduler.store.database import Tx
 from embedded_scheduler.store.tokens import Token
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _EVERY = 60.0
-_LONGEST_MS = 10 * 365 * 86_400_000
+_LONGEST_MS = 10 * 365 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ async def _import(engine: Engine, path: Path) -> None:
             token_id=IMPORTED,
             name=IMPORTED,
             scopes=(credentials.ALL,),
-            hash=credentials.digest(text),
+            hash=kept_of(text),
             created_ms=tx.now_ms,
             created_by="node",
         )

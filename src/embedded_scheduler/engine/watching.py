@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.lifecycle import TaskState
-from embedded_scheduler.engine import attempts, jobs
+from embedded_scheduler.engine import attempts, progress
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.engine.transitions import Cause
@@ -170,7 +170,7 @@ class Watching:
             word = str(reply.data.get("status") or "").upper()
             if word in (TaskState.SUCCESS, TaskState.FAILED, TaskState.RUNNING):
                 status = TaskState(word)
-                await jobs.react(
+                await progress.react(
                     engine,
                     key.job_id,
                     cause,
@@ -185,7 +185,7 @@ class Watching:
         silent = engine.clock.monotonic() - state.failing_since
         if silent > engine.settings.timing.partner_lost:
             reason = f"{key.node_id} has not reported for {silent:.0f} s ({reply.error}); setting timing.partner_lost"
-            await jobs.react(
+            await progress.react(
                 engine, key.job_id, cause, lambda s: reactions.partner_lost(s, key.task_name, key.node_id, reason)
             )
 
@@ -197,8 +197,8 @@ class Watching:
             if refused > patience:
                 reason = f"given up after {refused:.0f} s: {reply.error}; setting timing.partner_lost"
                 cause = Cause(f"peer:{key.node_id}", key.job_id)
-                await jobs.react(self._engine, key.job_id, cause, lambda s: reactions.coordinator_forgot(s, reason))
+                await progress.react(self._engine, key.job_id, cause, lambda s: reactions.coordinator_forgot(s, reason))
 
     async def _take_verdict(self, key: PollKey, reply: Reply) -> None:
         cause = Cause(f"peer:{key.node_id}", key.job_id)
-        await jobs.react(self._engine, key.job_id, cause, lambda s: verdict_of(s, reply.data) or [])
+        await progress.react(self._engine, key.job_id, cause, lambda s: verdict_of(s, reply.data) or [])

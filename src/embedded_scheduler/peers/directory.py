@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.snapshot import PeerTraits
-from embedded_scheduler.engine.contracts import SYSTEM as OWN_SYSTEM
+from embedded_scheduler.engine.introductions import SYSTEM as OWN_SYSTEM
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.peers.profiles import DEFAULT, Profile, resolve
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
@@ -124,10 +124,6 @@ class Directory:
         """The partner's profile; `seed` for a node that is none."""
         partner = self._partners.get(node_id)
         return partner.profile if partner is not None else DEFAULT
-
-    def base_url(self, node_id: str) -> str | None:
-        partner = self._partners.get(node_id)
-        return partner.url if partner is not None else None
 
     def answer_style(self, node_id: str) -> AnswerStyle:
         return self._styles.get(node_id, _DEFAULT_STYLE)

@@ -67,6 +67,11 @@ class NoAnswer(Exception):
     """The call brought no answer that could be used; the text says why, as a predicate of the partner."""
 
 
+class NotTaken(NoAnswer):
+    """The partner answered, and refused the request as one that this node did not make. Whoever changed the request on
+    its way gets that answer too."""
+
+
 class Exchange:
     """Calls of this node to partners. Whoever calls limits the time of a call."""
 
@@ -172,7 +177,7 @@ class Exchange:
         ours = (answer.source, answer.target) == (partner.node_id, self._node_id)
         if not ours or not is_signed(answer.message(), signature, keys):
             if ours and is_signed(replace(answer, nonce=NOT_TAKEN).message(), signature, keys):
-                raise NoAnswer(
+                raise NotTaken(
                     f"does not take the request for one of this node, or something between the two changed it: it says"
                     f" {_text(body)}"
                 )

@@ -17,7 +17,7 @@ from embedded_scheduler.config import Settings, Timing
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory, Partner
-from embedded_scheduler.peers.exchange import Exchange, NoAnswer, Raw, Request
+from embedded_scheduler.peers.exchange import Exchange, NoAnswer, NotTaken, Raw, Request
 from embedded_scheduler.peers.profiles import Profile, StatusAllStyle
 from embedded_scheduler.wire.bfia.envelope import NO_DATA, Answer, Unreadable, read_answer
 from embedded_scheduler.wire.bfia.headers import render_permits
@@ -139,6 +139,10 @@ class HttpGateway:
                 return _reply(partner, message, await self.exchange.send(partner, _post(partner, message)))
         except TimeoutError:
             return _failed(f"{partner.node_id} did not answer {message.operation} within {seconds:g} s")
+        except NotTaken as error:
+            said = f"{partner.node_id} {error} ({message.operation})"
+            # A partner that has lost a contract will never hear of its end; both sides know without it.
+            return _refused(said) if message.operation.startswith("node/contract/") else _failed(said)
         except NoAnswer as error:
             return _failed(f"{partner.node_id} {error} ({message.operation})")
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from embedded_scheduler.clock import Clock
+from embedded_scheduler.clock import DAY_MS, Clock
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.diagnosis import certificate_findings
 from embedded_scheduler.errors import InvalidRequest
@@ -19,7 +19,6 @@ from embedded_scheduler.store.database import Database
 _LOG = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
-_DAY_MS = 86_400_000
 
 
 class Renewal:
@@ -87,7 +86,7 @@ class Renewal:
 
     async def warn(self) -> None:
         """Say once a day what ends soon."""
-        day = self._clock.now_ms() // _DAY_MS
+        day = self._clock.now_ms() // DAY_MS
         if day == self._warned_day:
             return
         self._warned_day = day

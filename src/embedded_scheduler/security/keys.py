@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -27,6 +27,8 @@ _LONGEST_CREDENTIAL = 16_384
 _SMALLEST_RSA = 2048
 _LARGEST_RSA = 8192
 """Beyond it a check costs more than the request it protects."""
+_UNREADABLE = (ValueError, binascii.Error, UnsupportedAlgorithm, x509.InvalidVersion)
+"""What the library raises for encodings that somebody made up."""
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 PublicKeys = Ed25519PublicKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -62,22 +64,29 @@ def parse_credential(auth_type: str, credential: str) -> PublicKey:
     if not credential or len(credential) > _LONGEST_CREDENTIAL or not credential.isascii():
         raise InvalidRequest(f"auth_credential must be at most {_LONGEST_CREDENTIAL} characters of PEM or base64")
     if auth_type == CERT:
-        certificate = _certificate(credential)
-        pem = certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
-        return _public_key(certificate.public_key(), pem)
+        return _certified_key(credential)
     key = _public_key(_bare_key(auth_type, credential), "")
     if key.algorithm != auth_type:
         raise InvalidRequest(f"auth_credential is a key for {key.algorithm}, auth_type says {auth_type}")
     return key
 
 
-def _certificate(credential: str) -> x509.Certificate:
+def _certified_key(credential: str) -> PublicKey:
     try:
-        if "-----BEGIN" in credential:
-            return x509.load_pem_x509_certificate(credential.encode("ascii"))
-        return x509.load_der_x509_certificate(base64.b64decode(credential, validate=True))
-    except (ValueError, binascii.Error):
-        raise InvalidRequest("auth_credential is not an X.509 certificate in PEM or base64") from None
+        certificate = _certificate(credential)
+        pem = certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+        key = certificate.public_key()
+    except _UNREADABLE:
+        raise InvalidRequest(
+            "auth_credential is not an X.509 certificate in PEM or base64, or holds a kind of key that is not served"
+        ) from None
+    return _public_key(key, pem)
+
+
+def _certificate(credential: str) -> x509.Certificate:
+    if "-----BEGIN" in credential:
+        return x509.load_pem_x509_certificate(credential.encode("ascii"))
+    return x509.load_der_x509_certificate(base64.b64decode(credential, validate=True))
 
 
 def _bare_key(auth_type: str, credential: str) -> Any:
@@ -88,7 +97,7 @@ def _bare_key(auth_type: str, credential: str) -> Any:
         if auth_type == ED25519 and len(raw) == 32:
             return Ed25519PublicKey.from_public_bytes(raw)
         return serialization.load_der_public_key(raw)
-    except (ValueError, binascii.Error, TypeError):
+    except (*_UNREADABLE, TypeError):
         raise InvalidRequest("auth_credential is not a public key in PEM or base64") from None
 
 
@@ -128,7 +137,7 @@ def certificate_fingerprint(der: bytes) -> str:
     """Fingerprint of the key in a DER certificate; empty when it holds none that is served."""
     try:
         key = x509.load_der_x509_certificate(der).public_key()
-    except ValueError:
+    except _UNREADABLE:
         return ""
     return fingerprint(key) if isinstance(key, PublicKeys) else ""
 

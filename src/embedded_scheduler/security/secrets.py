@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import stat
@@ -53,8 +54,11 @@ def read_secret(path: Path) -> str:
     return secret
 
 
-def same_secret(given: str | None, expected: str) -> bool:
-    """Whether both are the same non-empty secret, in a time that says nothing about where they differ."""
-    if not given or not expected:
-        return False
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))
+def kept_of(secret: str) -> str:
+    """SHA-256 (hex): what is stored of a secret of 256 random bits, which needs no salt."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_kept(secret: str, kept: str) -> bool:
+    """Whether `kept` was made of this secret, in a time that says nothing about where they differ."""
+    return hmac.compare_digest(kept_of(secret).encode(), kept.encode())

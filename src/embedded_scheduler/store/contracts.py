@@ -40,6 +40,10 @@ class Contract:
     created_ms: int
     since_ms: int
 
+    def counts_at(self, now_ms: int) -> bool:
+        """Approved and not expired."""
+        return self.state is AgreementState.APPROVED and (self.expires_ms is None or now_ms < self.expires_ms)
+
 
 def add(
     tx: Tx,
@@ -111,6 +115,12 @@ def standing(reader: Reader) -> dict[str, str]:
 def open_applications(reader: Reader) -> list[Contract]:
     """Contracts that are APPLIED, the oldest first."""
     return [_parse(row) for row in reader.all("contracts.open")]
+
+
+def strangers_since(reader: Reader, since_ms: int) -> int:
+    """How many applications came without an invitation since then, whatever became of them."""
+    row = reader.one("contracts.strangers_since", since_ms=since_ms)
+    return 0 if row is None else int(row["number"])
 
 
 def note_partner(tx: Tx, contract_id: str, decision: str, *, expires_ms: int | None = None) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from dataclasses import dataclass, field
 
 from embedded_scheduler.domain.permit import Permit
+from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.store.database import Reader, Tx
 
 
@@ -40,11 +40,6 @@ class Use:
     state: str
 
 
-def hashed(token: str) -> str:
-    """What is stored of a token. It is random with 256 bits, so that no salt is needed."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def add(
     tx: Tx,
     *,
@@ -66,7 +61,7 @@ def add(
         "permits.add",
         grant_id=grant_id,
         issued=int(issued),
-        token_hash=hashed(token),
+        token_hash=kept_of(token),
         token="" if issued else token,
         level=level,
         resource_type=resource_type,
@@ -89,7 +84,7 @@ def get(reader: Reader, grant_id: str) -> StoredPermit | None:
 
 def issued(reader: Reader, token: str) -> StoredPermit | None:
     """The permit of this node with this token, whatever became of it."""
-    row = reader.one("permits.issued", token_hash=hashed(token))
+    row = reader.one("permits.issued", token_hash=kept_of(token))
     return None if row is None else _parse(row)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.store.database import Tx
 
-DAY_MS = 24 * 60 * 60 * 1000
 BATCH = 1_000
 """Rows of one table per transaction, so that other writers wait milliseconds, not seconds."""
 

@@ -360,3 +360,15 @@ class DoctorReport(Message):
 
 JobDetail.model_rebuild()
 NodeStatus.model_rebuild()
+
+
+class DatasetList(Message):
+    datasets: list[DatasetRow]
+
+
+class ComponentList(Message):
+    components: list[ComponentRow]
+
+
+class PeerList(Message):
+    peers: list[PeerRow]

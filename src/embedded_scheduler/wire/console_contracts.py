@@ -123,6 +123,10 @@ class ContractRow(Message):
     """The last error of what the partner is to be told and has not taken; empty = nothing waits."""
     actions: list[str] = Field(default_factory=list)
     """What the caller may do: confirm, refuse, terminate."""
+    approvals: list[str] = Field(default_factory=list)
+    """Who compared the words so far, where several persons have to."""
+    approvers_needed: int = 1
+    """How many persons have to, while it waits for that."""
 
 
 class ContractList(Message):

@@ -140,6 +140,8 @@ class MessageRow(Message):
     created_ms: int
     next_ms: int | None = None
     opened_ms: int | None = None
+    actions: list[str] = Field(default_factory=list)
+    """What the caller may do: resend."""
 
 
 class MessagePage(Message):
@@ -153,3 +155,11 @@ class MessageFile(Message):
 
 
 GrantDetail.model_rebuild()
+
+
+class PublicationList(Message):
+    publications: list[PublicationRow]
+
+
+class PartnerDatasetList(Message):
+    datasets: list[PartnerDatasetRow]

@@ -16,7 +16,7 @@ _ENDED = ("REJECTED", "TERMINATED")
 
 async def invite(call: Invocation) -> Exit:
     async with call.client() as client:
-        made = await client.invite(hours=call.args.expires, address=call.args.address)
+        made = await client.invite(hours=call.args.expires / 3_600_000, address=call.args.address)
     if call.out.as_json:
         call.out.document(made.model_dump(mode="json"))
         return Exit.OK

@@ -114,10 +114,7 @@ async def publish(call: Invocation) -> Exit:
     )
     async with call.client() as client:
         row = await client.publish(namespace, name, request)
-    if call.out.as_json:
-        call.out.document(row.model_dump(mode="json"))
-    else:
-        call.out.line(f"{row.dataset_id} is shown to {_audience(row)}; a job needs {_needs(row)}")
+    call.out.done(row, f"{row.dataset_id} is shown to {_audience(row)}; a job needs {_needs(row)}")
     return Exit.OK
 
 

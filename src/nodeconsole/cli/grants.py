@@ -6,13 +6,11 @@ import time
 from datetime import datetime
 from typing import Any
 
-from embedded_scheduler.wire.console_grants import GrantDetail, GrantRequest, GrantRow, PermitRow
+from embedded_scheduler.wire.console_grants import GrantDetail, GrantRequest, PermitRow
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_document
 from nodeconsole.cli.output import plain
-from nodeconsole.cli.text import moment
-
-_UNITS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
+from nodeconsole.cli.text import moment, span_ms
 
 
 async def listing(call: Invocation) -> Exit:
@@ -63,7 +61,8 @@ async def request(call: Invocation) -> Exit:
     )
     async with call.client() as client:
         row = await client.request_grant(asked)
-    return _done(call, row, f"asked {row.node_id} for {row.kind} {row.resource_id}: {row.grant_id}")
+    call.out.done(row, f"asked {row.node_id} for {row.kind} {row.resource_id}: {row.grant_id}")
+    return Exit.OK
 
 
 def _asked_limits(times: int | None, until: str | None) -> dict[str, Any]:
@@ -77,14 +76,17 @@ async def approve(call: Invocation) -> Exit:
     async with call.client() as client:
         row = await client.approve_grant(args.grant, args.reason, level=args.level, times=args.times, until_ms=until)
     if row.state == "APPLIED":
-        return _done(call, row, f"{row.grant_id} waits for another person's approval")
-    return _done(call, row, f"approved {row.grant_id}: {row.kind} {row.resource_id} for {row.node_id}")
+        call.out.done(row, f"{row.grant_id} waits for another person's approval")
+        return Exit.OK
+    call.out.done(row, f"approved {row.grant_id}: {row.kind} {row.resource_id} for {row.node_id}")
+    return Exit.OK
 
 
 async def reject(call: Invocation) -> Exit:
     async with call.client() as client:
         row = await client.reject_grant(call.args.grant, call.args.reason)
-    return _done(call, row, f"rejected {row.grant_id}")
+    call.out.done(row, f"rejected {row.grant_id}")
+    return Exit.OK
 
 
 async def revoke(call: Invocation) -> Exit:
@@ -95,35 +97,26 @@ async def revoke(call: Invocation) -> Exit:
             fate = "will be stopped" if args.stop_jobs else "goes on (stop it with --stop-jobs)"
             call.out.note(f"job {job_id} was admitted with it and {fate}")
         reply = await client.revoke_grant(before.grant_id, args.reason, stop_jobs=args.stop_jobs)
-    if call.out.as_json:
-        call.out.document(reply.model_dump(mode="json"))
-    else:
-        call.out.line(f"revoked {reply.grant.grant_id}")
+    call.out.done(reply, f"revoked {reply.grant.grant_id}")
     return Exit.OK
 
 
 async def refresh(call: Invocation) -> Exit:
     async with call.client() as client:
         row = await client.refresh_grant(call.args.grant)
-    return _done(call, row, f"{row.grant_id} is {row.state}")
+    call.out.done(row, f"{row.grant_id} is {row.state}")
+    return Exit.OK
 
 
 def until_ms(text: str) -> int:
     """A point in time: a date, a date with a time, or a span from now (`12h`, `30d`, `2w`). Epoch ms."""
-    if text[-1:] in _UNITS and text[:-1].isdecimal():
-        return int((time.time() + int(text[:-1]) * _UNITS[text[-1]]) * 1000)
+    span = span_ms(text)
+    if span is not None:
+        return int(time.time() * 1000) + span
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
     except (ValueError, OverflowError):
         raise CommandError(f"{text!r} is not a date (2027-01-31) or a span (12h, 30d, 2w)", Exit.USAGE) from None
-
-
-def _done(call: Invocation, row: GrantRow, text: str) -> Exit:
-    if call.out.as_json:
-        call.out.document(row.model_dump(mode="json"))
-    else:
-        call.out.line(text)
-    return Exit.OK
 
 
 def _limits(permit: PermitRow | None) -> str:

@@ -27,12 +27,17 @@ async def export(call: Invocation) -> Exit:
             case _:
                 text = (await client.identity()).certificate
     if not call.args.output:
-        call.out.raw(text)
+        if call.out.as_json:
+            call.out.document({call.args.what: text})
+        else:
+            call.out.raw(text)
         return Exit.OK
     try:
         await asyncio.to_thread(Path(call.args.output).write_text, text, "ascii")
     except OSError as error:
         raise CommandError(f"{call.args.output}: {error.strerror}") from None
+    if call.out.as_json:
+        call.out.document({"wrote": call.args.output})
     call.out.note(f"wrote the {call.args.what} to {call.args.output}; everybody may have it")
     return Exit.OK
 

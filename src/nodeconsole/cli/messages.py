@@ -31,10 +31,7 @@ async def listing(call: Invocation) -> Exit:
 async def resend(call: Invocation) -> Exit:
     async with call.client() as client:
         row = await client.resend_message(call.args.message)
-    if call.out.as_json:
-        call.out.document(row.model_dump(mode="json"))
-    else:
-        call.out.line(f"message {row.id} ({row.operation} to {row.node_id}) is tried again now")
+    call.out.done(row, f"message {row.id} ({row.operation} to {row.node_id}) is tried again now")
     return Exit.OK
 
 
@@ -42,6 +39,8 @@ async def export(call: Invocation) -> Exit:
     async with call.client() as client:
         document = await client.export_message(call.args.message)
     _write(call.args.output, document)
+    if call.out.as_json:
+        call.out.document({"wrote": call.args.output})
     call.out.note(f"written to {call.args.output}; give it to the partner, who runs `nodeconsole message import`")
     return Exit.OK
 
@@ -50,11 +49,15 @@ async def take(call: Invocation) -> Exit:
     async with call.client() as client:
         answer = await client.import_message(read_document(call.args.file))
     if not answer:
+        if call.out.as_json:
+            call.out.document({"taken": "answer"})
         call.out.note("the answer was taken: `nodeconsole message list` shows how the message stands")
         return Exit.OK
     text = str(json.loads(str(answer.get("body") or "{}")).get("msg") or "")
     output = call.args.answer or f"{call.args.file}.answer"
     _write(output, answer)
+    if call.out.as_json:
+        call.out.document({"taken": "message", "answer": text, "wrote": output})
     call.out.note(f"this node answered: {text}; the signed answer is in {output}: give it back to the partner")
     return Exit.OK
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
+from pydantic import BaseModel
+
 from nodeconsole.cli.text import clean, cut, pad, width
 
 T = TypeVar("T")
@@ -67,6 +69,13 @@ class Output:
         for row in ([*columns], *cells):
             text = _GAP.join(pad(cut(cell, room), room) for cell, room in zip(row, widths, strict=True))
             self._write(text.rstrip() + "\n")
+
+    def done(self, message: BaseModel, text: str) -> None:
+        """What a command did: the message as JSON, or `text` for people."""
+        if self.as_json:
+            self.document(message.model_dump(mode="json"))
+        else:
+            self.line(text)
 
     def note(self, text: str) -> None:
         """Something for the person, not for a program."""
@@ -127,7 +136,7 @@ def bar(done: int, total: int, columns: int = 20) -> str:
     return "#" * filled + "." * (columns - filled)
 
 
-def plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
+def plain(rows: Sequence[BaseModel]) -> list[dict[str, Any]]:
     """Messages as JSON data."""
     return [row.model_dump(mode="json") for row in rows]
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from nodeconsole import __version__
 from nodeconsole.cli.exits import EXPLAINED, Exit
+from nodeconsole.cli.text import span_ms
 
 PROFILES = ("seed", "official-1.2", "legacy", "fate", "kuscia")
 JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
@@ -146,7 +147,9 @@ def _add_node(tree: _Tree) -> None:
     init.add_argument("--tls", choices=TLS_MODES, help="TLS of the partner listener (default: mutual)")
     init.add_argument("--inst-id", metavar="ID", help="the institution's id, as partners see it (default: the node's)")
     init.add_argument("--inst-name", metavar="NAME", help="the institution's name, as partners' operators see it")
-    init.add_argument("--passphrase-file", type=Path, metavar="FILE", help="encrypt the new signing key with its content")
+    init.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="encrypt the new signing key with its content"
+    )
     init.add_argument("--csr", action="store_true", help="print a request for the institution's CA to sign")
     up = tree.command("up", "run the node with its console in this terminal")
     up.add_argument("--yes", action="store_true", help="create the node without asking when there is none")
@@ -265,7 +268,9 @@ def _add_link_test(peers: _Tree) -> None:
 
 def _add_contracts(peers: _Tree) -> None:
     invite = peers.command("invite", "make a code with which one partner can apply here")
-    invite.add_argument("--expires", type=_hours, default=24.0, metavar="SPAN", help="30m, 24h, 7d (default: 24h)")
+    invite.add_argument(
+        "--expires", type=_span, default=24 * 3_600_000, metavar="SPAN", help="30m, 24h, 7d (default: 24h)"
+    )
     join = peers.command("join", "apply at the partner that gave you this code")
     join.add_argument("code", metavar="CODE", help="- reads it from standard input")
     join.add_argument("--yes-i-compared", metavar="WORDS", default="", help="the six words, as the partner read them")
@@ -291,7 +296,9 @@ def _add_identity(tree: _Tree) -> None:
     what = export.add_mutually_exclusive_group()
     what.add_argument("--certificate", action="store_const", dest="what", const="certificate", default="certificate")
     what.add_argument("--public-key", action="store_const", dest="what", const="public-key")
-    what.add_argument("--csr", action="store_const", dest="what", const="csr", help="a request for the institution's CA")
+    what.add_argument(
+        "--csr", action="store_const", dest="what", const="csr", help="a request for the institution's CA"
+    )
     export.add_argument("--output", "-o", metavar="FILE", help="default: standard output")
     imported = identity.command("import-certificate", "use a certificate that a CA made for this node's key")
     imported.add_argument("file", metavar="FILE", help="PEM; - reads standard input")
@@ -382,7 +389,7 @@ def _add_tokens(tree: _Tree) -> None:
     create = tokens.command("create", "print a new token, once")
     create.add_argument("name", metavar="NAME", help="the ledger says platform:NAME")
     create.add_argument("--scope", action="append", choices=TOKEN_SCOPES, help="may be repeated (default: all)")
-    create.add_argument("--expires", type=_lifetime, metavar="TIME", help="such as 90d or 12h (default: never)")
+    create.add_argument("--expires", type=_span, metavar="SPAN", help="such as 90d or 12h (default: never)")
     listing = tokens.command("list", "list tokens and when they were used last")
     listing.add_argument("--all", action="store_true", help="revoked ones too")
     revoke = tokens.command("revoke", "end a token now")
@@ -406,25 +413,16 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _lifetime(text: str) -> int:
-    """`90d`, `12h`, `30m` in milliseconds."""
-    unit = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}.get(text[-1:])
-    number = text[:-1]
-    if unit is None or not number.isascii() or not number.isdecimal() or not 0 < int(number[:10]) < 10**6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90d, 12h or 30m")
-    return int(number) * unit
+def _span(text: str) -> int:
+    """In milliseconds."""
+    found = span_ms(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a span such as 30m, 12h, 90d or 2w")
+    return found
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _hours(text: str) -> float:
-    factors = {"m": 1 / 60, "h": 1.0, "d": 24.0}
-    number, unit = text[:-1], text[-1:]
-    if unit not in factors or not number.isascii() or not number.isdecimal() or not 0 < int(number) < 10**6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a span such as 30m, 24h or 7d")
-    return int(number) * factors[unit]
 
 
 def _count(text: str) -> int:

@@ -28,10 +28,7 @@ async def put(call: Invocation) -> Exit:
     text = read_text(call.args.file)
     async with call.client() as client:
         row = await client.set_policy(text, expected=call.args.expect)
-    if call.out.as_json:
-        call.out.document(row.model_dump(mode="json"))
-    else:
-        call.out.line(_head(row))
+    call.out.done(row, _head(row))
     return Exit.OK
 
 

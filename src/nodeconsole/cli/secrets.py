@@ -18,10 +18,7 @@ async def put(call: Invocation) -> Exit:
     value = _value(call.args.name, call.args.from_file)
     async with call.client() as client:
         row = await client.put_secret(call.args.name, value)
-    if call.out.as_json:
-        call.out.document(row.model_dump(mode="json"))
-    else:
-        call.out.line(f"stored {row.name}, sealed with data key {row.key_id}")
+    call.out.done(row, f"stored {row.name}, sealed with data key {row.key_id}")
     return Exit.OK
 
 

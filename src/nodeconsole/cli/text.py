@@ -82,6 +82,15 @@ def span(milliseconds: int | None) -> str:
     return f"{days}d{hours:02d}h"
 
 
+def span_ms(text: str) -> int | None:
+    """`30m`, `12h`, `90d`, `2w` in milliseconds; None for everything else."""
+    unit = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}.get(text[-1:])
+    number = text[:-1]
+    if unit is None or not number.isascii() or not number.isdecimal() or not 0 < int(number[:10]) < 10**6:
+        return None
+    return int(number) * unit
+
+
 def size(count: int) -> str:
     """Bytes for people: `999 B`, `1.5 MiB`."""
     if count < _KIB:

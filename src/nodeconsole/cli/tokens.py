@@ -52,10 +52,7 @@ async def listing(call: Invocation) -> Exit:
 async def revoke(call: Invocation) -> Exit:
     async with call.client() as client:
         row = await client.revoke_token(call.args.name)
-    if call.out.as_json:
-        call.out.document(row.model_dump(mode="json"))
-    else:
-        call.out.line(f"token {row.name} is revoked")
+    call.out.done(row, f"token {row.name} is revoked")
     return Exit.OK
 
 

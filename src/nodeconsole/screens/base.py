@@ -137,18 +137,22 @@ class ConsoleScreen(Screen[None]):
 
     # Chrome.
 
+    @property
+    def _whole(self) -> bool:
+        """Its widgets are there: while a screen is taken down they go before it does, and a reload may still end."""
+        return self.is_attached and self.is_mounted and any(child.id == "footer" for child in self.children)
+
     def retranslate(self) -> None:
-        if self.is_attached and self.is_mounted:
+        if self._whole:
             self.repaint_body()
             self.repaint_chrome()
 
     def tick(self) -> None:
         """Called once a second: ages move on. Sends nothing when no text changes."""
-        self.repaint_body()
-        self.repaint_chrome()
+        self.retranslate()
 
     def repaint_chrome(self) -> None:
-        if not (self.is_attached and self.is_mounted):
+        if not self._whole:
             return
         session, display = self.session, self.session.display()
         cut = display.glyphs.cut
@@ -183,7 +187,8 @@ class ConsoleScreen(Screen[None]):
     def _which_key(self) -> Line:
         spans: list[Span] = [Span(f"{self._typed[0]} ...  ", "strong")]
         for key, action in self.keymap.following(self._typed[0]).items():
-            spans += [Span(key_name(key), "key"), Span(f" {self.session.text(f'action.{action.id}')}  ")]
+            gap = "  " if len(spans) > 1 else ""
+            spans += [Span(f"{gap}{key_name(key)}", "key"), Span(f" {self.session.text(f'action.{action.id}')}")]
         return tuple(spans)
 
     def _footer(self) -> Line:

@@ -43,11 +43,22 @@ class Question:
 
 
 class _Line(Input):
-    """A line that takes pasted text whole: a long code arrives as the lines that a terminal or a mail made of it."""
+    """A line of a question. It takes pasted text whole: a long code arrives as the lines that a terminal or a mail made
+    of it. What is typed ahead goes to whoever has the focus after Enter, not into the line that Enter closed."""
 
-    async def _on_paste(self, event: events.Paste) -> None:
-        joined = "".join(event.text.splitlines()) if "\n" in event.text or "\r" in event.text else event.text
-        await super()._on_paste(events.Paste(joined))
+    def _on_key(self, event: events.Key) -> None:  # type: ignore[override]
+        screen = self.screen
+        if screen.focused is not self:
+            (screen.focused or screen).post_message(events.Key(event.key, event.character))
+        elif event.key == "enter" and isinstance(screen, QuestionScreen):
+            screen.entered(self)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def _on_paste(self, event: events.Paste) -> None:
+        super()._on_paste(events.Paste("".join(event.text.splitlines())))
         event.prevent_default()
         event.stop()
 
@@ -107,12 +118,12 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
                 return field, fault
         return None
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def entered(self, line: Input) -> None:
+        """Enter was pressed in `line`."""
         inputs: Sequence[Input] = list(self.query(Input))
-        place = inputs.index(event.input)
+        place = inputs.index(line)
         if place + 1 < len(inputs):
-            # At once: `Widget.focus` waits for the next turn, and keys typed ahead would land in the field before.
+            # At once: `Widget.focus` waits for the next turn.
             self.set_focus(inputs[place + 1])
             return
         faulty = self._first_fault()

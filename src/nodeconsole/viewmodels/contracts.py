@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, when
+from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, votes_text, when
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import printable, wrap
 from nodeconsole.viewmodels.times import span_text
@@ -43,9 +43,7 @@ def contract_next(contract: ContractRow, display: Display) -> str:
     return display.text("contract.next_partner" if contract.compared_by else "contract.next_compare", node=who)
 
 
-def contract_lines(
-    contract: ContractRow, messages: Sequence[MessageRow], display: Display, width: int
-) -> list[Line]:
+def contract_lines(contract: ContractRow, messages: Sequence[MessageRow], display: Display, width: int) -> list[Line]:
     """The card of a contract. The words stand first while they are to be compared."""
     lines: list[Line] = []
     if contract.state == APPLIED:
@@ -84,6 +82,7 @@ def contract_facts(contract: ContractRow, display: Display) -> list[tuple[str, s
         (text("contract.key"), grouped(printable(contract.fingerprint))),
         (text("contract.rotation"), _rotation(contract, display)),
         (text("contract.ends"), _ends(contract, display)),
+        (text("card.approvals"), votes_text(contract.approvals, contract.approvers_needed, display)),
         (text("contract.compared"), by),
         (text("contract.reason"), printable(contract.reason)),
         (text("contract.undelivered"), printable(contract.undelivered)),

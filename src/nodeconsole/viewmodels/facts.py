@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.spans import Line, Role, Span
-from nodeconsole.viewmodels.text import cells, wrap
+from nodeconsole.viewmodels.text import cells, printable, wrap
 from nodeconsole.viewmodels.times import moment
 
 if TYPE_CHECKING:
@@ -44,3 +44,12 @@ def bullets(items: Iterable[str], width: int, role: Role) -> list[Line]:
 def grouped(fingerprint: str) -> str:
     """A fingerprint in groups of four, as people compare it."""
     return " ".join(fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4))
+
+
+def votes_text(approvals: Sequence[str], needed: int, display: Display) -> str:
+    """`1 of 2 persons (ann), still needed: 1 more`; empty where one person is enough."""
+    if needed < 2:
+        return ""
+    names = " ".join(printable(actor.removeprefix("operator:")) for actor in approvals)
+    counted = display.text("card.approved", given=len(approvals), needed=needed, names=f" ({names})" if names else "")
+    return f"{counted}, {display.text('card.missing', n=needed - len(approvals))}"

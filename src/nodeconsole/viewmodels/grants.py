@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodeconsole.viewmodels.contracts import message_lines
-from nodeconsole.viewmodels.facts import bullets, fact_lines, when
+from nodeconsole.viewmodels.facts import bullets, fact_lines, votes_text, when
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import count, printable
 from nodeconsole.viewmodels.times import age
@@ -76,7 +76,9 @@ def _facts(detail: GrantDetail, display: Display) -> list[tuple[str, str]]:
 def _other_members(grant: GrantRow, body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the request says beyond what has a place of its own; documents are behind `y`."""
     hidden = _SHOWN | {f"{grant.kind}_id"}
-    scalars = [(key, value) for key, value in body.items() if key not in hidden and isinstance(value, str | int | float)]
+    scalars = [
+        (key, value) for key, value in body.items() if key not in hidden and isinstance(value, str | int | float)
+    ]
     return [(key, printable(str(value))) for key, value in scalars if value != ""]
 
 
@@ -114,14 +116,7 @@ def _permit(grant: GrantRow, display: Display) -> str:
 
 def grant_approvals(grant: GrantRow, display: Display) -> str:
     """`1 of 2 persons (ann), still needed: 1 more`; empty where one person is enough."""
-    if grant.approvers_needed < 2:
-        return ""
-    names = " ".join(printable(actor.removeprefix("operator:")) for actor in grant.approvals)
-    given = len(grant.approvals)
-    counted = display.text(
-        "card.approved", given=given, needed=grant.approvers_needed, names=f" ({names})" if names else ""
-    )
-    return f"{counted}, {display.text('card.missing', n=grant.approvers_needed - given)}"
+    return votes_text(grant.approvals, grant.approvers_needed, display)
 
 
 def _dataset_lines(detail: GrantDetail, dataset: DatasetRow | None, display: Display, width: int) -> list[Line]:

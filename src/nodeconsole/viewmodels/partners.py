@@ -170,5 +170,7 @@ def _contract_facts(contract: ContractRow, display: Display) -> list[tuple[str, 
     if ends:
         facts.append((text("peers.ends"), min(ends)))
     if contract.previous_fingerprint and (contract.previous_until_ms or 0) > display.now_ms:
-        facts.append((text("contract.rotation"), text("peers.overlap", until=when(contract.previous_until_ms, display))))
+        facts.append(
+            (text("contract.rotation"), text("peers.overlap", until=when(contract.previous_until_ms, display)))
+        )
     return facts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.contracts import APPLIED, contract_next
-from nodeconsole.viewmodels.grants import asked_limits, grant_approvals, kind_name
+from nodeconsole.viewmodels.grants import grant_approvals, kind_name
 from nodeconsole.viewmodels.jobs import job_name, job_why
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from embedded_scheduler.wire.console_contracts import ContractRow
     from embedded_scheduler.wire.console_grants import GrantRow
     from nodeconsole.viewmodels.display import Display
-
-Subject = "JobRow | ContractRow | GrantRow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,7 @@ class Request:
         return [same.get(action, action) for action in row.actions]
 
 
-def requests(
-    jobs: Iterable[JobRow], contracts: Iterable[ContractRow], grants: Iterable[GrantRow]
-) -> list[Request]:
+def requests(jobs: Iterable[JobRow], contracts: Iterable[ContractRow], grants: Iterable[GrantRow]) -> list[Request]:
     """What waits for this node, the newest first; contracts also while they wait for the partner, after all others."""
     ours = [Request(job=job) for job in jobs]
     ours += [Request(grant=grant) for grant in grants]
@@ -106,18 +102,18 @@ def _state(request: Request, display: Display) -> Span:
     text = display.text
     if request.contract is not None and request.contract.compared_by:
         return Span(f"{display.glyphs.pending} {text('approvals.their_turn')}", "dim")
-    if request.contract is not None:
-        return Span(f"{display.glyphs.waiting} {text('approvals.compare')}", "wait")
+    plain = text("status.waiting") if request.contract is None else text("approvals.compare")
     given, needed = _votes(request)
-    word = text("approvals.counted", given=given, needed=needed) if needed > 1 else text("status.waiting")
+    word = text("approvals.counted", given=given, needed=needed) if needed > 1 else plain
     return Span(f"{display.glyphs.waiting} {word}", "wait")
 
 
 def _votes(request: Request) -> tuple[int, int]:
     if request.job is not None:
         return len(request.job.approved_by), request.job.approvers_needed
-    assert request.grant is not None
-    return len(request.grant.approvals), request.grant.approvers_needed
+    row = request.contract or request.grant
+    assert row is not None
+    return len(row.approvals), row.approvers_needed
 
 
 def request_why(request: Request, display: Display) -> Line:
@@ -128,7 +124,5 @@ def request_why(request: Request, display: Display) -> Line:
         return (Span(contract_next(request.contract, display), "wait"),)
     assert request.grant is not None
     counted = grant_approvals(request.grant, display)
-    limits = {"times_limit": None, "time_limit": None}
     said = counted or display.text("approvals.grant_why", node=printable(request.grant.node_id))
-    del limits, asked_limits
     return (Span(said, "wait"),)

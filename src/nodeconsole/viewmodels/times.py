@@ -8,6 +8,9 @@ SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+_UNITS = {"h": HOUR, "d": DAY, "w": 7 * DAY}
+_LATEST = 253_402_300_800_000
+"""The year 10000, which no clock here can show."""
 
 
 def span_text(ms: int) -> str:
@@ -61,6 +64,23 @@ def clock(at_ms: int, zone: tzinfo | None) -> str:
 def clock_seconds(at_ms: int, zone: tzinfo | None) -> str:
     """`12:04:31`."""
     return _local(at_ms, zone).strftime("%H:%M:%S")
+
+
+def parse_until(text: str, now_ms: int, zone: tzinfo | None) -> int | None:
+    """A point in time to come, as a person types it: a date, a date with a time, or a span from now (`12h 30d 2w`).
+
+    None when it is none of these, or has passed. A date alone means its beginning in `zone`.
+    """
+    unit, number = _UNITS.get(text[-1:]), text[:-1]
+    if unit and number.isascii() and number.isdecimal() and len(number) < 6:
+        at_ms = now_ms + int(number) * unit
+    else:
+        try:
+            written = datetime.fromisoformat(text)
+            at_ms = int((written if written.tzinfo else written.replace(tzinfo=zone)).timestamp() * 1000)
+        except (ValueError, OverflowError, OSError):
+            return None
+    return at_ms if now_ms < at_ms < _LATEST else None
 
 
 def _local(at_ms: int, zone: tzinfo | None) -> datetime:

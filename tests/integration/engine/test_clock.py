@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from tests.support.cluster import Cluster, HandRunner, document
 
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import Timing
 from embedded_scheduler.domain.lifecycle import JobState, Outcome, TaskState
 from embedded_scheduler.engine import jobs
 from embedded_scheduler.engine.ports import Outgoing
-from embedded_scheduler.engine.retention import AT_ONCE, DAY_MS, Retention
+from embedded_scheduler.engine.retention import AT_ONCE, Retention
 from embedded_scheduler.spi.runner import Exit, RunHandle
 from embedded_scheduler.store import inbox
 

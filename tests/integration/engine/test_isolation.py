@@ -15,7 +15,7 @@ from embedded_scheduler.config import Limits, Timing
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.lifecycle import JobState, Outcome, TaskState
 from embedded_scheduler.domain.snapshot import CallState
-from embedded_scheduler.engine import delivery, jobs
+from embedded_scheduler.engine import delivery, jobs, progress
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.engine.transitions import Cause
@@ -217,7 +217,7 @@ async def test_what_a_vanished_caller_asked_for_is_done_without_delay(net: Clust
     net.runners["alice"].result = lambda _: None
     job_id = await submit(net, ("a",), host="")
     await net.until("alice", job_id, lambda s: s.tasks["a"].state is TaskState.RUNNING)
-    stop = jobs.react(net.engines["alice"], job_id, Cause("operator:x"), lambda s: reactions.stop(s, "", "enough"))
+    stop = progress.react(net.engines["alice"], job_id, Cause("operator:x"), lambda s: reactions.stop(s, "", "enough"))
     calling = asyncio.ensure_future(stop)
     # Until its first suspension: by then the transaction is queued, and will be carried out.
     await asyncio.sleep(0)

@@ -82,6 +82,36 @@ async def test_callback_mode(net: Cluster) -> None:
     assert not [m for source, m in net.sent if m.operation == "task/poll"]
 
 
+async def test_a_signed_callback_needs_no_poll_in_poll_mode_and_an_unsigned_one_does(net: Cluster) -> None:
+    alice = await net.start("alice", timing=Timing(poll_first=60, poll_longest=60))
+    await net.start("bob")
+    net.runners["alice"].result = net.runners["bob"].result = lambda _: None
+    job_id = await submit(net, document(("a",), roles=TWO))
+    running = await net.until("alice", job_id, lambda s: s.tasks["a"].state is TaskState.RUNNING)
+    task_id = running.tasks["a"].task_id
+
+    def polls() -> int:
+        return sum(m.operation == "task/poll" for _, m in net.sent)
+
+    async def share_of_bob() -> TaskState:
+        shares = (await net.view("alice", job_id)).tasks["a"].shares
+        return next(share.state for share in shares if share.party.node_id == "bob")
+
+    await jobs.callback(alice, task_id, "SUCCESS", "guest", source="bob", proven=True)
+    assert await share_of_bob() is not TaskState.SUCCESS, "the guest is alice"
+    before = polls()
+    await jobs.callback(alice, task_id, "SUCCESS", "host", source="bob")
+    assert await share_of_bob() is not TaskState.SUCCESS
+    await net.until("alice", job_id, lambda _: polls() > before)
+    assert await share_of_bob() is not TaskState.SUCCESS, "bob itself says that it goes on"
+    await jobs.callback(alice, task_id, "SUCCESS", "host", source="bob", proven=True)
+    assert await share_of_bob() is TaskState.SUCCESS
+    await jobs.callback(alice, task_id, "FAILED", "host", source="bob", proven=True)
+    assert await share_of_bob() is TaskState.SUCCESS, "never back"
+    shares = (await net.view("alice", job_id)).tasks["a"].shares
+    assert TaskState.SUCCESS not in [share.state for share in shares if share.party.node_id == "alice"]
+
+
 async def test_the_operator_decides_and_the_coordinator_learns_it(net: Cluster) -> None:
     await net.start("alice")
     await net.start("bob")

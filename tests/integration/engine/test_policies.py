@@ -12,9 +12,10 @@ from tests.support.cluster import Cluster, document
 
 from embedded_scheduler.clock import SystemClock
 from embedded_scheduler.config import Approval
+from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.domain.lifecycle import ApprovalState, JobState
 from embedded_scheduler.domain.snapshot import PeerTraits
-from embedded_scheduler.engine import jobs, policies
+from embedded_scheduler.engine import jobs, policies, trials
 from embedded_scheduler.engine.ports import Delivery, Reply
 from embedded_scheduler.errors import Conflict, InvalidRequest, Refused
 from embedded_scheduler.spi.connector import Column, Probe
@@ -172,8 +173,8 @@ async def test_a_quota_is_of_the_last_hour_in_life_and_in_a_replay(tmp_path: Pat
             answers.append(await create(net, f"job-{number}"))
             clock.ahead_ms += 31 * 60_000
         assert answers == [JobState.READY, JobState.PENDING] * 2
-        trials = await policies.try_last(net.engines["bob"], 4, text=text)
-        assert [trial.ruling.action.value for trial in reversed(trials)] == ["approve", "ask"] * 2
+        found = await trials.try_last(net.engines["bob"], 4, text=text)
+        assert [trial.ruling.action.value for trial in reversed(found)] == ["approve", "ask"] * 2
     finally:
         await net.stop_all()
 
@@ -198,7 +199,7 @@ async def test_the_same_create_gets_the_same_answer_after_a_restart_and_another_
 async def test_a_crash_between_ruling_and_job_counts_once(net: Cluster) -> None:
     await set_policy(net, ALICE.replace("{partner", '{quota = {count = 1, per = "day"}, partner'))
     bob = net.engines["bob"]
-    spec = jobs.parse_job("job-1", job())
+    spec = parse_job("job-1", job())
     first = await policies.decide(bob, spec, "alice", "alice")
     await net.stop("bob")
     bob = await net.start("bob")
@@ -236,7 +237,7 @@ then = "approve"
     await set_policy(net, rule.replace("purpose", "permit = true, purpose"))
     assert await create(net, "job-3", with_data) == JobState.PENDING
     bob = net.engines["bob"]
-    spec = jobs.parse_job("job-4", with_data)
+    spec = parse_job("job-4", with_data)
     assert (await policies.decide(bob, spec, "alice", "alice", permitted={"crm#c"})).rule == "small"
 
 
@@ -305,17 +306,17 @@ async def test_a_replay_says_what_would_have_been_and_uses_nothing_up(net: Clust
     bob = net.engines["bob"]
     await jobs.decide(bob, "job-2", approve=False, reason="not this one", actor="operator:olga")
     text = ALICE.replace("{partner", '{quota = {count = 2, per = "hour"}, partner')
-    trials = await policies.try_last(bob, 10, text=text)
-    assert [(trial.job_id, trial.ruling.action.value, trial.decided) for trial in trials] == [
+    found = await trials.try_last(bob, 10, text=text)
+    assert [(trial.job_id, trial.ruling.action.value, trial.decided) for trial in found] == [
         ("job-3", "ask", "PENDING"),
         ("job-2", "approve", "REJECTED"),
         ("job-1", "approve", "PENDING"),
     ]
-    assert trials[1].decided_by == "operator:olga"
-    ruling, problems = await policies.try_document(bob, job(), text=text)
+    assert found[1].decided_by == "operator:olga"
+    ruling, problems = await trials.try_document(bob, job(), text=text)
     assert (ruling.rule, problems) == ("alice's probes", ())
-    assert (await policies.try_document(bob, job(), text=text, coordinator="mallory"))[0].rule == ""
-    assert (await policies.try_last(bob, 1, text=None))[0].ruling == policies.NO_POLICY
+    assert (await trials.try_document(bob, job(), text=text, coordinator="mallory"))[0].rule == ""
+    assert (await trials.try_last(bob, 1, text=None))[0].ruling == policies.NO_POLICY
     for trace in ("policy.approved", "policy.asked", "policy.changed"):
         assert await events(net, trace) == []
     assert await counted(net, "alice's probes") == 0

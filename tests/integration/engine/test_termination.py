@@ -6,23 +6,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.agreements import agree, end
 from tests.support.cluster import Cluster, cluster, document
 
 from embedded_scheduler.domain.lifecycle import (
-    CONTRACT,
-    AgreementState,
-    AgreementTrigger,
     JobState,
     Outcome,
     TaskState,
 )
 from embedded_scheduler.domain.snapshot import CallState
-from embedded_scheduler.engine import jobs
+from embedded_scheduler.engine import jobs, progress
 from embedded_scheduler.engine.channel import Arrival, SessionOver
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.termination import ContractWatch, stop_shared
-from embedded_scheduler.engine.transitions import Cause, fire_agreement
-from embedded_scheduler.store import contracts, ledger, peers
+from embedded_scheduler.store import ledger, peers
 from embedded_scheduler.store.database import Tx
 
 ENDED = "the contract with carol has ended"
@@ -55,7 +52,8 @@ async def test_the_coordinator_ends_the_job_for_all_that_remain(three: Cluster) 
         over = await three.over(node, job_id)
         assert (over.state, over.outcome) == (JobState.FINISHED, Outcome.STOPPED)
         assert ENDED in over.reason, "everybody reads why"
-    assert not [m for who, m in three.sent[asked:] if who == "alice" and m.node_id == "carol"]
+    to_carol = {m.operation for who, m in three.sent[asked:] if who == "alice" and m.node_id == "carol"}
+    assert to_carol <= {"task/poll"}, "but for a poll that was due before the stop was committed"
     assert (await three.view("alice", other)).state is JobState.RUNNING, "a job without it goes on"
     events = await three.engines["alice"].db.read(lambda r: ledger.page(r, limit=500))
     actors = {event.actor for event in events if event.event == "job.finished" and event.subject_id == job_id}
@@ -97,7 +95,7 @@ async def test_a_job_that_nobody_decided_yet_ends_too(three: Cluster) -> None:
 async def test_the_channel_of_the_job_is_closed_at_once(three: Cluster) -> None:
     job_id = await running_job(three)
     alice = three.engines["alice"]
-    session = jobs.sessions(alice, await three.view("alice", job_id)).pop()
+    session = progress.sessions(alice, await three.view("alice", job_id)).pop()
     await alice.channel.store(Arrival(session, "bob", 1.0), Bytes(b"before"))
     await stop_shared(alice, "carol", ENDED, "node")
     with pytest.raises(SessionOver):
@@ -114,25 +112,17 @@ async def test_once_more_changes_nothing(three: Cluster) -> None:
     assert await alice.db.read(ledger.last) == before
 
 
-async def agree(engine: Engine, node_id: str, *, expires_ms: int | None, end: bool = False) -> None:
-    """An approved contract, which `end` terminates."""
+async def contracted(engine: Engine, node_id: str, *, expires_ms: int | None, over: bool = False) -> None:
+    """An approved contract, which is terminated if `over`."""
 
     def work(tx: Tx) -> None:
         peers.put(
             tx, node_id=node_id, url="http://x", profile="seed", approval="auto", options={}, signing="required",
             tls="identity",
         )  # fmt: skip
-        contracts.add(
-            tx, contract_id=f"c-{node_id}", node_id=node_id, side="manual", auth_type="ED25519", auth_credential="",
-            fingerprint="", expires_ms=expires_ms,
-        )  # fmt: skip
-        state = AgreementState.APPLIED
-        for trigger in (AgreementTrigger.APPROVE, *((AgreementTrigger.TERMINATE,) if end else ())):
-            contract_id, cause = f"c-{node_id}", Cause("operator:a")
-            fire_agreement(
-                tx, CONTRACT, contract_id, state, trigger, cause, "contracts.set_state", contract_id=contract_id
-            )
-            state = CONTRACT.row(state, trigger).target
+        contract_id = agree(tx, node_id, auth_type="ED25519", expires_ms=expires_ms)
+        if over:
+            end(tx, contract_id)
 
     await engine.db.write(work)
 
@@ -144,9 +134,9 @@ async def test_the_watch_finds_contracts_that_are_over(three: Cluster, end: bool
     job_id = await running_job(three)
     alice = three.engines["alice"]
     now = alice.clock.now_ms()
-    await agree(alice, "bob", expires_ms=now + 3_600_000)
+    await contracted(alice, "bob", expires_ms=now + 3_600_000)
     assert await ContractWatch(alice).sweep() == [], "bob's holds, carol never had one"
-    await agree(alice, "carol", expires_ms=None if age_ms is None else now - age_ms, end=end)
+    await contracted(alice, "carol", expires_ms=None if age_ms is None else now - age_ms, over=end)
     assert await ContractWatch(alice).sweep() == [job_id]
     assert why in (await three.over("alice", job_id)).reason
     assert await ContractWatch(alice).sweep() == []

@@ -11,7 +11,7 @@ from tests.support.cluster import Cluster, document
 
 from embedded_scheduler.config import Approval
 from embedded_scheduler.domain.lifecycle import ApprovalState, JobState
-from embedded_scheduler.engine import jobs, votes
+from embedded_scheduler.engine import jobs, progress, votes
 from embedded_scheduler.errors import Conflict
 from embedded_scheduler.store import ledger
 
@@ -47,7 +47,7 @@ async def test_one_person_is_not_enough_and_counts_once(net: Cluster) -> None:
     assert await decide(net, job_id, "ann") is ApprovalState.PENDING
     assert await decide(net, job_id, "ann") is ApprovalState.PENDING
     assert await voted(net, job_id) == ["operator:ann"]
-    assert (await jobs.view(net.engines["alice"], job_id)).state is JobState.PENDING
+    assert (await progress.view(net.engines["alice"], job_id)).state is JobState.PENDING
     assert await decide(net, job_id, "ben") is ApprovalState.APPROVED
     # Who comes later finds it decided.
     assert await decide(net, job_id, "cem") is ApprovalState.APPROVED
@@ -79,7 +79,7 @@ async def test_a_vote_outlives_the_node(net: Cluster) -> None:
 async def test_two_at_the_same_time(net: Cluster, people: list[str]) -> None:
     job_id = await asked(net)
     await asyncio.gather(*(decide(net, job_id, who) for who in people))
-    approval = (await jobs.view(net.engines["alice"], job_id)).approvals["alice"]
+    approval = (await progress.view(net.engines["alice"], job_id)).approvals["alice"]
     enough = len(set(people)) == 2
     assert approval.state is (ApprovalState.APPROVED if enough else ApprovalState.PENDING)
     assert sorted(await voted(net, job_id)) == sorted(f"operator:{who}" for who in set(people))

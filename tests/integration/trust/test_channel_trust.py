@@ -94,6 +94,18 @@ async def test_what_is_not_signed_as_it_comes_is_refused(nodes: dict[str, Hosted
     assert popped == [b"x"]
 
 
+async def test_a_recorded_message_that_is_sent_again_is_there_once(nodes: dict[str, Hosted]) -> None:
+    """Also one whose sender gave it no nonce of the transport's."""
+    alice, bob = nodes["alice"], nodes["bob"]
+    good = invocation(alice, bob)
+    assert "x-ptp-nonce" not in good
+    for _ in range(2):
+        assert await invoke(alice, bob, good) == Code.OK
+    assert (await component(bob, "pop", "alice")).payload == b"x"
+    assert await invoke(alice, bob, good) == Code.OK
+    assert (await component(bob, "peek", "alice")).payload == b""
+
+
 async def test_nobody_learns_from_a_refusal_who_the_partners_are(nodes: dict[str, Hosted]) -> None:
     alice, bob = nodes["alice"], nodes["bob"]
     answers = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from tests.support.hosted import started
 from tests.support.nodes import eventually
-from tests.support.trust import started, trust_each_other, trusted_nodes
+from tests.support.trust import trust_each_other, trusted_nodes
 
 from embedded_scheduler.config import Home
 from embedded_scheduler.provision import provision

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from quart import Quart, request
 
-from embedded_scheduler.listener import HEADERS, Listener, Patience
+from embedded_scheduler.listener import HEADERS, Listener, Patience, _Pace
 
 MIB = 1024 * 1024
 QUICK = Patience(handshake=0.5, head=0.3, idle=0.6, body=0.3, body_rate=1000.0, answer=0.3, linger=1.0, close=0.5)
@@ -66,12 +66,21 @@ async def served(
     prefix: str = "",
     most: int | None = None,
     most_each: int | None = None,
+    per_second: float | None = None,
 ) -> AsyncIterator[Served]:
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     bound.listen(512)
     bound.settimeout(0)
-    listener = Listener(application(), bound, prefix=prefix, most=most, most_each=most_each, patience=patience)
+    listener = Listener(
+        application(),
+        bound,
+        prefix=prefix,
+        most=most,
+        most_each=most_each,
+        per_second=per_second,
+        patience=patience,
+    )
     up, drain = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(listener.serve(up, drain))
@@ -115,6 +124,32 @@ async def test_one_address_cannot_take_the_connections_of_another() -> None:
         assert await node.say(LAST_HELLO) == b"", "this address has no place left"
         for _, writer in held:
             writer.close()
+
+
+async def test_new_connections_of_one_address_get_their_turn_at_a_steady_pace() -> None:
+    def pieces(turns: list[float | None]) -> list[float | None]:
+        return [None if turn is None else round(turn, 3) for turn in turns]
+
+    pace = _Pace(10)
+    assert [pace.wait("a", 100.0) for _ in range(20)] == [0.0] * 20, "the burst"
+    assert pieces([pace.wait("a", 100.0) for _ in range(3)]) == [0.1, 0.2, 0.3]
+    assert pace.wait("b", 100.0) == 0.0, "another address has a pace of its own"
+    assert pieces([pace.wait("a", 100.0) for _ in range(18)])[-2:] == [2.0, None]
+    assert pieces([pace.wait("a", 100.1) for _ in range(2)]) == [2.0, None], "who was closed has taken no turn"
+    assert pace.wait("a", 200.0) == 0.0
+
+
+async def test_connections_whose_turn_is_far_off_are_closed_and_others_wait() -> None:
+    # After its burst of two an address has one turn in 0.9 seconds: the third waits for 0.7, the fourth for 1.6.
+    async with served(per_second=1 / 0.9) as node:
+        hello = b"GET /v1/hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        begun = time.monotonic()
+        said = await asyncio.gather(*(node.say(hello) for _ in range(12)), return_exceptions=True)
+        taken = time.monotonic() - begun
+        answered = [text for text in said if isinstance(text, bytes) and text.endswith(b"hello")]
+        assert 4 <= len(answered) <= 6
+        assert taken > 1.5
+        assert (await node.say(hello, "127.0.0.9")).endswith(b"hello")
 
 
 async def test_a_full_listener_ends_who_never_asked_anything_and_keeps_who_did() -> None:

@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.agreements import agree, end
 from tests.support.granting import Pair, in_state
 from tests.support.nodes import eventually
 from tests.support.probe_jobs import fan, probe_job
 
 from embedded_scheduler.config import Home
 from embedded_scheduler.domain.job import JobSpec, parse_job
-from embedded_scheduler.domain.lifecycle import CONTRACT, GRANT, AgreementState, AgreementTrigger
+from embedded_scheduler.domain.lifecycle import GRANT, AgreementTrigger
 from embedded_scheduler.domain.permit import Permit, resource_name
 from embedded_scheduler.engine import permits
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.spi.connector import Column, Probe
-from embedded_scheduler.store import contracts, datasets, grants, publications
+from embedded_scheduler.store import datasets, grants, publications
 from embedded_scheduler.store import permits as permit_store
 from embedded_scheduler.store.database import Database, Tx
 from nodeconsole.client import ClientError
@@ -205,27 +206,16 @@ async def holder(tmp_path: Path) -> AsyncIterator[Holder]:
                 published_by="operator:test",
             )
 
-    def agree(tx: Tx) -> None:
-        contracts.add(
-            tx, contract_id="c", node_id="alice", side="manual", auth_type="", auth_credential="", fingerprint=""
-        )
-        _move_contract(tx, AgreementState.APPLIED, AgreementTrigger.APPROVE)
-
     await database.write(fill)
-    await database.write(agree)
+    await database.write(lambda tx: agree(tx, "alice"))
     yield Holder(database, clock)
     await database.close()
-
-
-def _move_contract(tx: Tx, state: AgreementState, trigger: AgreementTrigger) -> None:
-    cause = Cause("operator:test")
-    fire_agreement(tx, CONTRACT, "c", state, trigger, cause, "contracts.set_state", contract_id="c")
 
 
 async def test_a_permit_ends_with_its_contract_whoever_drives_the_job(holder: Holder) -> None:
     permit = await holder.grant("a")
     await holder.check(permit, callers=("carol", "alice"))
-    await holder.database.write(lambda tx: _move_contract(tx, AgreementState.APPROVED, AgreementTrigger.TERMINATE))
+    await holder.database.write(lambda tx: end(tx, "contract-alice"))
     with pytest.raises(Refused, match="the contract with alice has ended"):
         await holder.check(permit, spec=job_of("job-2"), callers=("carol", "alice"))
 

@@ -169,7 +169,7 @@ def test_addresses_are_not_remembered_without_bound(make: Callable[..., PartnerG
 async def test_failed_proofs_use_up_the_allowance_and_end_in_the_strangers_answer(
     make: Callable[..., PartnerGate],
 ) -> None:
-    gate = make(stranger_burst=2, stranger_requests_per_second=0.001)
+    gate = make(stranger_burst=2, stranger_requests_per_second=0.001, refusal_seconds=0)
     error = Unauthenticated("no")
     assert [await gate.turned_away(inbound(), error) for _ in range(2)] == [error, error]
     assert str(await gate.turned_away(inbound(), error)) == module.STRANGERS_WAIT
@@ -178,17 +178,32 @@ async def test_failed_proofs_use_up_the_allowance_and_end_in_the_strangers_answe
     assert gate.refusals().unproven == 3
 
 
-async def test_refusals_wait_and_only_so_many_of_them(make: Callable[..., PartnerGate]) -> None:
-    gate = make()
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-    await gate.pause()
-    assert loop.time() - begun >= module.PAUSE_SECONDS * 0.45
-    async with asyncio.TaskGroup() as group:
-        pauses = [group.create_task(gate.pause()) for _ in range(module.WAITING + 20)]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert sum(pause.done() for pause in pauses) == 20
+def test_refusals_wait_the_longer_the_more_of_them_there_are() -> None:
+    address = module._Address(Limits(stranger_requests_per_second=10), now=100.0)
+    waits = [address.wait(100.0, longest=0.5) for _ in range(8)]
+    assert waits == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5, 0.5])
+    assert address.wait(100.3, longest=0.5) == pytest.approx(0.3), "those that waited are gone"
+    assert address.wait(200.0, longest=0.5) == pytest.approx(0.1)
+
+
+async def test_only_so_many_refusals_wait_at_one_time(make: Callable[..., PartnerGate]) -> None:
+    gate = make(stranger_requests_per_second=0.01, refusal_seconds=600)
+
+    async def begun(count: int) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(gate.pause("10.0.0.9")) for _ in range(count)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return tasks
+
+    waiting = await begun(module.WAITING)
+    assert not any(task.done() for task in waiting)
+    assert all(task.done() for task in await begun(20)), "answered at once"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    (again,) = await begun(1)
+    assert not again.done()
+    again.cancel()
 
 
 def test_the_log_hears_of_it_once_a_minute(

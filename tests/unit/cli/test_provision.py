@@ -13,7 +13,7 @@ from embedded_scheduler.addresses import Address, parse_address, parse_loopback
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from embedded_scheduler.provision import TEMPLATE, default_node_id, provision
-from embedded_scheduler.security.secrets import create_secret, read_secret, same_secret
+from embedded_scheduler.security.secrets import create_secret, is_kept, kept_of, read_secret
 
 
 def test_a_new_home_is_complete_and_private(tmp_path: Path) -> None:
@@ -184,6 +184,9 @@ def test_a_secret_is_not_created_through_a_link(tmp_path: Path) -> None:
 
 
 def test_secrets_are_compared_whole() -> None:
-    assert same_secret("abc", "abc")
-    for given, expected in ((None, "abc"), ("", ""), ("", "abc"), ("ab", "abc"), ("abcd", "abc"), ("\ud800", "abc")):
-        assert not same_secret(given, expected)
+    kept = kept_of("abc")
+    assert is_kept("abc", kept)
+    assert "abc" not in kept
+    for shown in ("", "ab", "abcd", "\ud800", kept):
+        assert not is_kept(shown, kept)
+    assert not is_kept("", "")

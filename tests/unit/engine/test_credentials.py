@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from embedded_scheduler.engine.credentials import IMPORTED, SCOPES, Credentials, allows, digest, fresh
+from embedded_scheduler.engine.credentials import IMPORTED, SCOPES, Credentials, allows, fresh
+from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.store.tokens import Token
 
 
 def token(text: str, token_id: str = "", **changes: object) -> Token:
-    made = Token(token_id or text.split("_")[1], "ci", ("jobs:read",), digest(text), 1, "operator:ann")
+    made = Token(token_id or text.split("_")[1], "ci", ("jobs:read",), kept_of(text), 1, "operator:ann")
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

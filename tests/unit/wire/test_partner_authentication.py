@@ -25,7 +25,14 @@ from embedded_scheduler.security.keys import (
     parse_credential,
 )
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers, render_headers
-from embedded_scheduler.wire.bfia.signature import SignedAnswer, SignedRequest, Signer, canonical_query, is_signed
+from embedded_scheduler.wire.bfia.signature import (
+    NOT_TAKEN,
+    SignedAnswer,
+    SignedRequest,
+    Signer,
+    canonical_query,
+    is_signed,
+)
 
 NOW = 1_767_225_600_000
 POLL = "/v1/interconn/schedule/task/poll"
@@ -304,9 +311,11 @@ def test_an_answer_names_its_request_and_everybody_gets_a_signed_one() -> None:
     for source in ("alice", "mallory"):
         here, sent = door(), request(source=source)
         inbound = Inbound(sent.method, sent.path, sent.query, sent.headers)
-        headers = here.authenticator.answer_headers(None, inbound, b"{}")
-        signed = SignedAnswer(200, POLL, "bob", source, "n-1", headers["x-timestamp"], "trace", b"{}")
-        assert is_signed(signed.message(), headers["x-auth-sign"], [public(BOB)])
+        # A request that proved nothing is answered without its nonce: its sender does not take that for an answer.
+        for caller, nonce in ((Caller(headers=read_headers(sent.headers)), "n-1"), (None, NOT_TAKEN)):
+            headers = here.authenticator.answer_headers(caller, inbound, b"{}")
+            signed = SignedAnswer(200, POLL, "bob", source, nonce, headers["x-timestamp"], "trace", b"{}")
+            assert is_signed(signed.message(), headers["x-auth-sign"], [public(BOB)])
     silent = door(signing="off")
     unsigned = without(request(), "x-auth-sign")
     assert not silent.authenticator.answer_headers(None, Inbound("POST", POLL, "", unsigned.headers), b"{}")

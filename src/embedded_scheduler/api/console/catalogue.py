@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
 from quart import Quart
 
 from embedded_scheduler.api.console import endpoint, views
@@ -17,27 +16,18 @@ from embedded_scheduler.store import components, contracts, datasets, outbox, pe
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import (
+    ComponentList,
     ComponentRequest,
     ComponentRow,
+    DatasetList,
     DatasetRequest,
     DatasetRow,
+    PeerList,
     PeerRequest,
     PeerRow,
 )
 
 _DEFAULT_NAMESPACE = "default"
-
-
-class DatasetList(BaseModel):
-    datasets: list[DatasetRow]
-
-
-class ComponentList(BaseModel):
-    components: list[ComponentRow]
-
-
-class PeerList(BaseModel):
-    peers: list[PeerRow]
 
 
 def install(app: Quart, console: Console) -> None:

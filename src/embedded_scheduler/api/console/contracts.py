@@ -9,8 +9,8 @@ from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import contracts as verbs
-from embedded_scheduler.engine import invitations, rotation
-from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.engine import invitations, rotation, votes
+from embedded_scheduler.engine.introductions import identity_of, known_address
 from embedded_scheduler.security.identity import certificate_facts, describe_files
 from embedded_scheduler.security.keys import CERT, parse_credential
 from embedded_scheduler.store import contracts, outbox
@@ -62,18 +62,14 @@ class IdentityEndpoints:
 
     async def show(self) -> IdentityRow:
         engine = self._engine
-        identity = verbs.identity_of(engine)
+        identity = identity_of(engine)
         facts = certificate_facts(identity.certificate)
         standing = await rotation.standing(engine)
-        try:
-            address = verbs.own_address(engine.settings)
-        except InvalidRequest:
-            address = ""
         return IdentityRow(
             node_id=engine.node_id,
             inst_id=engine.settings.inst_id,
             institution=engine.settings.inst_name,
-            address=address,
+            address=known_address(engine.settings),
             fingerprint=identity.fingerprint,
             algorithm=parse_credential(CERT, identity.certificate).algorithm,
             certificate=identity.certificate,
@@ -98,7 +94,7 @@ class IdentityEndpoints:
         return await self.show()
 
     async def csr(self) -> CsrReply:
-        return CsrReply(csr=verbs.identity_of(self._engine).csr(self._engine.node_id, self._engine.settings.inst_name))
+        return CsrReply(csr=identity_of(self._engine).csr(self._engine.node_id, self._engine.settings.inst_name))
 
 
 class InvitationEndpoints:
@@ -131,13 +127,29 @@ class ContractEndpoints:
 
     async def all(self) -> ContractList:
         rows, errors = await self._engine.db.read(lambda reader: (contracts.all(reader), _undelivered(reader)))
-        return ContractList(contracts=[self._row(row, errors) for row in rows])
+        return ContractList(contracts=await self._counted([self._row(row, errors) for row in rows]))
 
     async def show(self, reference: str) -> ContractRow:
         row, errors = await self._engine.db.read(
             lambda reader: (verbs.find(reader, reference, open_first=False), _undelivered(reader))
         )
-        return self._row(row, errors)
+        return (await self._counted([self._row(row, errors)]))[0]
+
+    async def _counted(self, shown: list[ContractRow]) -> list[ContractRow]:
+        """With the votes of those that several persons here have to agree to."""
+        needed = self._engine.settings.approval.contract_approvers
+        waiting = [row for row in shown if row.state == AgreementState.APPLIED and not row.compared_by]
+        if needed < 2 or not waiting:
+            return shown
+
+        def look(reader: Reader) -> dict[str, list[str]]:
+            ids = [row.contract_id for row in waiting]
+            return {key: [vote.actor for vote in votes.so_far(reader, "contract", key)] for key in ids}
+
+        found = await self._engine.db.read(look)
+        for row in waiting:
+            row.approvals, row.approvers_needed = found[row.contract_id], needed
+        return shown
 
     async def by_hand(self) -> ContractRow:
         request = await endpoint.body_message(ManualContractRequest, self._console.depth)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
 from quart import Quart
 
 from embedded_scheduler.api.console import endpoint
@@ -36,8 +35,10 @@ from embedded_scheduler.wire.console_grants import (
     GrantPage,
     GrantRequest,
     GrantRow,
+    PartnerDatasetList,
     PartnerDatasetRow,
     PermitRow,
+    PublicationList,
     PublicationRequest,
     PublicationRow,
     RevokeReply,
@@ -53,14 +54,6 @@ _APPLY: dict[Kind, type[Apply]] = {
     "model": ModelApply,
 }
 _OWN_MEMBERS = frozenset({"audit_id", "contract_id", "contract_Id"})
-
-
-class PublicationList(BaseModel):
-    publications: list[PublicationRow]
-
-
-class PartnerDatasetList(BaseModel):
-    datasets: list[PartnerDatasetRow]
 
 
 def install(app: Quart, console: Console) -> None:
@@ -152,7 +145,7 @@ class Grants:
     def _shown(self, detail: Detail) -> GrantRow:
         row = grant_row(detail)
         if row.direction == "in" and detail.grant.state is AgreementState.APPLIED:
-            row.approvers_needed = self._engine.settings.approval.dataset_approvers
+            row.approvers_needed = verbs.approvers(self._engine, detail.grant)
         return row
 
 

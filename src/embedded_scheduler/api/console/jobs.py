@@ -9,6 +9,7 @@ from quart import Quart
 
 from embedded_scheduler.api.console import endpoint, views
 from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.clock import HOUR_MS
 from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
 from embedded_scheduler.domain.environment import OutputAddress, output_addresses, source_dataset
 from embedded_scheduler.domain.identifiers import shorten
@@ -18,8 +19,8 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import components as component_verbs
+from embedded_scheduler.engine import creation, policies, receipts, votes
 from embedded_scheduler.engine import jobs as verbs
-from embedded_scheduler.engine import policies, receipts, votes
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.store import attempts, components, datasets
 from embedded_scheduler.store import jobs as store
@@ -58,7 +59,7 @@ class Jobs:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._engine = console.engine
-        self._expires_ms = round(min(self._engine.settings.approval.expires_hours, _LONGEST_WAIT) * 3_600_000)
+        self._expires_ms = round(min(self._engine.settings.approval.expires_hours, _LONGEST_WAIT) * HOUR_MS)
 
     async def page(self) -> JobPage:
         before = endpoint.number_query("before", store.FIRST_PAGE, low=0, high=store.FIRST_PAGE)
@@ -202,7 +203,7 @@ class Jobs:
 
     async def _card(self, s: JobSnapshot) -> DecisionCard:
         own = [party for party in s.spec.parties if party.node_id == s.self_node]
-        problems = await verbs.own_problems(self._engine, s.spec)
+        problems = await creation.own_problems(self._engine, s.spec)
 
         def look(reader: Reader) -> DecisionCard:
             return DecisionCard(

@@ -13,8 +13,8 @@ from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import END, HEARTBEAT, HEARTBEAT_SECONDS, frame, stream_response
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.lifecycle import JOB, TASK
-from embedded_scheduler.engine import jobs as job_verbs
 from embedded_scheduler.engine import logs as verbs
+from embedded_scheduler.engine import progress
 from embedded_scheduler.errors import NodeError, NotFound
 from embedded_scheduler.wire.console import LogPage
 
@@ -64,7 +64,7 @@ class Logs:
     async def _place(self, job_id: str, task: str) -> Place:
         found = await find_job(self._console, job_id)
         level = verbs.check_level(endpoint.text_query("level") or "debug")
-        snapshot = await job_verbs.view(self._engine, found)
+        snapshot = await progress.view(self._engine, found)
         if task not in snapshot.tasks:
             raise NotFound(f"job {found} has no task {shorten(task)}: it has {', '.join(snapshot.tasks)}")
         party = endpoint.text_query("party")
@@ -114,6 +114,6 @@ class Logs:
         """The task is over here and has no log: it was never started."""
         if page.total:
             return False
-        snapshot = await job_verbs.view(self._engine, place.job_id)
+        snapshot = await progress.view(self._engine, place.job_id)
         task = snapshot.tasks[place.task]
         return JOB.is_terminal(snapshot.state) or task.cancelled or TASK.is_terminal(task.state)

@@ -69,7 +69,12 @@ def message_row(receipt: Receipt) -> MessageRow:
         created_ms=message.created_ms,
         next_ms=message.next_ms,
         opened_ms=receipt.opened_ms,
+        actions=["resend"] if _can_go_again(receipt) else [],
     )
+
+
+def _can_go_again(receipt: Receipt) -> bool:
+    return receipt.state in ("queued", "sent") or (receipt.state == "refused" and not receipt.message.job_id)
 
 
 def _number(text: str) -> int:

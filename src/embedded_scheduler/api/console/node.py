@@ -12,6 +12,7 @@ from quart import Quart
 from embedded_scheduler.addresses import Address, parse_address
 from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
+from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.diagnosis import certificate_findings, home_findings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
@@ -24,8 +25,7 @@ from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import DoctorReport, Finding, NodeStatus
 
-_DAY_MS = 86_400_000
-_SOON_MS = 14 * _DAY_MS
+_SOON_MS = 14 * DAY_MS
 _MINUTE_MS = 60_000
 
 
@@ -182,7 +182,7 @@ class NodeFacts:
 
     async def _contracts(self) -> list[Finding]:
         """Who asks to be trusted, and codes that somebody tried in vain."""
-        month_ms = self._engine.clock.now_ms() - 30 * 86_400_000
+        month_ms = self._engine.clock.now_ms() - 30 * DAY_MS
         waiting, codes = await self._engine.db.read(
             lambda reader: (contracts.open_applications(reader), invitations.since(reader, month_ms))
         )
@@ -193,7 +193,7 @@ class NodeFacts:
             findings.append(Finding(check="contract", level="warning", text=text, fix=fix))
         for code in codes:
             if code.wrong:
-                text = f"{code.wrong} applications with a wrong proof came for invitation {code.id}"
+                text = f"{code.wrong} applications were refused for invitation {code.id}: a wrong proof, or it was over"
                 fix = "somebody tries codes or changes what the partner sends: compare the words with care"
                 findings.append(Finding(check="invitation", level="warning", text=text, fix=fix))
         return findings
@@ -212,7 +212,7 @@ class NodeFacts:
         findings = []
         for token in ending:
             assert token.expires_ms is not None
-            days = (token.expires_ms - now_ms) // _DAY_MS
+            days = (token.expires_ms - now_ms) // DAY_MS
             when = f"expires in {days} days" if token.expires_ms > now_ms else "has expired"
             fix = f"`nodeconsole token revoke {token.name}`, then `nodeconsole token create {token.name}`"
             findings.append(Finding(check="token", level="warning", text=f"{token.name} {when}", fix=fix))

@@ -8,6 +8,7 @@ from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import policies as verbs
+from embedded_scheduler.engine import trials
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.store.policies import PolicyVersion
 from embedded_scheduler.wire.console_policy import (
@@ -46,10 +47,10 @@ class PolicyEndpoints:
         if (request.document is None) == (request.last is None):
             raise InvalidRequest("give either document, a job file, or last, a number of jobs")
         if request.last is not None:
-            trials = await verbs.try_last(self._engine, request.last, text=request.text)
-            return PolicyTestReply(jobs=[_trial_row(trial) for trial in trials])
+            found = await trials.try_last(self._engine, request.last, text=request.text)
+            return PolicyTestReply(jobs=[_trial_row(trial) for trial in found])
         assert request.document is not None
-        ruling, problems = await verbs.try_document(
+        ruling, problems = await trials.try_document(
             self._engine, request.document, text=request.text, coordinator=request.coordinator
         )
         return PolicyTestReply(ruling=_ruling_row(ruling), problems=list(problems))
@@ -72,7 +73,7 @@ def _ruling_row(ruling: verbs.Ruling) -> RulingRow:
     )
 
 
-def _trial_row(trial: verbs.Trial) -> TrialRow:
+def _trial_row(trial: trials.Trial) -> TrialRow:
     return TrialRow(
         job_id=trial.job_id,
         initiator=trial.initiator,

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 from quart import Quart
 
-from embedded_scheduler.api.authentication import Authenticator, Inbound
+from embedded_scheduler.api.authentication import Authenticator, Caller, Inbound
 from embedded_scheduler.api.channel import Exchange, mount
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.engine.assembly import Assemblies, Key
 from embedded_scheduler.engine.channel import Arrival, Channel
-from embedded_scheduler.errors import Forbidden, InvalidRequest, NotFound, TooLarge
+from embedded_scheduler.errors import (
+    Forbidden,
+    InvalidRequest,
+    NodeError,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+)
 from embedded_scheduler.wire import ptp
 
 _FRAMING = 512 * 1024
 
-Admit = Callable[[str, str, int], AbstractContextManager[None]]
-"""Held while a message is taken in: from its source, the address it came from and its size. Raises `TooMany`."""
+
+class MessageGate(Protocol):
+    """Limits per partner, as `api.family.Gate` has them for requests."""
+
+    def receive_message(self, caller: Caller, request: Inbound) -> AbstractContextManager[None]:
+        """Held while a message arrives whose sender has not proven anything yet; `TooMany` if it has to wait."""
+        ...
+
+    def admit_message(self, source: str, remote: str, size: int) -> AbstractContextManager[None]:
+        """Held while a partner's message of `size` bytes is taken in; `TooMany` as above."""
+        ...
+
+    async def turned_away(self, request: Inbound, error: NodeError) -> NodeError:
+        """A message is about to be refused with `error`; returns what to answer."""
+        ...
+
+
+class _OpenGate:
+    def receive_message(self, caller: Caller, request: Inbound) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+    def admit_message(self, source: str, remote: str, size: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+    async def turned_away(self, request: Inbound, error: NodeError) -> NodeError:  # noqa: ARG002
+        return error
 
 
 def register(
@@ -27,19 +60,21 @@ def register(
     assemblies: Assemblies,
     authenticator: Authenticator,
     *,
-    admit: Admit = lambda source, remote, size: nullcontext(),  # noqa: ARG005
+    gate: MessageGate | None = None,
 ) -> None:
     """Serve `/v1/interconn/chan/invoke` and its alias `/transport` in front of `app`. `assemblies` must be running."""
-    side = PartnerSide(channel, assemblies, authenticator, admit)
+    side = PartnerSide(channel, assemblies, authenticator, gate or _OpenGate())
     mount(app, {ptp.INVOKE_PATH: side.invoke, ptp.TRANSPORT_PATH: side.invoke})
 
 
 class PartnerSide:
-    def __init__(self, channel: Channel, assemblies: Assemblies, authenticator: Authenticator, admit: Admit) -> None:
+    def __init__(
+        self, channel: Channel, assemblies: Assemblies, authenticator: Authenticator, gate: MessageGate
+    ) -> None:
         self._channel = channel
         self._assemblies = assemblies
         self._authenticator = authenticator
-        self._admit = admit
+        self._gate = gate
 
     async def invoke(self, exchange: Exchange) -> None:
         """Keep a partner's message for our components; answered when it is on disk."""
@@ -52,18 +87,27 @@ class PartnerSide:
             transport=ptp.covered(exchange.headers),
         )
         exchange.seal = lambda answer: self._authenticator.answer_headers(None, inbound, answer)
-        caller = self._authenticator.identify(inbound, component=False)
-        with self._admit(caller.source, inbound.remote, exchange.size or 0):
-            body: AsyncIterator[bytes] = exchange.body()
-            if caller.proven:
-                # What is signed is small, or in parts: it has to be here whole before anything of it counts.
-                whole = await exchange.whole_body(self._channel.limits.body_bytes)
-                self._authenticator.verify(caller, inbound, whole)
-                body = _one(whole)
-            await self._take(exchange, caller.source, body)
+        try:
+            caller, body, size = await self._receive(exchange, inbound)
+            exchange.seal = lambda answer: self._authenticator.answer_headers(caller, inbound, answer)
+            with self._gate.admit_message(caller.source, inbound.remote, size):
+                await self._take(exchange, caller, body)
+        except (Unauthenticated, TooMany) as error:
+            raise await self._gate.turned_away(inbound, error) from None
         await exchange.answer(ptp.Code.OK)
 
-    async def _take(self, exchange: Exchange, source: str, body: AsyncIterator[bytes]) -> None:
+    async def _receive(self, exchange: Exchange, inbound: Inbound) -> tuple[Caller, AsyncIterator[bytes], int]:
+        """Who sends, proven as far as it has to be; the message, and its size as far as it is known."""
+        caller = self._authenticator.identify(inbound, component=False)
+        if not caller.proven:
+            return caller, exchange.body(), exchange.size or 0
+        # What is signed is small, or in parts: it has to be here whole before anything of it counts, for or against.
+        with self._gate.receive_message(caller, inbound):
+            whole = await exchange.whole_body(self._channel.limits.body_bytes)
+            return self._authenticator.verify(caller, inbound, whole), _one(whole), len(whole)
+
+    async def _take(self, exchange: Exchange, caller: Caller, body: AsyncIterator[bytes]) -> None:
+        source = caller.source
         said = exchange.text(ptp.SOURCE_NODE)
         if said not in ("", source):
             raise Forbidden("the headers name two different source nodes")
@@ -80,8 +124,10 @@ class PartnerSide:
         if exchange.text(ptp.PART):
             await self._part(exchange, source, session_id, wait, body)
         else:
+            # The transport's own nonce may be missing; the one that is signed never is.
+            nonce = exchange.text(ptp.NONCE) or (caller.nonce if caller.proven else "")
             await self._channel.store(
-                Arrival(session_id, source, wait, exchange.size or 0, exchange.text(ptp.NONCE)),
+                Arrival(session_id, source, wait, exchange.size or 0, nonce),
                 ptp.invoke_body(exchange.headers, body, self._channel.limits.body_bytes),
             )
 

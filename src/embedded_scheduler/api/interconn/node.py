@@ -12,7 +12,8 @@ from embedded_scheduler.api.authentication import NOT_PROVEN, Caller, Inbound, P
 from embedded_scheduler.api.family import Call, Family, Gate, InboxAnswers
 from embedded_scheduler.api.verbs import Host
 from embedded_scheduler.clock import Clock
-from embedded_scheduler.engine.contracts import Accepted, Application, Introduction
+from embedded_scheduler.engine.applications import Accepted, Application
+from embedded_scheduler.engine.introductions import Introduction, introduction
 from embedded_scheduler.errors import Forbidden, InvalidRequest, NodeError, NotFound, Unauthenticated
 from embedded_scheduler.security.keys import PublicKey, parse_credential
 from embedded_scheduler.store.database import Database
@@ -25,6 +26,7 @@ from embedded_scheduler.wire.bfia.node import (
     ContractReference,
     ContractStatus,
     Health,
+    Introduced,
     NodeFacts,
     NodeReference,
     Nothing,
@@ -63,8 +65,6 @@ class ContractVerbs(Protocol):
 
     async def state_of(self, engine: Any, contract_id: str) -> str: ...
 
-    def introduction(self, engine: Any) -> Introduction: ...
-
 
 family: Family[ContractVerbs] = Family("node", PREFIX, base=PREFIX)
 
@@ -93,13 +93,7 @@ async def apply(call: Call[ContractVerbs, ApplyContract]) -> Applied:
     return Applied(
         contract_id=accepted.contract_id,
         node_id=about.node_id,
-        address=about.address,
-        inst_id=about.inst_id,
-        institution=about.institution,
-        name=about.name,
-        system=about.system,
-        system_version=about.system_version,
-        description=about.description,
+        **about.particulars(),
         auth_type=accepted.auth_type,
         auth_credential=accepted.auth_credential,
         proof=accepted.proof,
@@ -154,21 +148,12 @@ async def query_contract(call: Call[ContractVerbs, ContractReference]) -> Contra
 @family.endpoint("GET", "/query", NodeReference, section="management §1", answer=NodeFacts, reads=True)
 async def query(call: Call[ContractVerbs, NodeReference]) -> NodeFacts:
     """What this node says of itself: strangers get its id and system, partners everything."""
-    about = call.verbs.introduction(call.engine)
+    about = introduction(call.engine.settings)
     if call.body.node_id != about.node_id:
         raise NotFound(f"this is node {about.node_id}")
     if not call.caller.proven:
         return NodeFacts(node_id=about.node_id, system=about.system)
-    return NodeFacts(
-        node_id=about.node_id,
-        system=about.system,
-        name=about.name,
-        address=about.address,
-        inst_id=about.inst_id,
-        institution=about.institution,
-        system_version=about.system_version,
-        description=about.description,
-    )
+    return NodeFacts(node_id=about.node_id, **about.particulars())
 
 
 @family.endpoint("GET", "/health", Nothing, section="management §1", answer=Health, reads=True)
@@ -177,7 +162,7 @@ async def health(call: Call[ContractVerbs, Nothing]) -> Health:  # noqa: ARG001
     return Health(status="ok")
 
 
-def _introduction(node_id: str, body: ApplyContract | UpdateNode) -> Introduction:
+def _introduction(node_id: str, body: Introduced) -> Introduction:
     return Introduction(
         node_id,
         body.address,

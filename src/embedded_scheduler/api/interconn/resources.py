@@ -15,11 +15,12 @@ from embedded_scheduler.api.family import Call, Family, Gate, InboxAnswers
 from embedded_scheduler.api.verbs import Host
 from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.engine import components, grants, publications, receipts
+from embedded_scheduler.engine import components, publications, receipts, requests
 from embedded_scheduler.engine.agreements import contract_with
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.grants import ReceivedPermit, Request
+from embedded_scheduler.engine.grants import Request
 from embedded_scheduler.engine.publications import Shown
+from embedded_scheduler.engine.requests import ReceivedPermit
 from embedded_scheduler.errors import NotFound
 from embedded_scheduler.spi.connector import Column
 from embedded_scheduler.store import components as component_store
@@ -120,7 +121,7 @@ def _column(column: Column) -> ColumnMeta:
 @family.endpoint("GET", "/project/list", Page, section="management §3.5", answer=ProjectRecords, reads=True)
 async def project_list(call: Call[None, Page]) -> ProjectRecords:
     """The projects agreed with this partner, by whichever of the two proposed."""
-    found = await grants.agreed(call.engine, call.caller.source, call.body.contract_id, "project")
+    found = await requests.agreed(call.engine, call.caller.source, call.body.contract_id, "project")
     records = [ProjectRecord(**_project(grant)) for grant in _page(found, call.body)]
     return ProjectRecords(records=records, total=len(found))
 
@@ -129,7 +130,7 @@ async def project_list(call: Call[None, Page]) -> ProjectRecords:
 async def project_query(call: Call[None, ProjectReference]) -> ProjectDetail:
     """One project agreed with this partner."""
     source = call.caller.source
-    found = await grants.agreed(call.engine, source, call.body.contract_id, "project")
+    found = await requests.agreed(call.engine, source, call.body.contract_id, "project")
     for grant in found:
         if grant.resource_id == call.body.project_id:
             nodes = [call.engine.node_id, source]
@@ -239,7 +240,7 @@ async def model_apply(call: Call[None, ModelApply]) -> None:
 async def _apply(call: Call[None, A], kind: Kind, resource_id: str, name: str, contract_id: str = "") -> None:
     caller = call.caller
     request = as_request(kind, call.body, resource_id, name, contract_id)
-    await grants.apply(call.engine, request, source=caller.source, trace_id=caller.trace_id)
+    await requests.apply(call.engine, request, source=caller.source, trace_id=caller.trace_id)
 
 
 def as_request(kind: Kind, body: Apply, resource_id: str, name: str, contract_id: str) -> Request:
@@ -254,7 +255,7 @@ def _audits(kind: Kind, section: str, *, query: bool) -> None:
     async def confirm(call: Call[None, Confirm]) -> None:
         body = call.body
         permit = _permit(body.resource_permit) if body.resource_permit is not None else None
-        await grants.confirm(
+        await requests.confirm(
             call.engine,
             kind,
             body.audit_id,
@@ -264,10 +265,10 @@ def _audits(kind: Kind, section: str, *, query: bool) -> None:
         )
 
     async def terminate(call: Call[None, AuditReference]) -> None:
-        await grants.terminate(call.engine, kind, call.body.audit_id, source=call.caller.source)
+        await requests.terminate(call.engine, kind, call.body.audit_id, source=call.caller.source)
 
     async def ask(call: Call[None, AuditReference]) -> AuditStatus:
-        state = await grants.state_of(call.engine, kind, call.body.audit_id, source=call.caller.source)
+        state = await requests.state_of(call.engine, kind, call.body.audit_id, source=call.caller.source)
         return AuditStatus(status=state.value)
 
     confirm.__doc__ = f"What was decided about a {kind} that this node asked for."

@@ -128,7 +128,8 @@ async def callback(call: Call[JobVerbs, TaskCallback]) -> None:
     """A participant tells how its share of a task stands."""
     source = call.caller.source
     status = task_word(call.body.status, told_by=source or "(unnamed)")
-    await call.verbs.callback(call.engine, call.body.task_id, status, call.body.role, source=source)
+    proven = call.caller.proven and call.caller.in_force
+    await call.verbs.callback(call.engine, call.body.task_id, status, call.body.role, source=source, proven=proven)
 
 
 @family.endpoint("POST", "/job/audit_confirm", AuditConfirm, section="3.10")

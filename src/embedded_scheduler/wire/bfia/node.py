@@ -41,10 +41,9 @@ class Invited(Message):
     proof: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class ApplyContract(Message):
-    """`node/contract/apply`"""
+class Introduced(Message):
+    """What a node says of itself, with the key by which it is known."""
 
-    node_id: Identifier
     address: Address
     auth_type: AuthType
     auth_credential: Credential
@@ -54,6 +53,12 @@ class ApplyContract(Message):
     system: OptionalText
     system_version: OptionalText
     description: OptionalText = ""
+
+
+class ApplyContract(Introduced):
+    """`node/contract/apply`"""
+
+    node_id: Identifier
     expired_time: Moment = 0
     invitation: Invited | None = None
 
@@ -98,19 +103,10 @@ class ContractStatus(Message):
     status: str
 
 
-class UpdateNode(Message):
-    """`node/update`: the fields of an application without `node_id` and `expired_time`."""
+class UpdateNode(Introduced):
+    """`node/update`: an application without `node_id` and `expired_time`."""
 
     contract_id: Identifier
-    address: Address
-    auth_type: AuthType
-    auth_credential: Credential
-    inst_id: OptionalText
-    institution: OptionalText
-    name: OptionalText
-    system: OptionalText
-    system_version: OptionalText
-    description: OptionalText = ""
 
 
 class NodeReference(Message):

@@ -18,8 +18,8 @@ WINDOW_MS = 300_000
 """How far a timestamp may lie from the receiver's clock, in both directions."""
 SIGNATURE = "x-auth-sign"
 NOT_TAKEN = ""
-"""In place of the request's nonce in the answer to a request that did not prove who sent it: it may have been changed on
-its way, so this is no answer to what its sender sent."""
+"""In place of the request's nonce in the answer to a request that did not prove who sent it: that may have been changed
+on its way, so this is no answer to what its sender sent."""
 _LONGEST_SIGNATURE = 2048
 """Characters; an RSA key of 8192 bits needs 1368."""
 

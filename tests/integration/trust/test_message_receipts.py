@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from tests.integration.trust.test_grants import run
 from tests.support.granting import QUICK, Pair, arrived, fresh, in_state
+from tests.support.hosted import started
 from tests.support.nodes import eventually
-from tests.support.trust import started, trusted_nodes
+from tests.support.trust import trusted_nodes
 
 from embedded_scheduler.wire.console import PeerRequest
 from embedded_scheduler.wire.console_grants import GrantRequest, MessageRow

@@ -1,0 +1,130 @@
+"""Everything that waits for a person of this node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.widget import Widget
+
+from nodeconsole.actions import GLOBAL
+from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.session import Session
+from nodeconsole.viewmodels.changes import Changes
+from nodeconsole.viewmodels.requests import Request, request_cells, request_columns, request_why, requests
+from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.text import count
+from nodeconsole.widgets.table import VirtualTable
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobRow
+    from embedded_scheduler.wire.console_contracts import ContractRow
+    from embedded_scheduler.wire.console_grants import GrantRow
+
+_MOST = 500
+"""Of jobs and of requests; the newest are listed and the heading says that there are more."""
+
+
+class ApprovalsScreen(Moves, ConsoleScreen):
+    SCOPES: ClassVar[tuple[str, ...]] = ("approvals", "move", GLOBAL)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._jobs: Sequence[JobRow] = ()
+        self._contracts: Sequence[ContractRow] = ()
+        self._grants: Sequence[GrantRow] = ()
+        self._more = False
+
+    def body(self) -> Iterable[Widget]:
+        yield VirtualTable[Request](
+            lambda request: request.key, lambda request: request_cells(request, self.session.display()), id="requests"
+        )
+
+    @property
+    def main(self) -> VirtualTable[Request]:
+        return self.query_one("#requests", VirtualTable)
+
+    def crumbs(self) -> tuple[Line, Line]:
+        title = (Span(f" {self.session.text('approvals.heading')}", "accent"),)
+        if not self.has_data:
+            return title, ()
+        shown = count(len(self.main.items))
+        return title, (
+            Span(f"{self.session.text('jobs.found_more' if self._more else 'jobs.found', shown=shown)} ", "dim"),
+        )
+
+    def why(self) -> Line:
+        request = self.main.item
+        return () if request is None else request_why(request, self.session.display())
+
+    def offered(self) -> Sequence[str]:
+        request = self.main.item
+        return () if request is None else request.actions
+
+    def repaint_body(self) -> None:
+        display = self.session.display()
+        self.main.set_columns(request_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
+        empty = (display.text("approvals.none"), display.text("approvals.none_hint")) if self.has_data else ()
+        self.main.show(requests(self._jobs, self._contracts, self._grants), empty=empty)
+
+    async def reload(self, changes: Changes) -> bool:
+        jobs = changes.everything or bool(changes.jobs)
+        if jobs and not await self._load_jobs():
+            return False
+        if (changes.everything or "contract" in changes.subjects) and not await self._load_contracts():
+            return False
+        if (changes.everything or "grant" in changes.subjects) and not await self._load_grants():
+            return False
+        self._loaded = True
+        self.retranslate()
+        return True
+
+    async def _load_jobs(self) -> bool:
+        page = await self.session.ask(lambda client: client.jobs(needs_decision=True, limit=_MOST))
+        if page is not None:
+            self._jobs, self._more = page.jobs, page.next is not None
+        return page is not None
+
+    async def _load_contracts(self) -> bool:
+        rows = await self.session.ask(lambda client: client.contracts())
+        if rows is not None:
+            self._contracts = rows
+        return rows is not None
+
+    async def _load_grants(self) -> bool:
+        page = await self.session.ask(lambda client: client.grants(direction="in", state="APPLIED", limit=_MOST))
+        if page is not None:
+            self._grants = page.grants
+        return page is not None
+
+    def on_virtual_table_moved(self) -> None:
+        self.repaint_chrome()
+
+    def on_virtual_table_opened(self) -> None:
+        self.act_approvals_open()
+
+    def act_approvals_open(self, *_: str) -> None:
+        request = self.main.item
+        if request is not None:
+            self.app.push_screen(_card(self.session, request))
+
+    def act_approvals_approve(self, *_: str) -> None:
+        # The card first: nobody decides on a line of a list.
+        self.act_approvals_open()
+
+    def act_approvals_reject(self, *_: str) -> None:
+        self.act_approvals_open()
+
+
+def _card(session: Session, request: Request) -> ConsoleScreen:
+    from nodeconsole.screens.card import CardScreen  # noqa: PLC0415 - loaded when it is asked for
+    from nodeconsole.screens.contract import ContractScreen  # noqa: PLC0415
+    from nodeconsole.screens.grant import GrantScreen  # noqa: PLC0415
+
+    if request.job is not None:
+        return CardScreen(session, request.job.job_id)
+    if request.contract is not None:
+        return ContractScreen(session, request.contract.contract_id)
+    assert request.grant is not None
+    return GrantScreen(session, request.grant.grant_id)
