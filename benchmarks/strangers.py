@@ -28,7 +28,7 @@ from embedded_scheduler.security.identity import load_identity
 from embedded_scheduler.wire.bfia.signature import Signer
 
 REQUESTS = 10_000
-CONNECTIONS = 200
+CONNECTIONS = 240
 """Fewer than `limits.connections_per_address`, so that the partner's own has a place."""
 RECONNECTING = 50
 FLOOD_SECONDS = 10.0

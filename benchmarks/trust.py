@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from dataclasses import replace
 
 import httpx
 from tests.support.callers import unverified
@@ -13,7 +14,7 @@ from tests.support.probe_jobs import chain, fan, probe_job
 from benchmarks.load import Load, generate
 from benchmarks.pair import GUEST, HOST, Pair, partner_message, signed_message
 from benchmarks.rows import Row
-from benchmarks.serving import CONNECTIONS, POLL, finished_task
+from benchmarks.serving import CONNECTIONS, POLL, finished_task, idle
 from embedded_scheduler.security.identity import load_identity
 from embedded_scheduler.wire import ptp
 from embedded_scheduler.wire.bfia.signature import Signer
@@ -29,7 +30,12 @@ MESSAGES = 8
 
 async def measure(plain: Pair, trusted: Pair, contained: Pair) -> list[Row]:
     """The same on all pairs in turn. `plain`: HTTP, nothing signed; `contained`: as `trusted`, components sandboxed."""
-    return [*await _jobs(plain, trusted, contained), *await _polls(plain, trusted), *await _channel(plain, trusted)]
+    return [
+        *await _jobs(plain, trusted, contained),
+        *await _polls(plain, trusted),
+        *await _channel(plain, trusted),
+        *[replace(row, name=f"{row.name}, TLS and signatures") for row in await idle(trusted)],
+    ]
 
 
 async def _jobs(plain: Pair, trusted: Pair, contained: Pair) -> list[Row]:

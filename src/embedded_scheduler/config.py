@@ -172,7 +172,7 @@ class Limits(Section):
     stranger_requests_per_second: float = Field(default=20, gt=0)
     stranger_burst: int = Field(default=100, gt=0)
     """Requests of one address that do not come from a partner: they ask for a contract, or for nothing good."""
-    refusal_seconds: float = Field(default=1.0, ge=0)
+    refusal_seconds: float = Field(default=2.0, ge=0)
     """Longest that a refused request waits for its answer; the more of them come from an address, the longer."""
     connections: int = Field(default=2048, gt=0)
     """Open connections of the partner listener."""

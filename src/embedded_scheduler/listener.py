@@ -506,6 +506,12 @@ class _Http11(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
         """Hypercorn would change to HTTP/2 here."""
 
+    async def _send_h11_event(self, event: Any) -> None:
+        if isinstance(event, h11.Response) and self.expects_body:
+            # It is answered before all of it is here: the connection ends after that, and the other side has to know.
+            event = h11.Response(status_code=event.status_code, headers=[*event.headers, (b"connection", b"close")])
+        await super()._send_h11_event(event)
+
     async def _create_stream(self, request: h11.Request) -> None:
         if request.http_version in (b"1.0", b"1.1"):
             await super()._create_stream(request)

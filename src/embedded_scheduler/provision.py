@@ -111,7 +111,7 @@ platform.listen = "{platform}"
 # limits.stranger_requests_per_second = 20
 # limits.stranger_burst = 100
 # A refused request waits up to so many seconds for its answer.
-# limits.refusal_seconds = 1.0
+# limits.refusal_seconds = 2.0
 # Open connections of the partner listener, together and from one address (all partners behind one gateway share one).
 # limits.connections = 2048
 # limits.connections_per_address = 256

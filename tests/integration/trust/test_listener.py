@@ -9,9 +9,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from quart import Quart, request
+from tests.support.hosted import hosted
 
 from embedded_scheduler.listener import HEADERS, Listener, Patience, _Pace
 
@@ -298,3 +300,14 @@ async def test_stopping_ends_idle_connections_at_once() -> None:
     assert time.monotonic() - began < 1
     assert await reader.read(1) == b""
     writer.close()
+
+
+async def test_an_answer_that_comes_before_the_body_says_that_the_connection_ends(tmp_path: Path) -> None:
+    """Otherwise a client keeps the connection for its next request, which then gets no answer."""
+    async with hosted(tmp_path) as node:
+        host, port = node.running.platform.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /v1/platform/schedule/job/stop_all HTTP/1.1\r\nhost: n\r\ncontent-length: 2\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"connection: close" in head.lower()
+        writer.close()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,18 @@ async def events(node: Hosted, name: str) -> list[Any]:
         return [event for event in (await client.event_page(after=0)).events if event.event == name]
 
 
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Hosted]]:
+    """Nodes of tests that leave nothing behind but nonces, each of which has its own."""
+    with asyncio.Runner() as runner:
+        opening = trusted_nodes(tmp_path_factory.mktemp("signing"), "alice", "bob", "carol")
+        found = runner.run(opening.__aenter__())
+        try:
+            yield found
+        finally:
+            runner.run(opening.__aexit__(None, None, None))
+
+
 async def test_a_job_runs_with_required_signatures_over_mutual_tls(tmp_path: Path) -> None:
     async with trusted_nodes(tmp_path, "alice", "bob", settings=QUICK) as nodes:
         async with nodes["alice"].client() as client:
@@ -80,18 +93,17 @@ async def test_a_job_runs_with_required_signatures_over_mutual_tls(tmp_path: Pat
             assert await finished(nodes["bob"], submitted.job_id) == "succeeded"
 
 
-async def test_an_answer_is_signed_and_so_is_a_refusal(tmp_path: Path) -> None:
-    async with trusted_nodes(tmp_path, "alice", "bob") as nodes:
-        alice = Impostor(nodes["alice"], nodes["bob"])
-        message = alice.signed("/job/status_all", {"job_id": "job-none"}, nonce="n-1")
-        answer = await alice.send(message)
-        assert answer.json()["code"] == 404
-        _check_answer(answer, nodes["bob"], "alice", "n-1")
-        late = await alice.send(alice.signed("/job/status_all", {"job_id": "job-none"}, nonce="n-2", shift_ms=-301_000))
-        assert late.json()["code"] == 401
-        assert "clock" in late.json()["msg"]
-        # What is refused before it proved anything may have been changed on its way: no answer to what alice sent.
-        _check_answer(late, nodes["bob"], "alice", NOT_TAKEN)
+async def test_an_answer_is_signed_and_so_is_a_refusal(nodes: dict[str, Hosted]) -> None:
+    alice = Impostor(nodes["alice"], nodes["bob"])
+    message = alice.signed("/job/status_all", {"job_id": "job-none"}, nonce="a-1")
+    answer = await alice.send(message)
+    assert answer.json()["code"] == 404
+    _check_answer(answer, nodes["bob"], "alice", "a-1")
+    late = await alice.send(alice.signed("/job/status_all", {"job_id": "job-none"}, nonce="a-2", shift_ms=-301_000))
+    assert late.json()["code"] == 401
+    assert "clock" in late.json()["msg"]
+    # What is refused before it proved anything may have been changed on its way: no answer to what alice sent.
+    _check_answer(late, nodes["bob"], "alice", NOT_TAKEN)
 
 
 def _check_answer(answer: httpx.Response, answering: Hosted, caller: str, nonce: str) -> None:
@@ -109,45 +121,43 @@ def _check_answer(answer: httpx.Response, answering: Hosted, caller: str, nonce:
     assert is_signed(signed.message(), answer.headers["x-auth-sign"], [key])
 
 
-async def test_third_nodes_all_hear_the_same_sentence(tmp_path: Path) -> None:
-    async with trusted_nodes(tmp_path, "alice", "bob", "carol") as nodes:
-        carol = Impostor(nodes["carol"], nodes["bob"])
-        plain = Impostor(nodes["alice"], nodes["bob"], shows_certificate=False)
-        body = {"job_id": "job-none"}
-        unsigned = carol.signed("/job/stop", body, nonce="n-0")
-        unsigned[1]["x-auth-sign"] = ""
-        attempts = {
-            "carol signs as alice": await carol.send(carol.signed("/job/stop", body, nonce="n-1", claim="alice")),
-            "carol signs as a stranger": await carol.send(carol.signed("/job/stop", body, nonce="n-2", claim="zoe")),
-            "no signature": await carol.send(unsigned),
-            "alice without her certificate": await plain.send(plain.signed("/job/stop", body, nonce="n-3")),
-        }
-        assert {name: answer.json()["code"] for name, answer in attempts.items()} == dict.fromkeys(attempts, 401)
-        assert len({answer.json()["msg"] for answer in attempts.values()}) == 1
-        assert {"x-auth-sign" in answer.headers for answer in attempts.values()} == {True}
-        # The same request, from its owner, in its own connection.
-        alice = Impostor(nodes["alice"], nodes["bob"])
-        assert (await alice.send(alice.signed("/job/stop", body, nonce="n-4"))).json()["code"] == 404
+async def test_third_nodes_all_hear_the_same_sentence(nodes: dict[str, Hosted]) -> None:
+    carol = Impostor(nodes["carol"], nodes["bob"])
+    plain = Impostor(nodes["alice"], nodes["bob"], shows_certificate=False)
+    body = {"job_id": "job-none"}
+    unsigned = carol.signed("/job/stop", body, nonce="t-0")
+    unsigned[1]["x-auth-sign"] = ""
+    attempts = {
+        "carol signs as alice": await carol.send(carol.signed("/job/stop", body, nonce="t-1", claim="alice")),
+        "carol signs as a stranger": await carol.send(carol.signed("/job/stop", body, nonce="t-2", claim="zoe")),
+        "no signature": await carol.send(unsigned),
+        "alice without her certificate": await plain.send(plain.signed("/job/stop", body, nonce="t-3")),
+    }
+    assert {name: answer.json()["code"] for name, answer in attempts.items()} == dict.fromkeys(attempts, 401)
+    assert len({answer.json()["msg"] for answer in attempts.values()}) == 1
+    assert {"x-auth-sign" in answer.headers for answer in attempts.values()} == {True}
+    # The same request, from its owner, in its own connection.
+    alice = Impostor(nodes["alice"], nodes["bob"])
+    assert (await alice.send(alice.signed("/job/stop", body, nonce="t-4"))).json()["code"] == 404
 
 
-async def test_one_changed_byte_on_the_way_is_refused(tmp_path: Path) -> None:
-    async with trusted_nodes(tmp_path, "alice", "bob") as nodes:
-        alice = Impostor(nodes["alice"], nodes["bob"])
-        url, headers, body = alice.signed("/job/status_all", {"job_id": "job-none"}, nonce="n-1")
-        signature = bytearray(base64.b64decode(headers["x-auth-sign"]))
-        signature[0] ^= 1
-        changed = {
-            "body": (url, headers, body.replace(b"none", b"nond")),
-            "path": (url.replace("status_all", "stop"), headers, body),
-            "query": (url + "?job_id=job-other", headers, body),
-            "nonce": (url, headers | {"x-nonce": "n-2"}, body),
-            "trace id": (url, headers | {"x-trace-id": "u"}, body),
-            "permits": (url, headers | {"x-mprac-token-set": "urn/1/token"}, body),
-            "signature": (url, headers | {"x-auth-sign": base64.b64encode(signature).decode()}, body),
-        }
-        for what, message in changed.items():
-            assert (await alice.send(message)).json()["code"] == 401, what
-        assert (await alice.send((url, headers, body))).json()["code"] == 404
+async def test_one_changed_byte_on_the_way_is_refused(nodes: dict[str, Hosted]) -> None:
+    alice = Impostor(nodes["alice"], nodes["bob"])
+    url, headers, body = alice.signed("/job/status_all", {"job_id": "job-none"}, nonce="c-1")
+    signature = bytearray(base64.b64decode(headers["x-auth-sign"]))
+    signature[0] ^= 1
+    changed = {
+        "body": (url, headers, body.replace(b"none", b"nond")),
+        "path": (url.replace("status_all", "stop"), headers, body),
+        "query": (url + "?job_id=job-other", headers, body),
+        "nonce": (url, headers | {"x-nonce": "c-2"}, body),
+        "trace id": (url, headers | {"x-trace-id": "u"}, body),
+        "permits": (url, headers | {"x-mprac-token-set": "urn/1/token"}, body),
+        "signature": (url, headers | {"x-auth-sign": base64.b64encode(signature).decode()}, body),
+    }
+    for what, message in changed.items():
+        assert (await alice.send(message)).json()["code"] == 401, what
+    assert (await alice.send((url, headers, body))).json()["code"] == 404
 
 
 async def test_what_was_captured_has_no_second_effect_not_even_after_a_restart(tmp_path: Path) -> None:

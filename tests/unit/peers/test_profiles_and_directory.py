@@ -91,7 +91,9 @@ async def test_the_directory_answers_from_the_table(database: Database) -> None:
     await put(database, "e", "legacy", session_style="session_task")
     await directory.refresh(database)
     assert directory.knows("k")
-    assert directory.base_url("k") == "http://k:1"
+    known = directory.partner("k")
+    assert known is not None
+    assert known.url == "http://k:1"
     assert directory.traits("k").callback is False
     assert directory.decides_at_create("k") is True
     assert directory.decides_at_create("e") is False
@@ -112,7 +114,7 @@ async def test_a_stranger_is_treated_with_care(database: Database) -> None:
     directory = Directory()
     await directory.refresh(database)
     assert directory.approval("nobody") == "manual"
-    assert directory.base_url("nobody") is None
+    assert directory.partner("nobody") is None
     assert directory.session_need("nobody") == ""
 
 
