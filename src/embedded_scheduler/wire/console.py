@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Message(BaseModel):
     """Base: unknown members are ignored on reading, so an older console can read a newer node."""
 
-    model_config = ConfigDict(extra="ignore")
+    # Built when first used: a node that starts, or a command, needs few of them.
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class Waiting(Message):

@@ -12,7 +12,8 @@ ECHOED = "x-probe-"
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    # Built when first used: a node that starts, or a command, needs few of them.
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class ProbeFacts(Message):

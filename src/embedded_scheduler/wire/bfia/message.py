@@ -14,7 +14,9 @@ from embedded_scheduler.errors import InvalidRequest
 class Message(BaseModel):
     """Unknown members are ignored; numbers where a string is due are taken as their text."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 class Open(Message):
