@@ -86,7 +86,9 @@ async def test_an_application_as_the_text_writes_it(node: Node, expired_time: ob
     other = Counterpart("other")
     body = other.introduction(node_id="other", description=None, expired_time=expired_time, surplus={"x": 1})
     answer = await node.call("POST", f"{NODE}/contract/apply", body, source="other")
-    assert (answer.code, answer.data) == (200, {"contract_id": "contract-made-here"})
+    # The key is no secret, and the operators need it for the words that they compare.
+    shown = {"contract_id": "contract-made-here", "auth_type": "CERT", "auth_credential": "our certificate"}
+    assert (answer.code, answer.data) == (200, shown)
     verb, said = node.verbs.last
     application = said["application"]
     assert verb == "apply"

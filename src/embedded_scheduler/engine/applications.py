@@ -181,13 +181,14 @@ def record(
     side: str,
     auth_type: str,
     auth_credential: str,
-    key: PublicKey,
+    key: PublicKey | None,
     actor: str,
     expires_ms: int | None = None,
     invitation: str = "",
     origin: str = "",
 ) -> None:
-    """A new contract, APPLIED, with its event."""
+    """A new contract, APPLIED, with its event. `key` None = the partner has not shown one yet."""
+    fingerprint = key.fingerprint if key is not None else ""
     contracts.add(
         tx,
         contract_id=contract_id,
@@ -195,7 +196,7 @@ def record(
         side=side,
         auth_type=auth_type,
         auth_credential=auth_credential,
-        fingerprint=key.fingerprint,
+        fingerprint=fingerprint,
         expires_ms=expires_ms,
         invitation=invitation,
         origin=origin,
@@ -212,7 +213,7 @@ def record(
             "node_id": about.node_id,
             "side": side,
             "address": about.address,
-            "fingerprint": key.fingerprint,
+            "fingerprint": fingerprint,
             "invitation": invitation,
         },
     )

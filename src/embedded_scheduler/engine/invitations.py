@@ -5,22 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 from embedded_scheduler.clock import DAY_MS, HOUR_MS
-from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.lifecycle import CONTRACT
-from embedded_scheduler.engine import applications, contracts
+from embedded_scheduler.engine.approaches import Answer, application, ask, keep, read_answer
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.introductions import (
-    LONGEST_TEXT,
-    Introduction,
-    identity_of,
-    introduction,
-    own_address,
-)
+from embedded_scheduler.engine.introductions import Introduction, identity_of, introduction, own_address
 from embedded_scheduler.engine.peers import check_url
-from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Refused, Unavailable
 from embedded_scheduler.security import invitation as codes
 from embedded_scheduler.security.invitation import Code
@@ -131,7 +123,7 @@ async def join(engine: Engine, text: str, *, address: str = "", actor: str) -> C
             )
         )
         raise
-    return await _keep(engine, code, answer, key, actor)
+    return await keep(engine, answer, key, actor=actor, invitation=code.id)
 
 
 def _joined(reader: Reader, code: Code) -> Contract | None:
@@ -142,20 +134,14 @@ def _joined(reader: Reader, code: Code) -> Contract | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    contract_id: str
-    about: Introduction
-    credential: str
-
-
-async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answer, PublicKey]:
+async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[Answer, PublicKey]:
     identity = identity_of(engine)
     base = check_url(code.address)
-    health = await _call(engine, code, base, "node/health", {})
+    health = await ask(engine, code.node_id, code.fingerprint, base, "node/health", {})
     if health.get("status") != "ok":
         raise Unavailable(f"{base} answers, but says it is not well: {shorten(health.get('status'))}")
-    found = await _call(engine, code, base, "node/query", {"node_id": code.node_id})
+    who = {"node_id": code.node_id}
+    found = await ask(engine, code.node_id, code.fingerprint, base, "node/query", who)
     if found.get("node_id") != code.node_id:
         raise Refused(f"{base} is node {shorten(found.get('node_id'))}, not {code.node_id} as the code says")
     verifier = codes.verifier_of(code.id, code.secret)
@@ -163,16 +149,9 @@ async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answ
     proof = codes.application_proof(
         verifier, invitation_id=code.id, inviting=inviting, applying=applying, address=about.address
     )
-    body = {
-        "node_id": about.node_id,
-        **about.particulars(),
-        "auth_type": CERT,
-        "auth_credential": identity.certificate,
-        "expired_time": 0,
-        "invitation": {"id": code.id, "proof": proof},
-    }
-    data = await _call(engine, code, base, "node/contract/apply", body)
-    answer = _read(code, base, data)
+    body = application(engine, about) | {"invitation": {"id": code.id, "proof": proof}}
+    data = await ask(engine, code.node_id, code.fingerprint, base, "node/contract/apply", body)
+    answer = read_answer(code.node_id, base, data)
     key = parse_credential(CERT, answer.credential)
     if key.fingerprint != code.fingerprint:
         raise Refused(
@@ -184,59 +163,3 @@ async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[_Answ
     if not codes.same_proof(str(data.get("proof") or ""), wanted):
         raise Refused(f"the answer of {base} was not made by {code.node_id}: somebody changed it on its way")
     return answer, key
-
-
-def _read(code: Code, base: str, data: Any) -> _Answer:
-    def text(name: str) -> str:
-        value = str(data.get(name) or "")[:LONGEST_TEXT]
-        return "".join(character if character.isprintable() else " " for character in value)
-
-    contract_id = check_id("the answer's contract_id", data.get("contract_id"))
-    about = Introduction(
-        code.node_id,
-        base,
-        text("inst_id"),
-        text("institution"),
-        text("name"),
-        text("system"),
-        text("system_version"),
-        text("description"),
-    )
-    return _Answer(contract_id, about, str(data.get("auth_credential") or ""))
-
-
-async def _call(engine: Engine, code: Code, base: str, operation: str, body: dict[str, Any]) -> Any:
-    if engine.introducer is None:
-        raise Unavailable("this node makes no calls to strangers")
-    message = Outgoing(code.node_id, operation, body, engine.mint.nonce(), "")
-    reply = await engine.introducer.call(base, code.fingerprint, message)
-    if reply.delivery is Delivery.FAILED:
-        raise Unavailable(reply.error)
-    if reply.delivery is Delivery.REFUSED:
-        raise Refused(reply.error)
-    return reply.data
-
-
-async def _keep(engine: Engine, code: Code, answer: _Answer, key: PublicKey, actor: str) -> Contract:
-    def work(tx: Tx) -> Contract:
-        known = _joined(tx, code)
-        if known is not None:
-            return known
-        if contract_store.get(tx, answer.contract_id) is not None:
-            raise Conflict("the partner gave this contract an id that is in use here")
-        applications.record(
-            tx,
-            answer.contract_id,
-            answer.about,
-            side="applicant",
-            auth_type=CERT,
-            auth_credential=key.certificate,
-            key=key,
-            invitation=code.id,
-            actor=actor,
-        )
-        return contracts.get(tx, answer.contract_id)
-
-    contract = await engine.db.write(work)
-    await contracts.announce(engine)
-    return contract

@@ -18,7 +18,7 @@ from embedded_scheduler.store.peers import Peer
 APPROVALS = ("auto", "manual")
 SIGNING = ("required", "verify-if-present", "off")
 TLS = ("identity", "ca")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _LONGEST_URL = 2000
 
 
@@ -82,7 +82,7 @@ def _check_choices(approval: str, signing: str, tls: str) -> None:
         raise InvalidRequest(f"approval must be one of {', '.join(APPROVALS)} (got {shorten(approval)})")
     if signing not in SIGNING:
         raise InvalidRequest(f"signing must be one of {', '.join(SIGNING)} (got {shorten(signing)})")
-    if tls not in TLS and not _FINGERPRINT.fullmatch(tls):
+    if tls not in TLS and not FINGERPRINT.fullmatch(tls):
         raise InvalidRequest(f"tls must be identity, ca or a fingerprint of 64 hex digits (got {shorten(tls)})")
 
 

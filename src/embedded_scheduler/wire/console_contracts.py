@@ -89,6 +89,15 @@ class JoinRequest(Message):
     """Where the partner reaches this node; empty = as its settings say."""
 
 
+class ApplyRequest(Message):
+    node_id: str = Field(max_length=256)
+    url: str = Field(max_length=2000)
+    fingerprint: str = Field(default="", max_length=64)
+    """Of the partner's key, if it is known beforehand."""
+    address: str = Field(default="", max_length=2000)
+    """Where the partner reaches this node; empty = as its settings say."""
+
+
 class ContractRow(Message):
     """`words` are to be compared with the partner's; `side`: applicant (we asked), callee (we were asked), manual."""
 

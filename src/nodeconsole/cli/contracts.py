@@ -37,6 +37,14 @@ async def join(call: Invocation) -> Exit:
     return show_contract(call, row)
 
 
+async def apply(call: Invocation) -> Exit:
+    args = call.args
+    async with call.client() as client:
+        applying = client.apply(args.node_id, args.url, fingerprint=args.fingerprint, address=args.address)
+        row = await call.out.busy("calling the partner", applying)
+    return show_contract(call, row)
+
+
 async def contracts(call: Invocation) -> Exit:
     async with call.client() as client:
         rows = await client.contracts()
@@ -146,6 +154,7 @@ def grouped(fingerprint: str) -> str:
 COMMANDS: dict[str, Command] = {
     "invite": invite,
     "join": join,
+    "apply": apply,
     "contracts": contracts,
     "revoke": revoke,
     "confirm": confirm,

@@ -274,7 +274,11 @@ def _add_contracts(peers: _Tree) -> None:
     join = peers.command("join", "apply at the partner that gave you this code")
     join.add_argument("code", metavar="CODE", help="- reads it from standard input")
     join.add_argument("--yes-i-compared", metavar="WORDS", default="", help="the six words, as the partner read them")
-    for parser in (invite, join):
+    apply = peers.command("apply", "apply at a node that gives out no codes")
+    apply.add_argument("node_id", metavar="NODE_ID")
+    apply.add_argument("url", metavar="URL", help="base address of that node")
+    apply.add_argument("--fingerprint", default="", metavar="HEX", help="of its key, if you know it beforehand")
+    for parser in (invite, join, apply):
         parser.add_argument("--address", default="", metavar="URL", help="where the partner reaches this node")
     contracts = peers.command("contracts", "list contracts, applications and invitations")
     contracts.add_argument("--all", action="store_true", help="also those that have ended")

@@ -34,6 +34,7 @@ from embedded_scheduler.wire.console import (
     SubmitReply,
 )
 from embedded_scheduler.wire.console_contracts import (
+    ApplyRequest,
     CertificateRequest,
     ContractRow,
     CsrReply,
@@ -244,6 +245,11 @@ class NodeClient:
         """Apply with a partner's code. The same code again returns the same contract."""
         body = JoinRequest(code=code, address=address).model_dump()
         return await self._send(ContractRow, "POST", "/contracts/join", body, patient=True)
+
+    async def apply(self, node_id: str, url: str, *, fingerprint: str = "", address: str = "") -> ContractRow:
+        """Apply at a node that gave no code. An application that waits already is returned."""
+        body = ApplyRequest(node_id=node_id, url=url, fingerprint=fingerprint, address=address).model_dump()
+        return await self._send(ContractRow, "POST", "/contracts/apply", body, patient=True)
 
     async def contracts(self) -> list[ContractRow]:
         return await self._list(ContractRow, "/contracts", "contracts")

@@ -15,7 +15,7 @@ COMMANDS = {
     "job submit", "job list", "job show", "job approve", "job reject", "job stop", "job logs",
     "dataset add", "dataset list", "dataset show", "dataset remove",
     "component register", "component list", "component show", "component remove",
-    "peer add", "peer list", "peer show", "peer remove", "peer test",
+    "peer add", "peer apply", "peer list", "peer show", "peer remove", "peer test",
     "peer invite", "peer join", "peer contracts", "peer revoke", "peer confirm", "peer refuse", "peer terminate",
     "identity show", "identity export", "identity import-certificate", "identity rotate",
     "dataset publish", "dataset unpublish", "dataset published", "dataset partners",

@@ -8,8 +8,8 @@ from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
+from embedded_scheduler.engine import approaches, invitations, rotation, votes
 from embedded_scheduler.engine import contracts as verbs
-from embedded_scheduler.engine import invitations, rotation, votes
 from embedded_scheduler.engine.introductions import identity_of, known_address
 from embedded_scheduler.security.identity import certificate_facts, describe_files
 from embedded_scheduler.security.keys import CERT, parse_credential
@@ -17,6 +17,7 @@ from embedded_scheduler.store import contracts, outbox
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console_contracts import (
+    ApplyRequest,
     CertificateRequest,
     ContractList,
     ContractRow,
@@ -49,6 +50,7 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/contracts", agreed.all)
     endpoint.route(app, "POST", "/contracts", agreed.by_hand)
     endpoint.route(app, "POST", "/contracts/join", agreed.join)
+    endpoint.route(app, "POST", "/contracts/apply", agreed.apply)
     endpoint.route(app, "GET", "/contracts/<reference>", agreed.show, role=Role.VIEWER)
     endpoint.route(app, "POST", "/contracts/<reference>/confirm", agreed.confirm, role=Role.APPROVER)
     endpoint.route(app, "POST", "/contracts/<reference>/refuse", agreed.refuse, role=Role.APPROVER)
@@ -169,6 +171,18 @@ class ContractEndpoints:
     async def join(self) -> ContractRow:
         request = await endpoint.body_message(JoinRequest, self._console.depth)
         made = await invitations.join(self._engine, request.code, address=request.address, actor=endpoint.operator())
+        return await self.show(made.contract_id)
+
+    async def apply(self) -> ContractRow:
+        request = await endpoint.body_message(ApplyRequest, self._console.depth)
+        made = await approaches.apply_at(
+            self._engine,
+            request.node_id,
+            request.url,
+            fingerprint=request.fingerprint,
+            address=request.address,
+            actor=endpoint.operator(),
+        )
         return await self.show(made.contract_id)
 
     async def confirm(self, reference: str) -> ContractRow:

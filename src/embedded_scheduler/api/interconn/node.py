@@ -37,6 +37,7 @@ from embedded_scheduler.wire.bfia.signature import SignedRequest, Signer, is_fre
 
 PREFIX = "/v1/interconn/node"
 APPLY = f"{PREFIX}/contract/apply"
+CONFIRM = f"{PREFIX}/contract/confirm"
 UPDATE = f"{PREFIX}/update"
 
 
@@ -88,8 +89,13 @@ async def apply(call: Call[ContractVerbs, ApplyContract]) -> Applied:
     )
     about = accepted.about
     if not accepted.proof:
-        # A stranger gets the id alone: who this node is, it may tell after its operator has decided.
-        return Applied(contract_id=accepted.contract_id)
+        # A stranger gets the id, and the key that TLS shows anyway: both operators need the words before either agrees.
+        # Who this node is, it tells after its operator has decided.
+        return Applied(
+            contract_id=accepted.contract_id,
+            auth_type=accepted.auth_type,
+            auth_credential=accepted.auth_credential,
+        )
     return Applied(
         contract_id=accepted.contract_id,
         node_id=about.node_id,
@@ -243,6 +249,9 @@ class ContractAuthenticator(PartnerAuthenticator):
         node_id, keys = self._contracts.keys_of_contract(str(members.get("contract_id")), self._clock.now_ms())
         if node_id != source:
             return ()
+        if path == CONFIRM and not keys:
+            # This node applied by address alone, and the other one shows its key now: the words have to prove it.
+            return _presented(members)
         if path == UPDATE and not _same(_presented(members), keys):
             # A key that was replaced, perhaps because it was stolen, must not choose its successor.
             return keys[:1]
