@@ -38,6 +38,9 @@ _LOG = logging.getLogger(__name__)
 
 BACKLOG = 512
 DRAIN_SECONDS = 2.0
+_FAREWELL_SECONDS = 0.1
+"""For the end of a connection on which no answer is under way. TLS would wait for the other side's farewell, which a
+client that keeps the connection for later does not read."""
 HEAD_BYTES = 32 * 1024
 HEADERS = 100
 _READ_BYTES = 64 * 1024
@@ -349,6 +352,7 @@ class _Conversation:
         self._sending = asyncio.Lock()
         self._body_bytes = 0
         self._body_waited = 0.0
+        self._nothing_to_say = False
         self._protocol: _Http11
 
     async def run(self) -> None:
@@ -378,6 +382,7 @@ class _Conversation:
     def wind_up(self) -> None:
         """End it unless a request is being answered; its answer ends it then."""
         if self._phase in (_Phase.IDLE, _Phase.HEAD):
+            self._nothing_to_say = True
             self._allow(0)
 
     async def _read(self) -> None:
@@ -462,7 +467,7 @@ class _Conversation:
 
     async def _close(self) -> None:
         try:
-            async with asyncio.timeout(self._patience.close):
+            async with asyncio.timeout(_FAREWELL_SECONDS if self._nothing_to_say else self._patience.close):
                 self._writer.close()
                 await self._writer.wait_closed()
         except (OSError, TimeoutError, RuntimeError):

@@ -98,7 +98,7 @@ async def test_an_application_is_stored_for_the_operator_and_nothing_is_trusted(
     zoe = Stranger(alice, "zoe", key)
     applied = await zoe.ask("POST", "/contract/apply", zoe.application(key))
     contract_id = applied["data"]["contract_id"]
-    assert set(applied["data"]) == {"contract_id"}
+    assert set(applied["data"]) == {"contract_id", "auth_type", "auth_credential"}
     assert (await zoe.ask("POST", "/contract/apply", zoe.application(key)))["data"]["contract_id"] == contract_id
     asked = await zoe.ask("GET", "/contract/query", {"contract_id": contract_id})
     assert asked["data"] == {"status": "APPLIED"}
