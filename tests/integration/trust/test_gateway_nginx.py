@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
+from tests.integration.trust.test_channel_trust import component
 from tests.support.gateway_nginx import gateway, needs_nginx, reserved_address
 from tests.support.hosted import Hosted, hosted
 from tests.support.nodes import QUICK, eventually
@@ -14,6 +15,7 @@ from tests.support.probe_jobs import probe_job
 from embedded_scheduler.security.tls import client_context
 from embedded_scheduler.wire.console import PeerRequest
 from embedded_scheduler.wire.console_contracts import ManualContractRequest
+from embedded_scheduler.wire.ptp import Code
 from nodeconsole.client import NodeClient
 
 pytestmark = needs_nginx
@@ -77,7 +79,7 @@ async def test_what_is_too_large_for_the_gateway_is_said_to_be_its_doing(tmp_pat
 async def test_required_signatures_through_a_gateway_that_ends_tls(tmp_path: Path) -> None:
     address = reserved_address()
     async with AsyncExitStack() as stack:
-        ca = f'partner.ca_file = "{tmp_path}/gateway/ca.pem"\n'
+        ca = f'partner.ca_file = "{tmp_path}/gateway/ca.pem"\nplatform.trust_loopback = true\n'
         alice = await behind(stack, tmp_path, "alice", address, keeps_prefix=True, more=ca)
         bob = await behind(stack, tmp_path, "bob", address, keeps_prefix=True, more=ca)
         upstreams = {"/alice": alice.running.listen, "/bob": bob.running.listen}
@@ -95,3 +97,8 @@ async def test_required_signatures_through_a_gateway_that_ends_tls(tmp_path: Pat
         job = await at_alice.submit(probe_job({"guest": "alice", "host": "bob"}, {"a": [], "b": ["a"]}))
         await eventually(lambda: finished(at_alice, job.job_id), what="the job succeeds", within=20)
         await eventually(lambda: finished(at_bob, job.job_id), what="bob knows it too", within=20)
+        # The gateway lets bodies of 1 MiB through, and holds each back until it has all of it.
+        payload = bytes(range(256)) * 12_000
+        assert (await component(alice, "push", "bob", payload)).code == Code.OK
+        assert (await component(bob, "pop", "alice")).payload == payload
+        assert nginx.log.count("/bob/v1/interconn/chan/invoke") == 4
