@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from embedded_scheduler.config import Home, PartnerListener, PlatformListener, S
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.errors import Conflict, InvalidRequest, Unavailable
 from embedded_scheduler.security.identity import create_identity, find_passphrase, load_identity
-from embedded_scheduler.security.secrets import create_secret, read_secret
+from embedded_scheduler.security.secrets import create_secret, read_secret, write_new
 
 TEMPLATE = """\
 # Settings of one nodeconsole node. What is commented out shows the default: remove the # of a line to change it.
@@ -182,7 +180,8 @@ def provision(
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.path.chmod(0o700)
         created = _complete(home, name, inst_name or "", passphrase, mint or RandomMint())
-        _write_once(home.settings_file, text)
+        if not write_new(home.settings_file, text.encode()):
+            raise Conflict(f"{home.settings_file} was created meanwhile; run the command again")
     except OSError as error:
         raise Unavailable(
             f"cannot create the node in {home.path}: {error.strerror}"
@@ -276,29 +275,3 @@ def _complete(home: Home, node_id: str, institution: str, passphrase: bytes | No
         create_secret(home.data_key, mint.token())
         created.append(home.data_key.name)
     return created
-
-
-def _write_once(path: Path, text: str) -> None:
-    """The file appears whole (0600) or not at all, and never replaces one that is there."""
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(partial)
-        except FileExistsError:
-            raise Conflict(f"{path} was created meanwhile; run the command again") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

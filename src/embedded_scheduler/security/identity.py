@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from embedded_scheduler.errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.errors import InvalidRequest, NotFound, Unavailable
 from embedded_scheduler.security.keys import SigningKey
+from embedded_scheduler.security.secrets import read_private, write_new
 from embedded_scheduler.security.tls import KeyPair
 
 KEY_FILE = "signing.key"
@@ -24,6 +24,7 @@ CERTIFICATE_FILE = "certificate.pem"
 CREDENTIAL = "nodeconsole.passphrase"
 VARIABLE = "NODECONSOLE_PASSPHRASE"
 VALID_DAYS = 730
+_LONGEST_KEY = 16_384
 NEXT, OLD = ".next", ".old"
 """Endings of key and certificate that a rotation has made but not yet put into use, and of those it replaced."""
 _BACKDATED = timedelta(hours=1)
@@ -101,10 +102,10 @@ def prepare_next(identity: Identity, node_id: str, institution: str) -> Identity
     directory, passphrase = identity.directory, identity.pair.passphrase
     key_path = directory / (KEY_FILE + NEXT)
     if not key_path.exists():
-        _write_whole(key_path, _private_pem(Ed25519PrivateKey.generate(), passphrase))
+        write_new(key_path, _private_pem(Ed25519PrivateKey.generate(), passphrase))
     certificate_path = directory / (CERTIFICATE_FILE + NEXT)
     if not certificate_path.exists():
-        _write_whole(certificate_path, _self_signed(_load_key(key_path, passphrase), node_id, institution))
+        write_new(certificate_path, _self_signed(_load_key(key_path, passphrase), node_id, institution))
     return _load_pair(directory, NEXT, passphrase)
 
 
@@ -121,7 +122,7 @@ def prepare_certificate(identity: Identity, pem: str) -> Identity:
     if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
         raise InvalidRequest("this certificate is not valid today: look at its dates and at this machine's clock")
     text = certificate.public_bytes(serialization.Encoding.PEM)
-    _write_whole(identity.directory / (CERTIFICATE_FILE + NEXT), text)
+    write_new(identity.directory / (CERTIFICATE_FILE + NEXT), text)
     with contextlib.suppress(FileExistsError):
         (identity.directory / (KEY_FILE + NEXT)).hardlink_to(key_path)
     return _load_pair(identity.directory, NEXT, identity.pair.passphrase)
@@ -203,12 +204,13 @@ def create_identity(directory: Path, node_id: str, *, institution: str = "", pas
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         key_path = directory / KEY_FILE
+        # Nothing is written over: two that start at once must not leave key and certificate of different makes.
         if not key_path.exists():
-            _write_whole(key_path, _private_pem(Ed25519PrivateKey.generate(), passphrase))
+            write_new(key_path, _private_pem(Ed25519PrivateKey.generate(), passphrase))
         certificate_path = directory / CERTIFICATE_FILE
         if not certificate_path.exists():
             key = _load_key(key_path, passphrase)
-            _write_whole(certificate_path, _self_signed(key, node_id, institution))
+            write_new(certificate_path, _self_signed(key, node_id, institution))
     except OSError as error:
         raise Unavailable(f"cannot create the identity in {directory}: {error.strerror}") from None
 
@@ -249,16 +251,7 @@ def _is_half_switched(directory: Path, key: Ed25519PrivateKey, passphrase: bytes
 
 
 def _load_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(16_384)
-    except FileNotFoundError:
-        raise NotFound(f"{path} is missing: run `nodeconsole init --home {path.parent.parent}`") from None
-    except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error.strerror}") from None
-    if mode & 0o077:
-        raise Forbidden(f"{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")
+    content = read_private(path, path.parent.parent, _LONGEST_KEY)
     try:
         key = serialization.load_pem_private_key(content, password=passphrase)
     except TypeError:
@@ -303,18 +296,3 @@ def _name(node_id: str, institution: str) -> x509.Name:
     if institution:
         parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, institution[:64]))
     return x509.Name(parts)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # Never over one that is there: two that start at once must not leave key and certificate of different makes.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(partial)
-    finally:
-        partial.unlink(missing_ok=True)

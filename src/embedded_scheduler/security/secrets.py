@@ -7,6 +7,7 @@ import hmac
 import os
 import stat
 from pathlib import Path
+from secrets import token_hex
 
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 
@@ -33,18 +34,55 @@ def create_secret(path: Path, secret: str) -> None:
         raise Unavailable(f"cannot write {path}: {error.strerror}") from None
 
 
-def read_secret(path: Path) -> str:
-    """The secret of a file; refuses one that others may read (`Forbidden`) and says how to repair it."""
+def write_new(path: Path, content: bytes) -> bool:
+    """The file appears whole (0600) or not at all. False, and nothing changed, when there is one already.
+
+    Raises `OSError`.
+    """
+    partial = path.with_name(f"{path.name}.{token_hex(8)}.new")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(partial)
+        except FileExistsError:
+            return False
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+    return True
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_private(path: Path, home: Path, longest: int) -> bytes:
+    """At most `longest` bytes of a file below `home`; refuses one that others may read (`Forbidden`). The errors say
+    how to repair it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(_LONGEST)
+            content = file.read(longest)
     except FileNotFoundError:
-        raise NotFound(f"{path} is missing: run `nodeconsole init --home {path.parent}` to create it again") from None
+        raise NotFound(f"{path} is missing: run `nodeconsole init --home {home}` to create it again") from None
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from None
     if mode & 0o077:
         raise Forbidden(f"{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")
+    return content
+
+
+def read_secret(path: Path) -> str:
+    """The secret of a file; refuses one that others may read (`Forbidden`) and says how to repair it."""
+    content = read_private(path, path.parent, _LONGEST)
     try:
         secret = content.decode("ascii").strip()
     except UnicodeDecodeError:
