@@ -104,15 +104,27 @@ async def confirmed(
     await announce(engine)
 
 
-def _record_other_key(tx: Tx, contract: Contract, key: PublicKey) -> None:
-    _LOG.error("contract %s: %s shows another key than it had", contract.contract_id, contract.node_id)
+def _note(tx: Tx, contract: Contract, event: str, actor: str, **facts: Any) -> None:
+    """An event of a contract that changes no state of it."""
     ledger.append(
         tx,
         subject="contract",
         subject_id=contract.contract_id,
-        event="contract.wrong_key",
-        actor=f"peer:{contract.node_id}",
-        data={"node_id": contract.node_id, "expected": contract.fingerprint, "shown": key.fingerprint},
+        event=event,
+        actor=actor,
+        data={"node_id": contract.node_id, **facts},
+    )
+
+
+def _record_other_key(tx: Tx, contract: Contract, key: PublicKey) -> None:
+    _LOG.error("contract %s: %s shows another key than it had", contract.contract_id, contract.node_id)
+    _note(
+        tx,
+        contract,
+        "contract.wrong_key",
+        f"peer:{contract.node_id}",
+        expected=contract.fingerprint,
+        shown=key.fingerprint,
     )
 
 
@@ -130,14 +142,7 @@ def learn(tx: Tx, contract: Contract, *, approved: bool, expires_ms: int | None 
     if not approved:
         fire(tx, contract, AgreementTrigger.REJECT, cause, reason="the partner's operator refused")
     elif not contract.partner_decision:
-        ledger.append(
-            tx,
-            subject="contract",
-            subject_id=contract.contract_id,
-            event="contract.partner_agreed",
-            actor=cause.actor,
-            data={"node_id": contract.node_id},
-        )
+        _note(tx, contract, "contract.partner_agreed", cause.actor)
         if contract.compared_by:
             _approve(tx, contract, Cause(contract.compared_by))
 
@@ -190,18 +195,14 @@ async def updated(
 
 
 def _record_new_key(tx: Tx, contract: Contract, key: PublicKey, until_ms: int) -> None:
-    ledger.append(
+    _note(
         tx,
-        subject="contract",
-        subject_id=contract.contract_id,
-        event="contract.key_changed",
-        actor=f"peer:{contract.node_id}",
-        data={
-            "node_id": contract.node_id,
-            "before": contract.fingerprint,
-            "after": key.fingerprint,
-            "overlap_until_ms": until_ms,
-        },
+        contract,
+        "contract.key_changed",
+        f"peer:{contract.node_id}",
+        before=contract.fingerprint,
+        after=key.fingerprint,
+        overlap_until_ms=until_ms,
     )
 
 
@@ -211,14 +212,7 @@ def _describe(tx: Tx, contract: Contract, about: Introduction, actor: str) -> No
     if not changed:
         return
     contracts.describe(tx, contract.contract_id, **values)
-    ledger.append(
-        tx,
-        subject="contract",
-        subject_id=contract.contract_id,
-        event="contract.described",
-        actor=actor,
-        data={"node_id": contract.node_id, **changed},
-    )
+    _note(tx, contract, "contract.described", actor, **changed)
     peer = peers.get(tx, contract.node_id)
     if "address" in changed and peer is not None and peer.url == contract.address:
         _put_peer(tx, contract.node_id, about.address, peer, signing=peer.signing, tls=peer.tls)
@@ -283,14 +277,7 @@ async def compared(engine: Engine, reference: str, typed: str, *, actor: str) ->
 
 def _record_other_words(tx: Tx, contract: Contract, actor: str) -> str:
     """What to tell who typed them."""
-    ledger.append(
-        tx,
-        subject="contract",
-        subject_id=contract.contract_id,
-        event="contract.words_differ",
-        actor=actor,
-        data={"node_id": contract.node_id},
-    )
+    _note(tx, contract, "contract.words_differ", actor)
     return (
         f"these are not the words of this contract: either they were misheard, or somebody stands between you and "
         f"{contract.node_id}; nothing is trusted. If they still differ, `nodeconsole peer refuse {contract.node_id}` "
