@@ -1,20 +1,43 @@
 """Everything the console can be told to do, once: key bindings, footer, help, palette and `:` commands come from here.
 
 Lower-case keys look, upper-case keys change something. A key is a character or, for the rest, Textual's name of it; two
-separated by a space are pressed one after the other. Full-width punctuation is an alias, so that an input method that
-is left on does not lock an operator out.
+separated by a space are pressed one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
+
+
+class Level(IntEnum):
+    """How much it takes to do something, see `screens/confirm.py`."""
+
+    LOOK = 0
+    """Changes nothing at the node."""
+    ONCE = 1
+    """L1: done at once, `u` takes it back for a few seconds."""
+    ASKED = 2
+    """L2: a question whose first answer is No."""
+    TYPED = 3
+    """L3: the end of the id is typed."""
+
+
+class Group(Enum):
+    """Where in the footer: what looks, then what changes something, then what is the same everywhere."""
+
+    LOOK = auto()
+    CHANGE = auto()
+    ALWAYS = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do. Its texts are `action.<id>` (a word for the footer) and `help.<id>` (a sentence)."""
+    """One thing to do. Its texts are `action.<id>` (a word for the footer) and `help.<id>` (a sentence).
+
+    The id names the binding too: an action that several scopes have is rebound in all of them at once.
+    """
 
     id: str
     scope: str
@@ -23,14 +46,25 @@ class Action:
     """Place in the footer, 0 = not there."""
     offered: str = ""
     """The name by which the node must offer it on the object under the cursor; empty = always possible."""
+    level: Level = Level.LOOK
+    row: bool = False
+    """It is done to what is under the cursor."""
     command: tuple[str, ...] = ()
     """Words for the command line, the first one is shown."""
     argument: str = ""
     """What may follow the word."""
+    section: str = ""
+    """The section that it opens: left out while there is none of this name."""
 
     @property
     def writes(self) -> bool:
-        return bool(self.offered)
+        return self.level > Level.LOOK
+
+    @property
+    def group(self) -> Group:
+        if self.scope == GLOBAL:
+            return Group.ALWAYS
+        return Group.CHANGE if self.writes else Group.LOOK
 
     @property
     def handler(self) -> str:
@@ -42,10 +76,10 @@ GLOBAL = "global"
 
 ACTIONS: tuple[Action, ...] = (
     # The job list.
-    Action("jobs.open", "jobs", ("enter",), footer=1),
-    Action("jobs.describe", "jobs", ("d",)),
-    Action("jobs.logs", "jobs", ("l",), footer=2),
-    Action("jobs.filter", "jobs", ("/", "／", "、"), footer=3),
+    Action("jobs.open", "jobs", ("enter",), footer=1, row=True),
+    Action("jobs.describe", "jobs", ("d",), row=True),
+    Action("jobs.logs", "jobs", ("l",), footer=2, row=True),
+    Action("jobs.filter", "jobs", ("/",), footer=3),
     Action("sort.newest", "jobs", ("s n",)),
     Action("sort.status", "jobs", ("s s",)),
     Action("sort.flow", "jobs", ("s f",)),
@@ -53,26 +87,30 @@ ACTIONS: tuple[Action, ...] = (
     Action("sort.progress", "jobs", ("s p",)),
     Action("list.problem", "jobs", ("e",), footer=4),
     Action("list.problem_before", "jobs", ("E",)),
-    Action("jobs.approve", "jobs", ("A",), footer=5, offered="approve", command=("approve",)),
-    Action("jobs.reject", "jobs", ("X",), offered="reject", command=("reject",)),
-    Action("jobs.stop", "jobs", ("S",), footer=6, offered="stop", command=("stop",)),
+    Action(
+        "jobs.approve", "jobs", ("A",), footer=5, offered="approve", level=Level.TYPED, row=True, command=("approve",)
+    ),
+    Action("jobs.reject", "jobs", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
+    Action("jobs.stop", "jobs", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
     # One job.
-    Action("job.logs", "job", ("enter", "l"), footer=1, command=("logs",), argument="TASK"),
+    Action("job.logs", "job", ("enter", "l"), footer=1, command=("logs",), argument="TASK", row=True),
     Action("job.section", "job", ("tab",), footer=2),
     Action("job.spec", "job", ("y",), footer=3, command=("spec",)),
     Action("list.problem", "job", ("e",)),
     Action("list.problem_before", "job", ("E",)),
     Action("panel.down", "job", ("}",)),
     Action("panel.up", "job", ("{",)),
-    Action("job.approve", "job", ("A",), footer=4, offered="approve", command=("approve",)),
-    Action("job.reject", "job", ("X",), offered="reject", command=("reject",)),
-    Action("job.stop", "job", ("S",), footer=5, offered="stop", command=("stop",)),
+    Action(
+        "job.approve", "job", ("A",), footer=4, offered="approve", level=Level.TYPED, row=True, command=("approve",)
+    ),
+    Action("job.reject", "job", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
+    Action("job.stop", "job", ("S",), footer=5, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
     # A log.
     Action("log.follow", "log", ("F", "end"), footer=1),
     Action("log.all", "log", ("1",), footer=2),
     Action("log.info", "log", ("2",)),
     Action("log.error", "log", ("3",)),
-    Action("log.search", "log", ("\\", "/", "／", "、"), footer=3),
+    Action("log.search", "log", ("\\", "/"), footer=3),
     Action("log.next", "log", ("n",), footer=4),
     Action("log.before", "log", ("N",)),
     Action("log.problem", "log", ("e",), footer=5),
@@ -82,57 +120,142 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.left", "log", ("left", "h")),
     Action("log.right", "log", ("right",)),
     # The approval card.
-    Action("card.approve", "card", ("A",), footer=1, offered="approve", command=("approve",)),
-    Action("card.reject", "card", ("X",), footer=2, offered="reject", command=("reject",)),
+    Action(
+        "card.approve", "card", ("A",), footer=1, offered="approve", level=Level.TYPED, row=True, command=("approve",)
+    ),
+    Action("card.reject", "card", ("X",), footer=2, offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("card.job", "card", ("d",), footer=3),
     Action("card.spec", "card", ("y",), footer=4, command=("spec",)),
     # Everything that waits for a person.
-    Action("approvals.open", "approvals", ("enter",), footer=1),
-    Action("approvals.approve", "approvals", ("A",), footer=2, offered="approve", command=("approve",)),
-    Action("approvals.reject", "approvals", ("X",), footer=3, offered="reject", command=("reject",)),
+    Action("approvals.open", "approvals", ("enter",), footer=1, row=True),
+    Action(
+        "approvals.approve",
+        "approvals",
+        ("A",),
+        footer=2,
+        offered="approve",
+        level=Level.TYPED,
+        row=True,
+        command=("approve",),
+    ),
+    Action(
+        "approvals.reject",
+        "approvals",
+        ("X",),
+        footer=3,
+        offered="reject",
+        level=Level.ASKED,
+        row=True,
+        command=("reject",),
+    ),
     # A contract with a partner.
-    Action("contract.confirm", "contract", ("A",), footer=1, offered="confirm", command=("confirm",)),
-    Action("contract.refuse", "contract", ("X",), footer=2, offered="refuse", command=("refuse",)),
-    Action("contract.terminate", "contract", ("T",), footer=3, offered="terminate", command=("terminate",)),
+    Action(
+        "contract.confirm",
+        "contract",
+        ("A",),
+        footer=1,
+        offered="confirm",
+        level=Level.TYPED,
+        row=True,
+        command=("confirm",),
+    ),
+    Action(
+        "contract.refuse",
+        "contract",
+        ("X",),
+        footer=2,
+        offered="refuse",
+        level=Level.ASKED,
+        row=True,
+        command=("refuse",),
+    ),
+    Action(
+        "contract.terminate",
+        "contract",
+        ("T",),
+        footer=3,
+        offered="terminate",
+        level=Level.TYPED,
+        row=True,
+        command=("terminate",),
+    ),
     # A partner's request.
-    Action("grant.approve", "grant", ("A",), footer=1, offered="approve", command=("approve",)),
-    Action("grant.reject", "grant", ("X",), footer=2, offered="reject", command=("reject",)),
+    Action(
+        "grant.approve", "grant", ("A",), footer=1, offered="approve", level=Level.TYPED, row=True, command=("approve",)
+    ),
+    Action(
+        "grant.reject", "grant", ("X",), footer=2, offered="reject", level=Level.ASKED, row=True, command=("reject",)
+    ),
     Action("grant.request", "grant", ("y",), footer=3),
     # Partners.
-    Action("peers.open", "peers", ("enter",), footer=1),
-    Action("peers.invite", "peers", ("I",), footer=2, offered="invite", command=("invite",)),
-    Action("peers.join", "peers", ("J",), footer=3, offered="join", command=("join",)),
-    Action("peers.terminate", "peers", ("T",), footer=4, offered="terminate", command=("terminate",)),
-    Action("peers.resend", "peers", ("R",), footer=5, offered="resend", command=("resend",)),
+    Action("peers.open", "peers", ("enter",), footer=1, row=True),
+    Action("peers.invite", "peers", ("I",), footer=2, offered="invite", level=Level.ASKED, command=("invite",)),
+    Action("peers.join", "peers", ("J",), footer=3, offered="join", level=Level.ASKED, command=("join",)),
+    Action(
+        "peers.terminate",
+        "peers",
+        ("T",),
+        footer=4,
+        offered="terminate",
+        level=Level.TYPED,
+        row=True,
+        command=("terminate",),
+    ),
+    Action(
+        "peers.resend", "peers", ("R",), footer=5, offered="resend", level=Level.ONCE, row=True, command=("resend",)
+    ),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
+    # Several panes: keys that move go to the one that is chosen.
+    Action("pane.next", "panes", ("tab",)),
+    Action("pane.before", "panes", ("shift+tab",)),
+    Action("pane.zoom", "panes", ("z",)),
     # Movement, the same everywhere.
     Action("move.down", "move", ("j", "down")),
     Action("move.up", "move", ("k", "up")),
     Action("move.page_down", "move", ("pagedown", "ctrl+f", "space")),
-    Action("move.page_up", "move", ("pageup", "ctrl+b")),
+    Action("move.page_up", "move", ("pageup",)),
     Action("move.first", "move", ("g g", "home", "0")),
     Action("move.last", "move", ("G", "end")),
+    # Sections: the numbers follow the order in which they are usually looked through.
+    Action("go.pulse", GLOBAL, ("g p", "1"), command=("pulse",), section="pulse"),
+    Action("go.jobs", GLOBAL, ("g j", "2"), command=("jobs",), argument="FILTER", section="jobs"),
+    Action("go.logs", GLOBAL, ("g l",), section="logs"),
+    Action("go.approvals", GLOBAL, ("g a", "3"), command=("approvals",), section="approvals"),
+    Action("go.components", GLOBAL, ("g c", "4"), command=("components",), section="components"),
+    Action("go.data", GLOBAL, ("g d", "5"), command=("data", "datasets"), section="data"),
+    Action("go.peers", GLOBAL, ("g o", "6"), command=("peers",), section="peers"),
+    Action("go.audit", GLOBAL, ("g u", "7"), command=("audit",), argument="SINCE", section="audit"),
+    Action("go.statistics", GLOBAL, ("g s", "8"), command=("stats",), argument="SPAN", section="statistics"),
+    Action("go.doctor", GLOBAL, ("g h",), command=("doctor",), section="doctor"),
+    Action("go.settings", GLOBAL, ("g ,", ","), command=("settings",), section="settings"),
+    Action("go.notifications", GLOBAL, ("g n",), command=("notifications",), section="notifications"),
+    Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
-    Action("go.jobs", GLOBAL, ("g j",), command=("jobs",), argument="FILTER"),
-    Action("go.approvals", GLOBAL, ("g a", "!", "！"), command=("approvals",)),
-    Action("go.peers", GLOBAL, ("g o",), command=("peers",)),
-    Action("go.components", GLOBAL, ("g c",), command=("components",)),
-    Action("go.datasets", GLOBAL, ("g d",), command=("data", "datasets")),
-    Action("go.warnings", GLOBAL, ("g w",), command=("warnings",)),
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
-    Action("app.command", GLOBAL, (":", "：")),
-    Action("app.palette", GLOBAL, (";", "；", "ctrl+p"), command=("palette",)),
+    Action("history.back", GLOBAL, ("[",)),
+    Action("history.forward", GLOBAL, ("]",)),
+    Action("history.last", GLOBAL, ("-",)),
+    Action("app.banner", GLOBAL, ("!",)),
+    Action("app.repeat", GLOBAL, (".",)),
+    Action("app.command", GLOBAL, (":",)),
+    Action("app.palette", GLOBAL, (";", "ctrl+p"), command=("palette",)),
     Action("app.refresh", GLOBAL, ("r",), command=("refresh",)),
+    Action("app.redraw", GLOBAL, ("ctrl+l",)),
     Action("app.theme", GLOBAL, ("f2",), command=("theme",), argument="NAME"),
     Action("app.language", GLOBAL, ("f3",), command=("lang",), argument="en|zh"),
     Action("app.glyphs", GLOBAL, command=("glyphs",), argument="unicode|safe|ascii"),
     Action("app.back", GLOBAL, ("escape", "q"), footer=7),
     Action("app.quit", GLOBAL, ("ctrl+q",), command=("q", "quit")),
-    Action("app.help", GLOBAL, ("?", "？", "f1"), footer=8, command=("help", "keys")),
+    Action("app.help", GLOBAL, ("?", "f1"), footer=8, command=("help", "keys")),
 )
 
 FOOTER_LIMIT = 8
+
+
+def available(sections: Collection[str], actions: Sequence[Action] = ACTIONS) -> tuple[Action, ...]:
+    """The actions of a console that has these sections."""
+    return tuple(action for action in actions if not action.section or action.section in sections)
 
 
 _DECISIONS = ("approve", "reject", "confirm", "refuse", "revoke")
@@ -149,6 +272,14 @@ class Pending(Enum):
     MORE = auto()
 
 
+_WIDE = str.maketrans("、。【】「」￥", "/.[]{}$") | {code + 0xFEE0: code for code in range(0x21, 0x7F)}
+
+
+def plain_key(key: str) -> str:
+    """The key that is meant: an input method that is left on sends full-width punctuation and letters."""
+    return key.translate(_WIDE) if len(key) == 1 else key
+
+
 class KeyMap:
     """What keys mean where `scopes` apply; in case of doubt an earlier scope wins."""
 
@@ -157,7 +288,14 @@ class KeyMap:
         self._by_keys: dict[tuple[str, ...], Action] = {}
         for action in self._actions:
             for key in action.keys:
-                self._by_keys.setdefault(tuple(key.split(" ")), action)
+                self._by_keys.setdefault(
+                    tuple(
+                        key.split(
+                            " ",
+                        )
+                    ),
+                    action,
+                )
         self._prefixes = {keys[:1] for keys in self._by_keys if len(keys) > 1}
 
     @property
@@ -166,6 +304,7 @@ class KeyMap:
 
     def resolve(self, keys: tuple[str, ...]) -> Action | Pending | None:
         """The action, `Pending.MORE` when a further key decides, or None."""
+        keys = tuple(map(plain_key, keys))
         if keys in self._prefixes:
             return Pending.MORE
         return self._by_keys.get(keys)
@@ -192,7 +331,18 @@ class KeyMap:
 
     def keys_of(self, action: Action) -> tuple[str, ...]:
         """The keys that really lead to it here, full-width aliases left out."""
-        own = [key for key in action.keys if self._by_keys.get(tuple(key.split(" "))) is action]
+        own = [
+            key
+            for key in action.keys
+            if self._by_keys.get(
+                tuple(
+                    key.split(
+                        " ",
+                    )
+                )
+            )
+            is action
+        ]
         return tuple(key for key in own if key.isascii())
 
 

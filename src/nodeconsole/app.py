@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,15 +16,28 @@ from textual.app import App
 from textual.screen import Screen
 
 from nodeconsole import theming
+from nodeconsole.actions import available
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.jobs import JobsScreen
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import NOTHING, Changes, changes_of
 from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
+from nodeconsole.viewmodels.node import waiting_total
+from nodeconsole.viewmodels.visits import Visits
 
 if TYPE_CHECKING:
     from nodeconsole.client import NodeClient
+
+SECTIONS: Mapping[str, str] = {
+    "jobs": "nodeconsole.screens.jobs:JobsScreen",
+    "approvals": "nodeconsole.screens.approvals:ApprovalsScreen",
+    "components": "nodeconsole.screens.inventory:components",
+    "data": "nodeconsole.screens.inventory:datasets",
+    "peers": "nodeconsole.screens.peers:PeersScreen",
+    "warnings": "nodeconsole.screens.standing:WarningsScreen",
+}
+"""A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
+A section that is not here is not offered anywhere (`Action.section`)."""
 
 _GATHER_SECONDS = 0.25
 """Events are gathered for so long before anything is asked for or painted: at most four times a second."""
@@ -64,15 +78,14 @@ class NodeConsoleApp(App[None]):
             glyphs=self._chosen_glyphs,
             now_ms=now_ms or (lambda: time.time_ns() // 1_000_000),
             zone=zone,
+            actions=available(SECTIONS),
         )
         self._changes: Changes = NOTHING
         self._gathering = False
         self._retry_now = asyncio.Event()
-        self.add_mode("jobs", partial(JobsScreen, self.session))
-        self.add_mode("approvals", self._approvals)
-        self.add_mode("warnings", self._warnings)
-        for name in ("peers", "components", "datasets"):
-            self.add_mode(name, partial(self._inventory, name))
+        self._visits = Visits(self.DEFAULT_MODE)
+        for name, maker in SECTIONS.items():
+            self.add_mode(name, partial(self._make_section, maker))
         for file in self._themes.values():
             self.register_theme(theming.textual_theme(file))
         self._use_theme(theme or environ.get("NODECONSOLE_THEME", "") or theming.DEFAULT)
@@ -81,25 +94,10 @@ class NodeConsoleApp(App[None]):
         """Our widgets' variables also under a theme of Textual's own."""
         return theming.variables(self._themes[theming.DEFAULT]) if theming.DEFAULT in self._themes else {}
 
-    def _approvals(self) -> Screen[None]:
-        from nodeconsole.screens.approvals import ApprovalsScreen  # noqa: PLC0415 - loaded when it is asked for
-
-        return ApprovalsScreen(self.session)
-
-    def _warnings(self) -> Screen[None]:
-        from nodeconsole.screens.standing import WarningsScreen  # noqa: PLC0415
-
-        return WarningsScreen(self.session)
-
-    def _inventory(self, name: str) -> Screen[None]:
-        from nodeconsole.screens import inventory  # noqa: PLC0415
-
-        if name == "peers":
-            from nodeconsole.screens.peers import PeersScreen  # noqa: PLC0415
-
-            return PeersScreen(self.session)
-        kind = {"components": inventory.COMPONENTS, "datasets": inventory.DATASETS}[name]
-        return inventory.InventoryScreen(self.session, kind)
+    def _make_section(self, maker: str) -> Screen[None]:
+        module, _, name = maker.partition(":")
+        screen: Screen[None] = getattr(import_module(module), name)(self.session)
+        return screen
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._tick)
@@ -180,31 +178,45 @@ class NodeConsoleApp(App[None]):
     def act_app_quit(self, *_: str) -> None:
         self.exit()
 
-    def _section(self, name: str) -> None:
-        """To the top of a section."""
+    def open_section(self, name: str, *words: str) -> None:
+        """To the top of a section; `words` are what was typed behind its name."""
+        self._visits.go(name)
         self.switch_mode(name)
         while len(self.screen_stack) > 1:
             self.pop_screen()
+        if words and isinstance(self.screen, ConsoleScreen):
+            self.screen.opened_with(*words)
 
-    def act_go_jobs(self, *words: str) -> None:
-        self._section("jobs")
-        if words and isinstance(self.screen, JobsScreen):
-            self.screen.filter(" ".join(words))
+    def _return_to(self, section: str | None) -> None:
+        """To a section as it was left."""
+        if section is None:
+            self.session.say(self.session.text("message.no_history"), "dim")
+        else:
+            self.switch_mode(section)
 
-    def act_go_approvals(self, *_: str) -> None:
-        self._section("approvals")
+    def act_history_back(self, *_: str) -> None:
+        self._return_to(self._visits.back())
 
-    def act_go_warnings(self, *_: str) -> None:
-        self._section("warnings")
+    def act_history_forward(self, *_: str) -> None:
+        self._return_to(self._visits.forward())
 
-    def act_go_peers(self, *_: str) -> None:
-        self._section("peers")
+    def act_history_last(self, *_: str) -> None:
+        self._return_to(self._visits.last())
 
-    def act_go_components(self, *_: str) -> None:
-        self._section("components")
+    def act_app_banner(self, *_: str) -> None:
+        """To what the message line and the top line point at."""
+        if not self.session.online:
+            self.act_app_refresh()
+        elif waiting_total(self.session.status):
+            self.open_section("approvals")
+        elif self.session.status is not None and self.session.status.warnings:
+            self.open_section("warnings")
+        else:
+            self.session.say(self.session.text("message.no_banner"), "dim")
 
-    def act_go_datasets(self, *_: str) -> None:
-        self._section("datasets")
+    def act_app_redraw(self, *_: str) -> None:
+        self.refresh(repaint=True, layout=True)
+        self.screen.refresh(layout=True)
 
     def act_go_job(self, *names: str) -> None:
         from nodeconsole.screens.job import JobScreen  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -26,6 +26,12 @@ from nodeconsole.widgets.prompt import Prompt
 _COMMAND = "command"
 
 
+class Console(Protocol):
+    """What screens ask of the app beyond what Textual's has."""
+
+    def open_section(self, name: str, *words: str) -> None: ...
+
+
 class ConsoleScreen(Screen[None]):
     """Subclasses give `body`, `crumbs`, `reload` and methods `act_<action id>`.
 
@@ -34,20 +40,30 @@ class ConsoleScreen(Screen[None]):
     """
 
     SCOPES: ClassVar[tuple[str, ...]] = (GLOBAL,)
+    PANES: ClassVar[tuple[str, ...]] = ()
+    """Ids of the widgets between which Tab moves and which `z` enlarges; such a screen has the scope `panes`."""
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
     ConsoleScreen { background: $background; color: $foreground; layout: vertical; }
+    ConsoleScreen .zoomed { height: 1fr; max-height: 100%; }
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.keymap = KeyMap(self.SCOPES)
+        self.keymap = KeyMap(self.SCOPES, session.actions)
         self._typed: tuple[str, ...] = ()
         self._pending: Changes = NOTHING
         self._reloading = False
         self._recall = 0
         self._loaded = False
+        self._pane = 0
+        self._zoomed = False
+
+    @property
+    def console(self) -> Console:
+        """The app."""
+        return cast("Console", self.app)
 
     # Layout.
 
@@ -74,6 +90,13 @@ class ConsoleScreen(Screen[None]):
     def offered(self) -> Sequence[str]:
         """What the node offers for the object under the cursor."""
         return ()
+
+    def opened_with(self, *words: str) -> None:
+        """What was typed behind the name of this section: `:jobs FILTER`."""
+
+    def unwind(self) -> bool:
+        """One step back within this screen (a filter, marks); False when there is nothing to take back."""
+        return False
 
     def repaint_body(self) -> None:
         """Show the data again (another language, other signs, another moment)."""
@@ -240,6 +263,11 @@ class ConsoleScreen(Screen[None]):
         if not self.possible(action):
             self.session.say(self._refusal(action), "warn")
             return
+        if action.scope not in ("move", GLOBAL):
+            self.session.last_done = (action, arguments)
+        if action.section:
+            self.console.open_section(action.section, *arguments)
+            return
         handler: Callable[..., None] | None = getattr(self, action.handler, None) or getattr(
             self.app, action.handler, None
         )
@@ -323,8 +351,58 @@ class ConsoleScreen(Screen[None]):
         self.open_prompt(_COMMAND, ":", words=self.keymap.command_words())
 
     def act_app_back(self, *_: str) -> None:
-        if len(self.app.screen_stack) > 1:
+        """One step: what this screen takes back, then the enlarged pane, then the screen; never out of the console."""
+        if self.unwind():
+            return
+        if self._zoomed:
+            self.act_pane_zoom()
+        elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()
+
+    def act_app_repeat(self, *_: str) -> None:
+        done = self.session.last_done
+        if done is None:
+            self.session.say(self.session.text("message.nothing_to_repeat"), "dim")
+        elif done[0] not in self.keymap.actions:
+            what = self.session.text(f"action.{done[0].id}")
+            self.session.say(self.session.text("message.not_here", action=what), "warn")
+        else:
+            self.perform(done[0], *done[1])
+
+    # Panes.
+
+    @property
+    def pane(self) -> str:
+        """The id of the chosen pane."""
+        return self.PANES[self._pane]
+
+    def pane_chosen(self) -> None:
+        """Another pane has the keys."""
+
+    def act_pane_next(self, *_: str) -> None:
+        self._choose_pane(1)
+
+    def act_pane_before(self, *_: str) -> None:
+        self._choose_pane(-1)
+
+    def _choose_pane(self, step: int) -> None:
+        self._pane = (self._pane + step) % len(self.PANES)
+        if self._zoomed:
+            self._show_panes()
+        self.pane_chosen()
+        self.call_after_refresh(self.retranslate)
+
+    def act_pane_zoom(self, *_: str) -> None:
+        self._zoomed = not self._zoomed
+        self._show_panes()
+        self.call_after_refresh(self.retranslate)
+
+    def _show_panes(self) -> None:
+        """All of them, or the chosen one over the whole height."""
+        for name in self.PANES:
+            pane = self.query_one(f"#{name}")
+            pane.display = not self._zoomed or name == self.pane
+            pane.set_class(self._zoomed and name == self.pane, "zoomed")
 
     def act_app_help(self, *_: str) -> None:
         from nodeconsole.screens.help import HelpScreen  # noqa: PLC0415 - loaded when it is asked for

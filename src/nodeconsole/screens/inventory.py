@@ -109,3 +109,11 @@ class InventoryScreen(Moves, ConsoleScreen):
     def on_virtual_table_moved(self) -> None:
         self._repaint_facts()
         self.repaint_chrome()
+
+
+def components(session: Session) -> InventoryScreen:
+    return InventoryScreen(session, COMPONENTS)
+
+
+def datasets(session: Session) -> InventoryScreen:
+    return InventoryScreen(session, DATASETS)

@@ -202,8 +202,13 @@ class JobsScreen(Moves, ConsoleScreen):
     def prompt_cancelled(self) -> None:
         self.filter("")
 
-    def act_app_back(self, *_: str) -> None:
+    def opened_with(self, *words: str) -> None:
+        self.filter(" ".join(words))
+
+    def unwind(self) -> bool:
+        filtered = bool(self._filter)
         self.filter("")
+        return filtered
 
     def _sort(self, order: str) -> None:
         self._reverse = not self._reverse if order == self._order else False

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from nodeconsole.actions import ACTIONS, Action
 from nodeconsole.i18n.catalogue import Catalogue, load
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
@@ -48,12 +49,20 @@ class Session:
     """One console's view of one node. Time comes in through `now_ms` (Unix epoch milliseconds)."""
 
     def __init__(
-        self, *, catalogue: Catalogue, glyphs: Glyphs, now_ms: Callable[[], int], zone: tzinfo | None = None
+        self,
+        *,
+        catalogue: Catalogue,
+        glyphs: Glyphs,
+        now_ms: Callable[[], int],
+        zone: tzinfo | None = None,
+        actions: Sequence[Action] = ACTIONS,
     ) -> None:
         self.catalogue = catalogue
         self.glyphs = glyphs
         self.now_ms = now_ms
         self.zone = zone
+        self.actions = actions
+        """What this console can be told to do."""
         self.client: NodeClient | None = None
         self.status: NodeStatus | None = None
         self.link = Link(since_ms=now_ms())
@@ -64,6 +73,8 @@ class Session:
         self.flash: Flash | None = None
         self.history: list[str] = []
         """Commands typed, oldest first."""
+        self.last_done: tuple[Action, tuple[str, ...]] | None = None
+        """The last thing done on a screen, with its arguments: what `.` does again."""
         self._audience: list[Audience] = []
 
     # How things are shown.
