@@ -44,7 +44,7 @@ demo: $(VENV)/.run ## two nodes, one private set intersection (DEMO="--parties 3
 	$(BIN)/nodeconsole demo $(DEMO)
 
 test: $(VENV)/.dev ## all tests (TEST="tests/unit -k ledger" selects)
-	$(BIN)/python -m pytest $(TEST)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TEST)
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
