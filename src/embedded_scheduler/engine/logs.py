@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from embedded_scheduler.config import MIB
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NotFound, TooLarge
-from embedded_scheduler.store import attempts, jobs
+from embedded_scheduler.store import attempts, log_search
+from embedded_scheduler.store import jobs as job_store
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
-from embedded_scheduler.store.logs import Level
+from embedded_scheduler.store.log_search import Found, containing
+from embedded_scheduler.store.logs import LEVELS, Level
 
-LEVELS: tuple[Level, ...] = ("debug", "info", "error")
+SPECIFIED: tuple[Level, ...] = ("debug", "info", "error")
+"""What the control layer knows (§5.4); warnings count as information there."""
 
 
 LARGEST_ANSWER = 64 * MIB
@@ -32,17 +36,17 @@ class Lines:
     complete: bool
 
 
-def check_level(level: str) -> Level:
-    """`debug` = every line, `info` = information and above, `error` = errors alone (control layer §5.4)."""
-    for known in LEVELS:
-        if level.strip().lower() == known:
-            return known
-    raise InvalidRequest(f"log_level must be one of {', '.join(LEVELS)} (got {shorten(level)})")
+def check_level(level: str, known: tuple[Level, ...] = LEVELS) -> Level:
+    """`debug` = every line, `info` and `warn` = those and above, `error` = errors alone."""
+    for name in known:
+        if level.strip().lower() == name:
+            return name
+    raise InvalidRequest(f"log_level must be one of {', '.join(known)} (got {shorten(level)})")
 
 
 async def line_count(engine: Engine, task_id: str, level: str) -> int:
     """Lines of a task's log at a level (control layer §5.4)."""
-    wanted = check_level(level)
+    wanted = check_level(level, SPECIFIED)
     paths = await _paths(engine, task_id)
     counts = [await asyncio.to_thread(engine.logs.counts, path) for path in paths]
     return sum(count.of(wanted) for count in counts)
@@ -50,7 +54,7 @@ async def line_count(engine: Engine, task_id: str, level: str) -> int:
 
 async def read(engine: Engine, task_id: str, level: str, start: int, length: int | None) -> bytes:
     """Lines `start` (0-based) and following, byte-exact, joined by newlines (control layer §5.5)."""
-    wanted = check_level(level)
+    wanted = check_level(level, SPECIFIED)
     if start < 0 or (length is not None and length < 0):
         raise InvalidRequest("start and length must not be negative")
     paths = await _paths(engine, task_id)
@@ -82,16 +86,9 @@ async def read(engine: Engine, task_id: str, level: str, start: int, length: int
 async def page(engine: Engine, job_id: str, task_name: str, party: str, level: str, start: int, limit: int) -> Lines:
     """A window of one party's log of a task; a negative `start` counts from the end."""
     wanted = check_level(level)
-
-    def look(reader: Reader) -> Attempt | None:
-        found = attempts.of_task(reader, job_id, task_name)
-        mine = [a for a in found if party in ("", f"{a.role}.{a.index}")]
-        return mine[-1] if party and mine else (mine[0] if mine else None)
-
-    attempt = await engine.db.read(look)
-    if attempt is None:
+    path = await _path(engine, job_id, task_name, party)
+    if path is None:
         return Lines(0, [], {str(name): 0 for name in LEVELS}, complete=False)
-    path = Path(attempt.log_path)
 
     def window() -> Lines:
         counts = engine.logs.counts(path)
@@ -102,9 +99,90 @@ async def page(engine: Engine, job_id: str, task_name: str, party: str, level: s
     return await asyncio.to_thread(window)
 
 
+async def search(
+    engine: Engine,
+    job_id: str,
+    task_name: str,
+    party: str,
+    level: str,
+    text: str,
+    start: int,
+    limit: int,
+    *,
+    backward: bool,
+) -> tuple[Found, int]:
+    """Lines that contain `text`, a bounded search from `start` on; and how many lines of the level there are."""
+    wanted = check_level(level)
+    path = await _path(engine, job_id, task_name, party)
+    if path is None:
+        return Found([], [], None), 0
+    fits = containing(text)
+
+    def look() -> tuple[Found, int]:
+        found = log_search.search(engine.logs, path, wanted, fits, start=start, limit=limit, backward=backward)
+        return found, engine.logs.counts(path).of(wanted)
+
+    return await asyncio.to_thread(look)
+
+
+async def place_of(
+    engine: Engine, job_id: str, task_name: str, party: str, level: str, at_ms: int
+) -> tuple[int, int | None]:
+    """The first line at a moment or later, and the time it names. Times without a zone are this machine's."""
+    wanted = check_level(level)
+    path = await _path(engine, job_id, task_name, party)
+    if path is None:
+        return 0, None
+    zone = datetime.now(UTC).astimezone().tzinfo or UTC
+
+    def look() -> tuple[int, int | None]:
+        line = log_search.first_at(engine.logs, path, wanted, at_ms, zone=zone)
+        lines = engine.logs.read(path, wanted, line, 1)
+        return line, log_search.stamp_ms(lines[0], zone) if lines else None
+
+    return await asyncio.to_thread(look)
+
+
+async def recent(engine: Engine, *, jobs: int) -> list[tuple[str, Attempt, int]]:
+    """Flow, attempt and bytes of the last log of each share that ran here, of the newest `jobs` jobs: running ones
+    first, then by their start."""
+
+    def look(reader: Reader) -> list[tuple[str, Attempt]]:
+        heads = job_store.page(reader, self_node=engine.node_id, before=job_store.FIRST_PAGE, limit=jobs)
+        return [(head.flow_id, attempt) for head in heads for attempt in _last_of_shares(reader, head.job_id)]
+
+    rows = await engine.db.read(look)
+    rows.sort(key=lambda row: (row[1].ended_ms is not None, -(row[1].launched_ms or 0)))
+    return await asyncio.to_thread(lambda: [(flow_id, attempt, _size(attempt)) for flow_id, attempt in rows])
+
+
+def _last_of_shares(reader: Reader, job_id: str) -> list[Attempt]:
+    last = {(a.task_name, a.role, a.index): a for a in attempts.of_job(reader, job_id) if a.log_path}
+    return list(last.values())
+
+
+def _size(attempt: Attempt) -> int:
+    try:
+        return Path(attempt.log_path).stat().st_size
+    except OSError:
+        return 0
+
+
+async def _path(engine: Engine, job_id: str, task_name: str, party: str) -> Path | None:
+    """The log of one party's share of a task; with no party named, of the first share that ran here."""
+
+    def look(reader: Reader) -> Attempt | None:
+        found = attempts.of_task(reader, job_id, task_name)
+        mine = [a for a in found if party in ("", f"{a.role}.{a.index}")]
+        return mine[-1] if party and mine else (mine[0] if mine else None)
+
+    attempt = await engine.db.read(look)
+    return None if attempt is None else Path(attempt.log_path)
+
+
 async def _paths(engine: Engine, task_id: str) -> list[Path]:
     def look(reader: Reader) -> list[Attempt] | None:
-        found = jobs.task_by_id(reader, task_id)
+        found = job_store.task_by_id(reader, task_id)
         return None if found is None else attempts.of_task(reader, *found)
 
     runs = await engine.db.read(look)

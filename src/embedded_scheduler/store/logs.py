@@ -29,11 +29,13 @@ from weakref import WeakValueDictionary
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.spi.runner import END_OF_LOG
 
-Level = Literal["debug", "info", "error"]
-"""A filter: debug = every line, info = info and above (warnings too), error = error and above."""
+Level = Literal["debug", "info", "warn", "error"]
+"""A filter: debug = every line, info, warn and error = that level and above."""
 
-DEBUG, INFO, ERROR = 0, 1, 2
-_FILTERS: dict[str, int] = {"debug": DEBUG, "info": INFO, "error": ERROR}
+DEBUG, INFO, WARN, ERROR = 0, 1, 2, 3
+LEVELS: tuple[Level, ...] = ("debug", "info", "warn", "error")
+"""In order; the place of a name is its number."""
+_FILTERS: dict[str, int] = {name: number for number, name in enumerate(LEVELS)}
 
 HEAD = 120
 """Bytes of a line that are looked at for its level."""
@@ -42,7 +44,8 @@ _TAIL = 1024
 _KNOWN_FILES = 256
 
 _DEBUG_WORDS = rb"TRACE|DEBUG|DEBU|DBG|VERBOSE"
-_INFO_WORDS = rb"INFO|INF|NOTICE|WARNING|WARN|WRN"
+_INFO_WORDS = rb"INFO|INF|NOTICE"
+_WARN_WORDS = rb"WARNING|WARN|WRN"
 _ERROR_WORDS = rb"ERROR|ERRO|ERR|CRITICAL|CRIT|FATAL|FATA|SEVERE|PANIC|EMERG|ALERT"
 
 
@@ -51,13 +54,21 @@ def _any_case(words: bytes) -> bytes:
     return re.sub(rb"[A-Z]", lambda letter: b"[" + letter.group() + letter.group().lower() + b"]", words)
 
 
-_D, _I, _E = (_any_case(words) for words in (_DEBUG_WORDS, _INFO_WORDS, _ERROR_WORDS))
+_D, _I, _W, _E = (_any_case(words) for words in (_DEBUG_WORDS, _INFO_WORDS, _WARN_WORDS, _ERROR_WORDS))
 
-# Each pattern has its level as the number of its group: (debug) (info) (error), repeated if need be.
+# Each pattern has its level as the number of its group: (debug) (info) (warn) (error), repeated if need be.
 _START = re.compile(
     # glog: `E1122 15:08:00.123456  42 file.cc:7] …` (it has no debug), or `error: …`, `Warning[W1]: …`
-    rb"(?:(?!)()|([IW])\d{4} \d\d:\d\d|([EF])\d{4} \d\d:\d\d"
-    rb"|(" + _D + rb")(?:\[\w*\])?:|(" + _I + rb")(?:\[\w*\])?:|(" + _E + rb")(?:\[\w*\])?:)"
+    rb"(?:(?!)()|(I)\d{4} \d\d:\d\d|(W)\d{4} \d\d:\d\d|([EF])\d{4} \d\d:\d\d"
+    rb"|("
+    + _D
+    + rb")(?:\[\w*\])?:|("
+    + _I
+    + rb")(?:\[\w*\])?:|("
+    + _W
+    + rb")(?:\[\w*\])?:|("
+    + _E
+    + rb")(?:\[\w*\])?:)"
 )
 _WORD = re.compile(
     # Upper-case words that stand alone. Begins with a set of letters, so that the search skips over the others
@@ -65,18 +76,18 @@ _WORD = re.compile(
     rb"[TDVINWECFSPA](?<![A-Z0-9_].)(?:"
     + b"|".join(
         b"(" + b"|".join(b"(?<=" + word[:1] + b")" + word[1:] for word in words.split(b"|")) + b")"
-        for words in (_DEBUG_WORDS, _INFO_WORDS, _ERROR_WORDS)
+        for words in (_DEBUG_WORDS, _INFO_WORDS, _WARN_WORDS, _ERROR_WORDS)
     )
     + rb")(?![A-Za-z0-9_])"
 )
 _STRUCTURED = re.compile(
     # `[info]`, `<warn>`, `|error|`, `file.c:1:2: error: …`, `level=error`, `"severity": "WARNING"`,
     # `"levelname":"error"`. Begins with characters that are rare in a line, for the same reason.
-    rb"[\[<|=:](?:(?<=[\[<|])\s*(?:(" + _D + rb")|(" + _I + rb")|(" + _E + rb"))\s*[\]>|:]"
-    rb"|(?<=:) (?:(" + _D + rb")|(" + _I + rb")|(" + _E + rb")):"
+    rb"[\[<|=:](?:(?<=[\[<|])\s*(?:(" + _D + rb")|(" + _I + rb")|(" + _W + rb")|(" + _E + rb"))\s*[\]>|:]"
+    rb"|(?<=:) (?:(" + _D + rb")|(" + _I + rb")|(" + _W + rb")|(" + _E + rb")):"
     rb"|(?<=[ely\"'][=:])(?:(?<=evel[=:])|(?<=evel[\"'][=:])|(?<=evelname[=:])|(?<=evelname[\"'][=:])"
     rb"|(?<=lvl[=:])|(?<=lvl[\"'][=:])|(?<=everity[=:])|(?<=everity[\"'][=:]))\s*[\"']?"
-    rb"(?:(" + _D + rb")|(" + _I + rb")|(" + _E + rb"))(?![A-Za-z0-9_]))"
+    rb"(?:(" + _D + rb")|(" + _I + rb")|(" + _W + rb")|(" + _E + rb"))(?![A-Za-z0-9_]))"
 )
 _TRACEBACK = b"Traceback (most recent call last)"
 _CONTINUATION = re.compile(
@@ -98,7 +109,7 @@ class Grain:
 
 
 def level_of(line: bytes, previous: int) -> int:
-    """Level of one line (`DEBUG`, `INFO`, `ERROR`) from its first `HEAD` bytes and the level of the line before.
+    """Level of one line (`DEBUG` to `ERROR`) from its first `HEAD` bytes and the level of the line before.
 
     The first of the usual spellings counts; a continuation inherits; anything else is `INFO`.
     """
@@ -108,7 +119,7 @@ def level_of(line: bytes, previous: int) -> int:
         structured = _STRUCTURED.search(line, 0, match.start() if match else HEAD)
         match = structured or match
     if match is not None and match.lastindex:
-        return (match.lastindex - 1) % 3
+        return (match.lastindex - 1) % 4
     if line.startswith(_TRACEBACK):
         return ERROR
     return previous if _CONTINUATION.match(line, 0, HEAD) else INFO
@@ -120,11 +131,12 @@ class LevelCounts:
 
     debug: int
     info: int
+    warn: int
     error: int
     complete: bool
 
     def of(self, level: Level) -> int:
-        return (self.debug, self.info, self.error)[_FILTERS[level]]
+        return (self.debug, self.info, self.warn, self.error)[_FILTERS[level]]
 
 
 class LogStore:
@@ -159,7 +171,7 @@ class LogStore:
     def counts(self, path: Path, *, ended: bool = False) -> LevelCounts:
         """Lines per filter now."""
         with self._opened(path) as log:
-            return LevelCounts(0, 0, 0, complete=False) if log is None else log.survey(ended=ended).counts()
+            return LevelCounts(0, 0, 0, 0, complete=False) if log is None else log.survey(ended=ended).counts()
 
     def lines(
         self, path: Path, level: Level, start: int, length: int | None = None, *, ended: bool = False
@@ -259,7 +271,7 @@ class LogStore:
 def _filter(level: str) -> int:
     minimum = _FILTERS.get(level)
     if minimum is None:
-        raise InvalidRequest(f"log level {level!r} is unknown: use debug, info or error")
+        raise InvalidRequest(f"log level {level!r} is unknown: use {', '.join(LEVELS)}")
     return minimum
 
 
@@ -277,7 +289,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 class _Survey:
     """What a log held at one moment. `indexed` counts whole lines per filter; `line_start` is where they end."""
 
-    indexed: tuple[int, int, int]
+    indexed: tuple[int, int, int, int]
     line_start: int
     size: int
     partial_level: int | None
@@ -289,7 +301,8 @@ class _Survey:
         return self.indexed[minimum] + extra
 
     def counts(self) -> LevelCounts:
-        return LevelCounts(self.total(DEBUG), self.total(INFO), self.total(ERROR), self.complete)
+        debug, info, warn, error = (self.total(minimum) for minimum in _FILTERS.values())
+        return LevelCounts(debug, info, warn, error, self.complete)
 
 
 class _OpenLog:
@@ -418,16 +431,16 @@ class _Entry:
     """A place in a log: lines per filter before `offset`, and the level of the line before it."""
 
     offset: int
-    counts: tuple[int, int, int]
+    counts: tuple[int, int, int, int]
     level: int
 
 
-_ORIGIN = _Entry(0, (0, 0, 0), INFO)
+_ORIGIN = _Entry(0, (0, 0, 0, 0), INFO)
 _HEADER = struct.Struct("<8sQ24x")
-_MAGIC = b"nclogix1"
+_MAGIC = b"nclogix2"
 """Also to be changed when `level_of` judges differently: indexes counted by other rules must not be taken over."""
-_RECORD = struct.Struct("<QQQQBxxxII")
-"""offset, lines of debug, info, error, level, CRC of the log's bytes before the offset, CRC over all records so far."""
+_RECORD = struct.Struct("<QQQQQBxxxII")
+"""offset, lines per filter, level, CRC of the log's bytes before the offset, CRC over all records so far."""
 _SAMPLE = 64
 _UNSAVED = 256
 """Entries that may be lost with the process, so that a first pass over gigabytes keeps what it did."""
@@ -444,12 +457,13 @@ class _Index:
         self._path = path
         self._inode = 0
         self._loaded = False
-        self._counts = [0, 0, 0]
+        self._counts = [0] * len(LEVELS)
         self._since_lines = 0
         self._forget()
 
-    def counts(self) -> tuple[int, int, int]:
-        return (self._counts[DEBUG], self._counts[INFO], self._counts[ERROR])
+    def counts(self) -> tuple[int, int, int, int]:
+        debug, info, warn, error = self._counts
+        return debug, info, warn, error
 
     def extend(self, descriptor: int) -> int:
         """Index every whole line there is; the log's size it was done for."""
@@ -483,8 +497,8 @@ class _Index:
         if position < 0:
             entry = _ORIGIN
         else:
-            counts = (self._columns[DEBUG][position], self._columns[INFO][position], self._columns[ERROR][position])
-            entry = _Entry(self._offsets[position], counts, self._levels[position])
+            debug, info, warn, error = (column[position] for column in self._columns)
+            entry = _Entry(self._offsets[position], (debug, info, warn, error), self._levels[position])
         following = position + 1
         stop = self._offsets[following] if following < len(self._offsets) else self.scanner.line_start
         return entry, stop
@@ -501,17 +515,15 @@ class _Index:
     def _account(self, lines: Sequence[bytes]) -> None:
         """Count lines; their heads suffice."""
         previous = self.level
-        info = error = 0
+        found = [0] * len(LEVELS)
         for line in lines:
             previous = level_of(line, previous)
-            if previous:
-                info += 1
-                if previous == ERROR:
-                    error += 1
+            found[previous] += 1
         self.level = previous
-        self._counts[DEBUG] += len(lines)
-        self._counts[INFO] += info
-        self._counts[ERROR] += error
+        above = 0
+        for level in reversed(range(len(LEVELS))):
+            above += found[level]
+            self._counts[level] += above
         self._since_lines += len(lines)
 
     def _mark_if_due(self, descriptor: int, offset: int) -> None:
@@ -520,21 +532,21 @@ class _Index:
             return
         self._since_lines = 0
         self._offsets.append(offset)
-        for minimum in (DEBUG, INFO, ERROR):
-            self._columns[minimum].append(self._counts[minimum])
+        for column, count in zip(self._columns, self._counts, strict=True):
+            column.append(count)
         self._levels.append(self.level)
         self._samples.append(_sample(descriptor, offset))
 
     def _forget(self) -> None:
         self._offsets = array("Q")
-        self._columns = (array("Q"), array("Q"), array("Q"))
+        self._columns = tuple(array("Q") for _ in LEVELS)
         self._levels = bytearray()
         self._samples = array("L")
         self._saved = 0
         self._chain = 0
         self._writable = True
         self._since_lines = 0
-        self._counts = [0, 0, 0]
+        self._counts = [0] * len(LEVELS)
         self.level = INFO
         self.scanner = _Scanner(0, self.grain.chunk_bytes)
 

@@ -63,6 +63,7 @@ from embedded_scheduler.wire.console_grants import (
     RevokeReply,
     RevokeRequest,
 )
+from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
 from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
@@ -168,6 +169,35 @@ class NodeClient:
         """Pages of new lines as they come; ends when the log is complete or the node stops."""
         query = {"party": party, "level": level, "start": start}
         return self._pages(LogPage, _path("jobs", job_id, "tasks", task, "logs", "stream"), query)
+
+    async def search_log(
+        self,
+        job_id: str,
+        task: str,
+        text: str,
+        *,
+        party: str | None = None,
+        level: str = "debug",
+        start: int = 0,
+        backward: bool = False,
+        limit: int = 1,
+    ) -> LogMatches:
+        """Lines that contain `text` from line `start` on, in the order of the search; the node looks at a bounded
+        number of lines and says where to go on."""
+        query = {"party": party, "level": level, "text": text, "start": start, "limit": limit}
+        place = _path("jobs", job_id, "tasks", task, "logs", "search")
+        return await self._get(LogMatches, place, query | {"backward": "1" if backward else None})
+
+    async def log_place(
+        self, job_id: str, task: str, at_ms: int, *, party: str | None = None, level: str = "debug"
+    ) -> LogPlace:
+        """The first line at a moment or later."""
+        query = {"party": party, "level": level, "at_ms": at_ms}
+        return await self._get(LogPlace, _path("jobs", job_id, "tasks", task, "logs", "at"), query)
+
+    async def logs(self) -> list[LogRow]:
+        """The logs of the newest jobs, those of running tasks first."""
+        return (await self._get(LogList, "/logs")).logs
 
     def events(self, after: int = 0) -> PageStream[EventPage]:
         """Every event after `after`, old ones first, then as they happen; ends only when the node stops."""

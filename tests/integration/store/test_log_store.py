@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.spi.runner import END_OF_LOG
 from embedded_scheduler.store import logs
-from embedded_scheduler.store.logs import Grain, Level, LevelCounts, LogStore
+from embedded_scheduler.store.logs import LEVELS, Grain, Level, LevelCounts, LogStore
 
-LEVELS: tuple[Level, ...] = ("debug", "info", "error")
 TINY = Grain(block_lines=3, block_bytes=64, chunk_bytes=16)
 END = END_OF_LOG.encode() + b" (exit 0)\n"
 
@@ -46,7 +45,7 @@ class Oracle:
                     self.lines[level].append(line)
 
     def counts(self) -> LevelCounts:
-        return LevelCounts(*(len(self.lines[level]) for level in LEVELS), self.complete)
+        return LevelCounts(*(len(self.lines[level]) for level in LEVELS), complete=self.complete)
 
 
 def agree(store: LogStore, path: Path, data: bytes, *, ended: bool = False, ranges: int = 4, seed: int = 0) -> None:
@@ -112,7 +111,7 @@ def index_of(path: Path) -> Path:
 
 
 def test_a_log_that_does_not_exist_is_empty(store: LogStore, path: Path) -> None:
-    assert store.counts(path) == LevelCounts(0, 0, 0, complete=False)
+    assert store.counts(path) == LevelCounts(0, 0, 0, 0, complete=False)
     assert store.read(path, "debug", 0) == []
     assert store.read_bytes(path, "info", 3, 4) == b""
     store.remove(path)
@@ -128,10 +127,10 @@ def test_lines_are_served_byte_for_byte(store: LogStore, path: Path) -> None:
 
 def test_a_partial_last_line_waits_for_its_newline_or_the_end(store: LogStore, path: Path) -> None:
     path.write_bytes(b"INFO one\nERROR tw")
-    assert store.counts(path) == LevelCounts(1, 1, 0, complete=False)
+    assert store.counts(path) == LevelCounts(1, 1, 0, 0, complete=False)
     assert store.read(path, "debug", 0) == [b"INFO one"]
     assert store.read(path, "error", 0, ended=True) == [b"ERROR tw"]
-    assert store.counts(path, ended=True) == LevelCounts(2, 2, 1, complete=False)
+    assert store.counts(path, ended=True) == LevelCounts(2, 2, 1, 1, complete=False)
     append(path, b"o\n")
     assert store.read(path, "error", 0) == [b"ERROR two"]
     assert store.read(path, "error", 0, ended=True) == [b"ERROR two"]
@@ -140,7 +139,7 @@ def test_a_partial_last_line_waits_for_its_newline_or_the_end(store: LogStore, p
 @pytest.mark.parametrize("marker", [END, END.rstrip(b"\n")])
 def test_the_end_marker_completes_a_log(store: LogStore, path: Path, marker: bytes) -> None:
     path.write_bytes(b"INFO one\n" + marker)
-    assert store.counts(path) == LevelCounts(2, 2, 0, complete=True)
+    assert store.counts(path) == LevelCounts(2, 2, 0, 0, complete=True)
     assert store.read(path, "info", 1) == [END.rstrip(b"\n")]
     # On a second start the whole file may lie before the last entry of the index.
     assert LogStore(path.parent, grain=Grain(block_lines=1)).counts(path).complete
@@ -161,7 +160,7 @@ def test_the_node_writes_lines_of_its_own(store: LogStore, tmp_path: Path) -> No
     assert path.stat().st_mode & 0o777 == 0o600
     append(path, b"the component's last words")
     store.append_line(path, END_OF_LOG)
-    assert store.counts(path) == LevelCounts(5, 5, 1, complete=True)
+    assert store.counts(path) == LevelCounts(5, 5, 1, 1, complete=True)
     assert store.read(path, "debug", 3) == [b"the component's last words", END_OF_LOG.encode()]
 
 
@@ -189,7 +188,7 @@ def test_a_link_is_not_followed(store: LogStore, path: Path, tmp_path: Path) -> 
 
 def test_nonsense_is_refused(store: LogStore, path: Path) -> None:
     path.write_bytes(b"x\n")
-    with pytest.raises(InvalidRequest, match="use debug, info or error"):
+    with pytest.raises(InvalidRequest, match="use debug, info, warn, error"):
         store.read(path, "warning", 0)  # type: ignore[arg-type]
     for start, length in ((-1, None), (0, -1)):
         with pytest.raises(InvalidRequest, match="negative"):
@@ -211,6 +210,7 @@ def test_a_million_lines_are_served_by_range(store: LogStore, path: Path) -> Non
     levels: dict[Level, list[bytes]] = {
         "debug": every,
         "info": [line for number, line in enumerate(every) if number % 4 >= 2 or number % 997 == 3],
+        "warn": [line for number, line in enumerate(every) if number % 4 == 3 or number % 997 == 3],
         "error": errors,
     }
     started = time.perf_counter()
@@ -320,7 +320,7 @@ def test_huge_lines_are_indexed_and_skipped_in_little_memory(tmp_path: Path, pat
     store = LogStore(tmp_path)
     tracemalloc.start()
     try:
-        assert store.counts(path) == LevelCounts(5, 4, 1, complete=False)
+        assert store.counts(path) == LevelCounts(5, 4, 1, 1, complete=False)
         assert store.read(path, "debug", 4) == [b"DEBUG last"]
         assert store.read(path, "info", 2, 1) == [b"INFO between"]
         _, peak = tracemalloc.get_traced_memory()

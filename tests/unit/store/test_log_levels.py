@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedded_scheduler.store.logs import DEBUG, ERROR, HEAD, INFO, level_of
+from embedded_scheduler.store.logs import DEBUG, ERROR, HEAD, INFO, WARN, level_of
 
 
 @pytest.mark.parametrize(
@@ -14,32 +14,32 @@ from embedded_scheduler.store.logs import DEBUG, ERROR, HEAD, INFO, level_of
         (b"2026-01-01 12:00:00,123 DEBUG root: started", DEBUG),
         (b"2026-01-01T00:00:00.1Z ERROR mod: x", ERROR),
         (b"DEBUG:root:x", DEBUG),
-        (b"WARNING:root:ERROR follows", INFO),
+        (b"WARNING:root:ERROR follows", WARN),
         (b"CRITICAL - x", ERROR),
         (b"TRACE x", DEBUG),
-        (b"2026 [WARN ] x", INFO),
+        (b"2026 [WARN ] x", WARN),
         (b"[error] bad", ERROR),
         (b"[Debug] bad", DEBUG),
         (b"[2026-01-01][error][net] x", ERROR),
         (b"[info] got ERROR from the peer", INFO),
         (b"<error> x", ERROR),
         (b"12:00 | debug | x", DEBUG),
-        (b'time="x" level=warn msg=ERROR', INFO),
+        (b'time="x" level=warn msg=ERROR', WARN),
         (b'ts=1 lvl=dbg msg="x"', DEBUG),
         (b'{"ts":1,"level":"error","msg":"x"}', ERROR),
         (b'{"severity": "CRITICAL"}', ERROR),
         (b'{"levelname": "debug"}', DEBUG),
         (b"E1122 15:08:00.123 42 f.cc:1] INFO", ERROR),
         (b"I1122 15:08:00.123 42 f.cc:1] got ERROR", INFO),
-        (b"W1122 15:08:00.123 42 f.cc:1] got ERROR", INFO),
+        (b"W1122 15:08:00.123 42 f.cc:1] got ERROR", WARN),
         (b"F1122 15:08:00.123 42 f.cc:1] x", ERROR),
         (b"ERRO[0000] x", ERROR),
         (b"DEBU[0000] x", DEBUG),
         (b"error: no such file", ERROR),
         (b"Error: no such file", ERROR),
-        (b"warning[W1]: x", INFO),
+        (b"warning[W1]: x", WARN),
         (b"nodeconsole: error: could not start", ERROR),
-        (b"file.c:1:2: warning: unused ERROR", INFO),
+        (b"file.c:1:2: warning: unused ERROR", WARN),
         (b"12:00: debug: x", DEBUG),
         (b"result: errors: 3", INFO),
         (b"\x1b[31mERROR\x1b[0m x", ERROR),
@@ -50,7 +50,7 @@ from embedded_scheduler.store.logs import DEBUG, ERROR, HEAD, INFO, level_of
         (b"Traceback (most recent call last):", ERROR),
     ],
 )
-@pytest.mark.parametrize("previous", [DEBUG, INFO, ERROR])
+@pytest.mark.parametrize("previous", [DEBUG, INFO, WARN, ERROR])
 def test_a_spelling_tells_the_level_whatever_came_before(line: bytes, level: int, previous: int) -> None:
     assert level_of(line, previous) == level
 
@@ -69,7 +69,7 @@ def test_a_spelling_tells_the_level_whatever_came_before(line: bytes, level: int
         b"During handling of the above exception, another exception occurred:",
     ],
 )
-@pytest.mark.parametrize("previous", [DEBUG, INFO, ERROR])
+@pytest.mark.parametrize("previous", [DEBUG, INFO, WARN, ERROR])
 def test_a_continuation_inherits(line: bytes, previous: int) -> None:
     assert level_of(line, previous) == previous
 

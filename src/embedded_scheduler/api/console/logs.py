@@ -15,11 +15,16 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.lifecycle import JOB, TASK
 from embedded_scheduler.engine import logs as verbs
 from embedded_scheduler.engine import progress
-from embedded_scheduler.errors import NodeError, NotFound
+from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.wire.console import LogPage
+from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 
 _LONGEST_PAGE = 10_000
 _FAR = 1 << 40
+_MATCHES = 1_000
+"""Matching lines in one answer."""
+_LONGEST_TEXT = 500
+_RECENT_JOBS = 100
 _BATCH = 2_000
 """Lines in one event of a stream."""
 _EAGER_SECONDS = 0.1
@@ -41,6 +46,9 @@ def install(app: Quart, console: Console) -> None:
     logs = Logs(console)
     endpoint.route(app, "GET", "/jobs/<job_id>/tasks/<task>/logs", logs.page)
     endpoint.route(app, "GET", "/jobs/<job_id>/tasks/<task>/logs/stream", logs.stream)
+    endpoint.route(app, "GET", "/jobs/<job_id>/tasks/<task>/logs/search", logs.search)
+    endpoint.route(app, "GET", "/jobs/<job_id>/tasks/<task>/logs/at", logs.at)
+    endpoint.route(app, "GET", "/logs", logs.recent)
 
 
 class Logs:
@@ -61,6 +69,51 @@ class Logs:
         first = await self._read(place, start, _BATCH)
         return stream_response(self._follow(place, first))
 
+    async def search(self, job_id: str, task: str) -> LogMatches:
+        """Lines that contain `text` (exact in case only if it has a capital letter), from line `start` on; every
+        line when it is empty, so that a level alone can be looked for."""
+        place = await self._place(job_id, task)
+        text = endpoint.text_query("text")
+        if len(text) > _LONGEST_TEXT:
+            raise InvalidRequest(f"the text to look for is longer than {_LONGEST_TEXT} characters")
+        start = endpoint.number_query("start", 0, low=0, high=_FAR)
+        limit = endpoint.number_query("limit", 1, low=1, high=_MATCHES)
+        backward = endpoint.flag_query("backward")
+        found, total = await verbs.search(
+            self._engine, place.job_id, place.task, place.party, place.level, text, start, limit, backward=backward
+        )
+        return LogMatches(
+            numbers=found.numbers, lines=[_text(line) for line in found.lines], next=found.next, total=total
+        )
+
+    async def at(self, job_id: str, task: str) -> LogPlace:
+        """Where the moment `at_ms` (Unix epoch milliseconds) is in the log."""
+        place = await self._place(job_id, task)
+        at_ms = endpoint.number_query("at_ms", 0, low=0, high=_FAR * 1000)
+        line, stamp = await verbs.place_of(self._engine, place.job_id, place.task, place.party, place.level, at_ms)
+        return LogPlace(line=line, at_ms=stamp)
+
+    async def recent(self) -> LogList:
+        """The logs of the newest jobs, those of running tasks first."""
+        limit = endpoint.number_query("limit", _RECENT_JOBS, low=1, high=_RECENT_JOBS)
+        rows = await verbs.recent(self._engine, jobs=limit)
+        return LogList(
+            logs=[
+                LogRow(
+                    job_id=attempt.job_id,
+                    flow_id=flow_id,
+                    task=attempt.task_name,
+                    party=f"{attempt.role}.{attempt.index}",
+                    number=attempt.number,
+                    started_ms=attempt.launched_ms,
+                    ended_ms=attempt.ended_ms,
+                    exit_code=attempt.exit_code,
+                    size_bytes=size,
+                )
+                for flow_id, attempt, size in rows
+            ]
+        )
+
     async def _place(self, job_id: str, task: str) -> Place:
         found = await find_job(self._console, job_id)
         level = verbs.check_level(endpoint.text_query("level") or "debug")
@@ -78,7 +131,7 @@ class Logs:
         lines = await verbs.page(self._engine, place.job_id, place.task, place.party, place.level, start, limit)
         return LogPage(
             start=lines.start,
-            lines=[line.decode("utf-8", "backslashreplace") for line in lines.lines],
+            lines=[_text(line) for line in lines.lines],
             total=lines.counts[place.level],
             complete=lines.complete,
             counts=lines.counts,
@@ -117,3 +170,7 @@ class Logs:
         snapshot = await progress.view(self._engine, place.job_id)
         task = snapshot.tasks[place.task]
         return JOB.is_terminal(snapshot.state) or task.cancelled or TASK.is_terminal(task.state)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "backslashreplace")
