@@ -42,12 +42,14 @@ from embedded_scheduler.engine.greetings import Greetings
 from embedded_scheduler.engine.linktest import LinkTests
 from embedded_scheduler.engine.open_applications import OpenApplications
 from embedded_scheduler.engine.recovery import recover
+from embedded_scheduler.engine.resources import ResourceWatch
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
 from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Service, Supervisor
 from embedded_scheduler.engine.termination import ContractWatch
 from embedded_scheduler.engine.tokens import TokenUses
+from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
@@ -127,11 +129,24 @@ class Node:
             await tokens.start(engine)
             watching = Watching(engine)
             await recover(engine, watching)
-            supervisor = Supervisor(self._services(engine, watching, links.contacts, renewal), clock=self._clock)
+            watchdog, resources = Watchdog(engine, watching), ResourceWatch(self.home.path, self._clock)
+            services = [*self._services(engine, watching, links.contacts, renewal), watchdog, resources]
+            supervisor = Supervisor(services, clock=self._clock)
             streams = Streams(bus)
-            facts = (program_version(), started_ms, supervisor.health, self._operators(), self._gate.refusals)
-            courier = Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db))
-            self._build_apps(engine, directory, Console(engine, streams, links.contacts, *facts, courier=courier))
+            console = Console(
+                engine,
+                streams,
+                links.contacts,
+                program_version(),
+                started_ms,
+                supervisor.health,
+                self._operators(),
+                watchdog,
+                resources,
+                refusals=self._gate.refusals,
+                courier=Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db)),
+            )
+            self._build_apps(engine, directory, console)
             await supervisor.start()
             opened.push_async_callback(supervisor.stop)
             self.engine, self._streams, self._channel = engine, streams, channel

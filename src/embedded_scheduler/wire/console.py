@@ -26,6 +26,22 @@ class Waiting(Message):
     """Names of actions of the same object that would help, e.g. `approve`, `stop`."""
     text: str = ""
     """The whole line in English."""
+    stuck_ms: int | None = None
+    """What runs has shown no sign of life since then (no log, no byte, no CPU time): it looks stuck."""
+
+
+class Stuck(Message):
+    """What runs here without a sign of life. Times are epoch ms, as far as the node has watched; it is not ended."""
+
+    attempt_id: str
+    party: str
+    since_ms: int
+    """The last sign of any kind."""
+    log_ms: int
+    channel_ms: int
+    cpu_ms: int
+    partners_ms: dict[str, int] = Field(default_factory=dict)
+    """The last sign of life of each other node of the task: its last message in the session, or its last answer."""
 
 
 class Problem(Message):
@@ -98,6 +114,7 @@ class TaskRow(Message):
     upstream: list[str] = Field(default_factory=list)
     shares: list[ShareRow] = Field(default_factory=list)
     waiting: Waiting | None = None
+    stuck: list[Stuck] = Field(default_factory=list)
     actions: list[str] = Field(default_factory=list)
 
 
@@ -126,6 +143,8 @@ class JobRow(Message):
     approved_by: list[str] = Field(default_factory=list)
     """Who did so far: `operator:<user>`."""
     waiting: Waiting | None = None
+    stuck: list[str] = Field(default_factory=list)
+    """Tasks that run here and look stuck."""
     actions: list[str] = Field(default_factory=list)
     cursor: str = ""
 
@@ -307,6 +326,8 @@ class PeerRow(Message):
     last_ok_ms: int | None = None
     last_error: str = ""
     last_error_ms: int | None = None
+    took_ms: int | None = None
+    """How long its last answer took."""
     undelivered: int = 0
     signing: str = "off"
     tls: str = "identity"
@@ -329,6 +350,9 @@ class EventRow(Message):
     reason: str = ""
     trace_id: str = ""
     data: dict[str, Any] = Field(default_factory=dict)
+    prev_hash: str = ""
+    hash: str = ""
+    """Its place in the chain; only in pages of `/ledger`."""
 
 
 class EventPage(Message):

@@ -65,6 +65,7 @@ from embedded_scheduler.wire.console_grants import (
 )
 from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
+from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, ResourceReport, Statistics
 from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
@@ -432,6 +433,24 @@ class NodeClient:
 
     async def doctor(self) -> DoctorReport:
         return await self._get(DoctorReport, "/doctor", patient=True)
+
+    async def statistics(self, *, hours: int = 24) -> Statistics:
+        """Counted at most every few seconds, however often it is asked."""
+        return await self._get(Statistics, "/statistics", {"hours": hours})
+
+    async def resources(self) -> ResourceReport:
+        """Asking keeps the node sampling for some seconds: ask only while somebody looks."""
+        return await self._get(ResourceReport, "/resources")
+
+    async def attention(self) -> AttentionList:
+        """What needs a person, the most urgent first."""
+        return await self._get(AttentionList, "/attention")
+
+    async def ledger(
+        self, *, before: int | None = None, limit: int = 200, filters: Mapping[str, str | int] | None = None
+    ) -> LedgerPage:
+        """Newest first. `filters`: actor, subject, event, partner, job_id, since_ms, until_ms."""
+        return await self._get(LedgerPage, "/ledger", {"before": before, "limit": limit, **(filters or {})})
 
     async def ledger_verify(self) -> LedgerReport:
         """Reads the whole ledger on the node, so it may take a while."""

@@ -21,6 +21,7 @@ from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import creation, policies, receipts, votes
 from embedded_scheduler.engine import jobs as verbs
+from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.store import attempts, components, datasets
 from embedded_scheduler.store import jobs as store
@@ -138,12 +139,15 @@ class Jobs:
         return self._job_row(reader, head, None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id))
 
     def _job_row(self, reader: Reader, head: store.JobHead, snapshot: JobSnapshot | None) -> JobRow:
-        row = views.job_row(head, snapshot, self._expires_ms)
+        row = views.job_row(head, snapshot, self._expires_ms, self._still(head.job_id) if snapshot else ())
         needed = self._engine.settings.approval.job_approvers
         if row.needs_decision and needed > 1:
             row.approvers_needed = needed
             row.approved_by = [vote.actor for vote in votes.so_far(reader, "job", head.job_id)]
         return row
+
+    def _still(self, job_id: str) -> tuple[views.Still, ...]:
+        return tuple((stuck, last_signs(self._console, stuck)) for stuck in self._console.watchdog.of_job(job_id))
 
     def _snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
         engine = self._engine
@@ -161,8 +165,15 @@ class Jobs:
             row["name"]: views.Times(row["started_ms"], row["ended_ms"])
             for row in reader.all("jobs.tasks", job_id=job_id)
         }
+        still = self._still(job_id)
         tasks = [
-            views.task_row(s, task, times[name], [run for run in runs if run.task_name == name])
+            views.task_row(
+                s,
+                task,
+                times[name],
+                [run for run in runs if run.task_name == name],
+                [found for found in still if found[0].task_name == name],
+            )
             for name, task in s.tasks.items()
         ]
         decided = [
@@ -220,6 +231,15 @@ class Jobs:
 
 
 _Output = tuple[str, Party, OutputAddress]
+
+
+def last_signs(console: Console, stuck: Stuck) -> dict[str, int]:
+    """When each other node of the attempt's session gave a sign of life: a message in the session, or any answer."""
+    found = {}
+    for node_id, heard_ms in stuck.partners_ms.items():
+        if node_id != console.engine.node_id:
+            found[node_id] = max(heard_ms, console.contacts.of(node_id).last_ok_ms or 0)
+    return found
 
 
 async def find_job(console: Console, prefix: str) -> str:
