@@ -64,6 +64,8 @@ from embedded_scheduler.security.identity import Identity, load_old
 from embedded_scheduler.security.operators import Operators
 from embedded_scheduler.security.secrets import create_secret, read_secret
 from embedded_scheduler.security.tls import ServerTls
+from embedded_scheduler.showcase.exhibit import Exhibit
+from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.logs import LogStore
@@ -82,7 +84,10 @@ class _Links:
 
 
 class Node:
-    """`start` once, `stop` once. The applications exist between the two."""
+    """`start` once, `stop` once. The applications exist between the two.
+
+    With `exhibit` the node is one to look at: its clock, its partners and the components that ran are stand-ins.
+    """
 
     def __init__(
         self,
@@ -93,13 +98,15 @@ class Node:
         tls: ServerTls | None = None,
         clock: Clock | None = None,
         mint: Mint | None = None,
+        exhibit: Exhibit | None = None,
     ) -> None:
         self.home = home
         self.settings = settings
         self.identity = identity
         self.signer = Signer(identity.key)
         self._tls = tls
-        self._clock = clock or SystemClock()
+        self._exhibit = exhibit
+        self._clock = clock or (exhibit.clock if exhibit else SystemClock())
         self._mint = mint or RandomMint()
         self._cleanup = contextlib.AsyncExitStack()
         self._streams: Streams | None = None
@@ -165,7 +172,7 @@ class Node:
         gateway = HttpGateway(
             self.settings.node_id, directory, self._clock, self.settings, signer=self.signer, route=route
         )
-        contacts = Contacts(gateway, self._clock)
+        contacts = Contacts(self._exhibit.partners if self._exhibit else gateway, self._clock)
         opened.push_async_callback(contacts.close)
         forwarding = channel_clients(route)
         opened.push_async_callback(forwarding.close)
@@ -205,7 +212,7 @@ class Node:
             bus=bus,
             gateway=links.contacts,
             directory=directory,
-            runners=plugins.runners(self.home, self.settings),
+            runners=self._runners(),
             storage=plugins.storage(self.home),
             connectors=plugins.connectors(self.home, self.settings),
             logs=LogStore(self.home.logs),
@@ -216,6 +223,10 @@ class Node:
             identity=self.identity,
             introducer=Introductions(links.gateway),
         )
+
+    def _runners(self) -> dict[str, Runner]:
+        found = plugins.runners(self.home, self.settings)
+        return {self._exhibit.runner.name: self._exhibit.runner, **found} if self._exhibit else found
 
     def _take_up(self, gateway: HttpGateway, renewal: Renewal, now: Identity, before: Identity | None) -> None:
         """Sign and show what `now` says from here on; `before` still signs announcements while the overlap lasts."""
