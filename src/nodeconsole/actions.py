@@ -238,6 +238,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("history.last", GLOBAL, ("-",)),
     Action("app.banner", GLOBAL, ("!",)),
     Action("app.repeat", GLOBAL, (".",)),
+    Action("app.undo", GLOBAL, ("u",)),
     Action("app.command", GLOBAL, (":",)),
     Action("app.palette", GLOBAL, (";", "ctrl+p"), command=("palette",)),
     Action("app.refresh", GLOBAL, ("r",), command=("refresh",)),
@@ -245,8 +246,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.theme", GLOBAL, ("f2",), command=("theme",), argument="NAME"),
     Action("app.language", GLOBAL, ("f3",), command=("lang",), argument="en|zh"),
     Action("app.glyphs", GLOBAL, command=("glyphs",), argument="unicode|safe|ascii"),
+    Action("app.read_only", GLOBAL, command=("ro", "readonly"), argument="off"),
     Action("app.back", GLOBAL, ("escape", "q"), footer=7),
     Action("app.quit", GLOBAL, ("ctrl+q",), command=("q", "quit")),
+    Action("app.interrupt", GLOBAL, ("ctrl+c",)),
     Action("app.help", GLOBAL, ("?", "f1"), footer=8, command=("help", "keys")),
 )
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import tzinfo
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
 from nodeconsole import theming
-from nodeconsole.actions import available
+from nodeconsole.actions import GLOBAL, Action, KeyMap, available
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
 from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.held import HeldWrites
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import NOTHING, Changes, changes_of
 from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
@@ -41,14 +43,15 @@ A section that is not here is not offered anywhere (`Action.section`)."""
 
 _GATHER_SECONDS = 0.25
 """Events are gathered for so long before anything is asked for or painted: at most four times a second."""
+_ALWAYS = ("app.quit", "app.interrupt", "app.redraw")
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-class NodeConsoleApp(App[None]):
+class NodeConsoleApp(App[None], inherit_bindings=False):
     """`now_ms` (Unix epoch milliseconds) and `zone` are given by tests that need them to stand still.
 
     `language`, `theme` and `glyphs` override the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
-    `NODECONSOLE_GLYPHS`, else the locale).
+    `NODECONSOLE_GLYPHS`, else the locale). Confirmed writes can be taken back for `undo_seconds`.
     """
 
     TITLE = "nodeconsole"
@@ -66,6 +69,8 @@ class NodeConsoleApp(App[None]):
         now_ms: Callable[[], int] | None = None,
         zone: tzinfo | None = None,
         environ: Mapping[str, str] | None = None,
+        undo_seconds: float = 5.0,
+        read_only: bool = False,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._themes, self._theme_faults = theming.load_themes(theming.theme_directories(environ))
@@ -80,6 +85,9 @@ class NodeConsoleApp(App[None]):
             zone=zone,
             actions=available(SECTIONS),
         )
+        self.session.held = HeldWrites(self.session, self._start_write, seconds=undo_seconds)
+        self.session.read_only = read_only
+        self._leaving = False
         self._changes: Changes = NOTHING
         self._gathering = False
         self._retry_now = asyncio.Event()
@@ -109,9 +117,22 @@ class NodeConsoleApp(App[None]):
     def _start_watching(self) -> None:
         self.run_worker(self._watch_node(), group="node", exclusive=True)
 
+    def on_key(self, event: events.Key) -> None:
+        """Keys that must work above every question too."""
+        if not isinstance(self.screen, ConsoleScreen):
+            action = KeyMap((GLOBAL,), self.session.actions).resolve((event.key,))
+            if isinstance(action, Action) and action.id in _ALWAYS:
+                getattr(self, action.handler)()
+
+    def _start_write(self, write: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(write, group="writes")
+
     def _tick(self) -> None:
-        if isinstance(self.screen, ConsoleScreen):
-            self.screen.tick()
+        """Also below a question: its background shows how old things are."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                screen.tick()
+                return
 
     # The node.
 
@@ -121,6 +142,7 @@ class NodeConsoleApp(App[None]):
 
         async with NodeClient(self._socket) as client:
             self.session.client = client
+            client.read_only = self.session.read_only
             attempt = 0
             while True:
                 why = self.session.text("node.ended")
@@ -175,8 +197,45 @@ class NodeConsoleApp(App[None]):
             self.screen.changed(Changes(everything=True))
         self.run_worker(self._refresh_status(), group="status", exclusive=True)
 
+    def act_app_undo(self, *_: str) -> None:
+        what = self.session.held.take_back()
+        key = "undo.taken_back" if what else "undo.nothing"
+        self.session.say(self.session.text(key, what=what), "ok" if what else "dim")
+
+    def act_app_read_only(self, *words: str) -> None:
+        session = self.session
+        wanted = words[:1] not in (("off",), ("no",))
+        if not wanted and session.status is not None and session.status.read_only:
+            role = session.text(f"role.{session.status.role}")
+            session.say(session.text("message.read_only_role", role=role), "warn")
+            return
+        session.read_only = wanted
+        session.say(session.text("message.read_only_on" if wanted else "message.read_only_off"), "ok")
+
     def act_app_quit(self, *_: str) -> None:
-        self.exit()
+        """Leave. What is still held back is said first; leaving all the same does it."""
+        held = self.session.held
+        if not held:
+            self.exit()
+        elif self._leaving:
+            self.run_worker(self._leave_after_writes(), group="leave", exclusive=True)
+        else:
+            self._leaving = True
+            self.set_timer(held.seconds, self._stay)
+            self.session.say(self.session.text("undo.leaving"), "warn")
+
+    def act_app_interrupt(self, *_: str) -> None:
+        self.session.say(self.session.text("message.leave"), "dim")
+
+    def _stay(self) -> None:
+        self._leaving = False
+
+    async def _leave_after_writes(self) -> None:
+        """What came of them is printed when the terminal is the shell's again."""
+        before = len(self.session.said)
+        await self.session.held.flush()
+        said = list(self.session.said)[before:]
+        self.exit(message="\n".join(one.text for one in said))
 
     def open_section(self, name: str, *words: str) -> None:
         """To the top of a section; `words` are what was typed behind its name."""

@@ -206,7 +206,7 @@ def _has_terminal() -> bool:
 def _console(args: argparse.Namespace) -> int:
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
 
-    app = NodeConsoleApp(args.socket)
+    app = NodeConsoleApp(args.socket, read_only=args.read_only)
     app.run()
     return app.return_code or 0
 

@@ -130,7 +130,7 @@ async def test_reject_needs_a_reason_and_a_capital_y(node: FakeNode, make_app: M
         await until_shown(pilot, "say why")
         await press(pilot, *"no contract", "enter")
         await until_shown(pilot, "press Y to reject")
-        await press(pilot, "enter", "y", "space")
+        await press(pilot, "y", "space", "tab", "tab")
         assert node.jobs[job_id(3)].needs_decision
         await press(pilot, "Y")
         await until_shown(pilot, "rejected job-")

@@ -153,8 +153,10 @@ def _add_node(tree: _Tree) -> None:
     init.add_argument("--csr", action="store_true", help="print a request for the institution's CA to sign")
     up = tree.command("up", "run the node with its console in this terminal")
     up.add_argument("--yes", action="store_true", help="create the node without asking when there is none")
+    attach = tree.command("attach", "open the console of a running node")
+    for parser in (up, attach):
+        parser.add_argument("--read-only", action="store_true", help="change nothing from this console")
     tree.command("serve", "run the node; print one line when it accepts requests")
-    tree.command("attach", "open the console of a running node")
     tree.command("status", "show the node in short")
     tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")
     demo = tree.command("demo", "run a real private set intersection between two nodes on this machine")

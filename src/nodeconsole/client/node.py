@@ -89,6 +89,8 @@ class NodeClient:
     """
 
     def __init__(self, socket: Path) -> None:
+        self.read_only = False
+        """Refuse whatever could change something, without asking the node."""
         self._socket = socket
         self._directory = -1
         self._http: httpx.AsyncClient | None = None
@@ -510,6 +512,8 @@ class NodeClient:
         body: Mapping[str, Any] | None = None,
         patient: bool = False,
     ) -> bytes:
+        if self.read_only and method != "GET":
+            raise ClientError("this console is read-only: nothing was sent", 403, "read_only")
         timeout = httpx.Timeout(None, connect=5.0) if patient else _CALL
         try:
             response = await self._open().request(

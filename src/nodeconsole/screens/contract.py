@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.decisions import put_question, question_facts
+from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.dialog import Field, Question, anything, exactly, required
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
@@ -152,7 +152,11 @@ def ask_terminate(screen: Screen[None], session: Session, contract: ContractRow)
         title=text("terminate.title", node=printable(node_id)),
         facts=(*_facts(session, contract), (), *_wrapped(text("terminate.means"))),
         fields=(
-            Field("code", text("terminate.code", node=node_id), exactly(node_id, text("approve.wrong", code=node_id))),
+            Field(
+                "code",
+                text("terminate.code", node=node_id),
+                exactly(node_id, text("confirm.typed_wrong", code=node_id)),
+            ),
             Field("reason", text("stop.reason"), anything),
         ),
         act=text("action.contract.terminate"),

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.decisions import put_question, question_facts
+from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.dialog import Field, Question, anything, required
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
@@ -127,7 +127,9 @@ def ask_approve(screen: Screen[None], session: Session, detail: GrantDetail) -> 
             end = None
         return await client.approve_grant(grant.grant_id, values["reason"], times=limit, until_ms=end)
 
-    put_question(screen, session, question, send, lambda row: _said(session, "grant.approved", row))
+    put_question(
+        screen, session, question, send, lambda row: _said(session, "grant.approved", row), undo=_what(question, grant)
+    )
 
 
 def ask_reject(screen: Screen[None], session: Session, grant: GrantRow) -> None:
@@ -144,7 +146,12 @@ def ask_reject(screen: Screen[None], session: Session, grant: GrantRow) -> None:
         question,
         lambda client, values: client.reject_grant(grant.grant_id, values["reason"]),
         lambda row: _said(session, "grant.rejected", row),
+        undo=_what(question, grant),
     )
+
+
+def _what(question: Question, grant: GrantRow) -> str:
+    return f"{question.act} {printable(grant.resource_id)}"
 
 
 def _times_fault(session: Session) -> Callable[[str], str]:

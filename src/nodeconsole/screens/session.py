@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -19,9 +20,11 @@ from nodeconsole.viewmodels.text import printable
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import NodeStatus
     from nodeconsole.client import NodeClient
+    from nodeconsole.screens.held import HeldWrites
 
 T = TypeVar("T")
 _FLASH_MS = 8_000
+_SAID_KEPT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class Flash:
     text: str
     role: Role
     until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that was said to the operator, and when."""
+
+    at_ms: int
+    text: str
+    role: Role
 
 
 class Audience(Protocol):
@@ -71,10 +83,15 @@ class Session:
         self.last_seq = 0
         """The last event that was seen; the stream goes on behind it after a break."""
         self.flash: Flash | None = None
+        self.said: deque[Said] = deque(maxlen=_SAID_KEPT)
+        """What was said, oldest first."""
+        self._read_only = False
         self.history: list[str] = []
         """Commands typed, oldest first."""
         self.last_done: tuple[Action, tuple[str, ...]] | None = None
         """The last thing done on a screen, with its arguments: what `.` does again."""
+        self.held: HeldWrites
+        """Set by the app, which runs them."""
         self._audience: list[Audience] = []
 
     # How things are shown.
@@ -99,6 +116,18 @@ class Session:
         for screen in self._audience:
             screen.retranslate()
 
+    @property
+    def read_only(self) -> bool:
+        """This console changes nothing, whatever the node would let it do; the client refuses it too."""
+        return self._read_only
+
+    @read_only.setter
+    def read_only(self, read_only: bool) -> None:
+        self._read_only = read_only
+        if self.client is not None:
+            self.client.read_only = read_only
+        self.repaint_chrome()
+
     # Who looks.
 
     def attend(self, screen: Audience) -> None:
@@ -119,8 +148,15 @@ class Session:
 
     def say(self, text: str, role: Role = "") -> None:
         """Show a message for a while. `text` may hold what came from elsewhere."""
-        self.flash = Flash(printable(text), role, self.now_ms() + _FLASH_MS)
+        text = printable(text)
+        self.flash = Flash(text, role, self.now_ms() + _FLASH_MS)
+        self.said.append(Said(self.now_ms(), text, role))
         self.repaint_chrome()
+
+    @property
+    def flashing(self) -> Flash | None:
+        """The message that is still to be seen."""
+        return self.flash if self.flash is not None and self.flash.until_ms > self.now_ms() else None
 
     # The node.
 
