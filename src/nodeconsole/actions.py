@@ -124,8 +124,13 @@ ACTIONS: tuple[Action, ...] = (
         "card.approve", "card", ("A",), footer=1, offered="approve", level=Level.TYPED, row=True, command=("approve",)
     ),
     Action("card.reject", "card", ("X",), footer=2, offered="reject", level=Level.ASKED, row=True, command=("reject",)),
-    Action("card.job", "card", ("d",), footer=3),
-    Action("card.spec", "card", ("y",), footer=4, command=("spec",)),
+    Action("card.spec", "card", ("d", "y"), footer=4, command=("spec",)),
+    Action("card.diff", "card", ("=",), footer=3, command=("diff",)),
+    Action("card.job", "card", ("t", "i"), footer=5),
+    Action("card.policy", "card", ("l",), footer=6),
+    # Any of the cards: the ones beside it in the list.
+    Action("card.before", "one_of_many", ("[",)),
+    Action("card.after", "one_of_many", ("]",)),
     # Everything that waits for a person.
     Action("approvals.open", "approvals", ("enter",), footer=1, row=True),
     Action(
@@ -233,8 +238,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
-    Action("history.back", GLOBAL, ("[",)),
-    Action("history.forward", GLOBAL, ("]",)),
+    Action("history.back", GLOBAL, ("[",), command=("back",)),
+    Action("history.forward", GLOBAL, ("]",), command=("forward",)),
     Action("history.last", GLOBAL, ("-",)),
     Action("app.banner", GLOBAL, ("!",)),
     Action("app.repeat", GLOBAL, (".",)),

@@ -22,6 +22,7 @@ from embedded_scheduler.wire.console import (
     DoctorReport,
     EventPage,
     JobDetail,
+    JobDifference,
     JobPage,
     JobRow,
     LedgerReport,
@@ -136,6 +137,10 @@ class NodeClient:
     async def job(self, job_id: str) -> JobDetail:
         """`job_id` may be cut to a prefix that fits one job only."""
         return await self._get(JobDetail, _path("jobs", job_id))
+
+    async def job_difference(self, job_id: str, *, against: str = "") -> JobDifference:
+        """From the last run of the same flow that was approved there, or from the job `against`."""
+        return await self._get(JobDifference, _path("jobs", job_id, "difference"), {"from": against or None})
 
     async def submit(self, document: Mapping[str, Any]) -> SubmitReply:
         """`document` is a job file: `{flow_id, dag, config}`."""
