@@ -151,6 +151,7 @@ class Node:
                 watchdog,
                 resources,
                 refusals=self._gate.refusals,
+                exhibit=self._exhibit is not None,
                 courier=Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db)),
             )
             self._build_apps(engine, directory, console)

@@ -48,11 +48,11 @@ def _cell(kind: str, number: int, random_: random.Random) -> str:
             return random_.choice(CITIES)
 
 
-def write_run(home: Home, trace: Trace) -> None:
+def write_run(home: Home, trace: Trace, now_ms: int) -> None:
     """The log of one run, and what it left if it ended well."""
     folder = home.logs / trace.story.job_id
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = "\n".join(_log(trace)) + "\n"
+    text = "\n".join(_log(trace, now_ms)) + "\n"
     folder.joinpath(f"{trace.attempt_id}.log").write_text(text, "utf-8")
     if trace.ended_ms is not None and not trace.fault:
         _write_results(home, trace)
@@ -77,7 +77,7 @@ _FEATURES = ("age", "income", "city", "zip", "amount", "term")
 _DEBUG, _INFO, _WARN = "DEBUG", "INFO", "WARN"
 
 
-def _log(trace: Trace) -> Iterator[str]:
+def _log(trace: Trace, now_ms: int) -> Iterator[str]:
     """Lines as a component would write them: its own time and level first."""
     component = trace.spec.flow.node(trace.task).component
     yield (
@@ -87,7 +87,7 @@ def _log(trace: Trace) -> Iterator[str]:
     yield "nodeconsole: limits: cpu 4, memory 8589934592, disk 21474836480"
     count = _count(trace)
     random_ = random.Random(trace.attempt_id)  # noqa: S311
-    span = (trace.ended_ms or trace.began_ms + count * 900) - trace.began_ms
+    span = (trace.ended_ms or now_ms) - trace.began_ms
     for number in range(count):
         at_ms = trace.began_ms + span * number // max(1, count)
         level, words = _line(trace, number, count, random_)

@@ -69,7 +69,7 @@ async def fill(home: Home, *, now_ms: int) -> Settings:
         traces = await database.write(lambda tx: _write(tx, home, now_ms, probes))
     finally:
         await database.close()
-    await asyncio.to_thread(_write_files, home, traces)
+    await asyncio.to_thread(_write_files, home, traces, now_ms)
     return settings_
 
 
@@ -216,6 +216,6 @@ def _dataset(tx: Tx, facts: DatasetFacts, options: Mapping[str, Any], probe: Pro
     )
 
 
-def _write_files(home: Home, traces: Iterable[Trace]) -> None:
+def _write_files(home: Home, traces: Iterable[Trace], now_ms: int) -> None:
     for trace in traces:
-        files.write_run(home, trace)
+        files.write_run(home, trace, now_ms)

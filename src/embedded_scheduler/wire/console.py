@@ -63,6 +63,8 @@ class NodeStatus(Message):
     home: str
     listen: str
     platform: str
+    exhibit: bool = False
+    """A node to look at: its partners and components are stand-ins."""
     jobs: dict[str, int] = Field(default_factory=dict)
     """Count per job state, plus `waiting` = jobs that wait for this node's decision."""
     contracts_waiting: int = 0

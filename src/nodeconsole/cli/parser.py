@@ -102,7 +102,10 @@ def build_parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nodeconsole {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--demo", action="store_true", help="open the console on a node to look at; it goes away at the end"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tree = _Tree(commands, shared)
     _add_node(tree)
     _add_jobs(tree)

@@ -73,6 +73,8 @@ def _counters(status: NodeStatus, display: Display) -> Line:
     jobs = status.jobs
     text = display.text
     spans: list[Span] = []
+    if status.exhibit:
+        spans.append(Span(f"  {text('node.exhibit')}", "accent"))
     spans.append(Span(f"  {text('node.running', n=count(jobs.get('RUNNING', 0)))}", "run"))
     if jobs.get("READY"):
         spans.append(Span(f"  {text('node.ready', n=count(jobs['READY']))}"))

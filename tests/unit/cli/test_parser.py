@@ -59,7 +59,6 @@ def test_json_may_stand_anywhere() -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["nothing"],
         ["job"],
         ["job", "list", "--limit", "0"],

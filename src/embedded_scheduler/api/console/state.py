@@ -31,6 +31,8 @@ class Console:
     resources: ResourceWatch
     refusals: Callable[[], Refusals] = no_refusals
     """What the limits of the partner listener have turned away."""
+    exhibit: bool = False
+    """The node is one to look at: partners and components are stand-ins."""
     courier: Courier | None = None
     """Messages carried by hand."""
 
