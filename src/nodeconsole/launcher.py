@@ -259,7 +259,7 @@ def _has_terminal() -> bool:
 def _console(args: argparse.Namespace) -> int:
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
 
-    app = NodeConsoleApp(args.socket, read_only=args.read_only)
+    app = NodeConsoleApp(args.socket, read_only=args.read_only, clean=args.clean)
     app.run()
     return app.return_code or 0
 

@@ -159,6 +159,7 @@ def _add_node(tree: _Tree) -> None:
     attach = tree.command("attach", "open the console of a running node")
     for parser in (up, attach):
         parser.add_argument("--read-only", action="store_true", help="change nothing from this console")
+        parser.add_argument("--clean", action="store_true", help="remember nothing from earlier and for later")
     tree.command("serve", "run the node; print one line when it accepts requests")
     tree.command("status", "show the node in short")
     tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")

@@ -299,7 +299,7 @@ class ConsoleScreen(Screen[None]):
         parsed = parse_command(text)
         if parsed is None:
             return
-        self.session.history.append(text.strip())
+        self.session.typed_command(text.strip())
         action = self.keymap.command(parsed.word)
         if action is None:
             words = " ".join(self.keymap.command_words())

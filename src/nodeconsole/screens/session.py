@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from nodeconsole.actions import ACTIONS, Action
 from nodeconsole.i18n.catalogue import Catalogue, load
+from nodeconsole.preferences import Preferences
+from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import Glyphs
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _FLASH_MS = 8_000
 _SAID_KEPT = 500
+_COMMANDS_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Session:
         now_ms: Callable[[], int],
         zone: tzinfo | None = None,
         actions: Sequence[Action] = ACTIONS,
+        state: State | None = None,
+        preferences: Preferences | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.glyphs = glyphs
@@ -75,6 +80,9 @@ class Session:
         self.zone = zone
         self.actions = actions
         """What this console can be told to do."""
+        self.state = state or State()
+        """What is remembered beyond this console's end; names of values begin with the screen's: `jobs.filter`."""
+        self.preferences = preferences or Preferences()
         self.client: NodeClient | None = None
         self.status: NodeStatus | None = None
         self.link = Link(since_ms=now_ms())
@@ -86,7 +94,7 @@ class Session:
         self.said: deque[Said] = deque(maxlen=_SAID_KEPT)
         """What was said, oldest first."""
         self._read_only = False
-        self.history: list[str] = []
+        self.history = self.state.recall_texts("commands")
         """Commands typed, oldest first."""
         self.last_done: tuple[Action, tuple[str, ...]] | None = None
         """The last thing done on a screen, with its arguments: what `.` does again."""
@@ -127,6 +135,12 @@ class Session:
         if self.client is not None:
             self.client.read_only = read_only
         self.repaint_chrome()
+
+    def typed_command(self, line: str) -> None:
+        """Keep it for the arrow keys, the same one not twice in a row."""
+        if self.history[-1:] != [line]:
+            self.history.append(line)
+            self.state.remember("commands", [*self.history[-_COMMANDS_KEPT:]])
 
     # Who looks.
 
