@@ -192,6 +192,9 @@ class Timing(Section):
     poll_longest: float = 15.0
     partner_lost: float = 900.0
     """A task fails when its partner has given no usable answer for this long."""
+    stuck: float = Field(default=600.0, ge=0)
+    """A running task that writes no log, moves no byte and uses no CPU for so long is shown as stuck, not ended; 0 =
+    never."""
     stop_grace: float = 5.0
     """Between asking a component to end and forcing it."""
     retry_first: float = 0.2

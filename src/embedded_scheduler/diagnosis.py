@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from embedded_scheduler.store import migrate
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.wire.console import DoctorReport, Finding
 
-_LOW_DISK = 1024 * MIB
-_NO_DISK = 100 * MIB
+LOW_DISK = 1024 * MIB
+NO_DISK = 100 * MIB
 _FEW_FILES = 1024
 WARN_DAYS = 30
 
@@ -59,30 +60,56 @@ def home_findings(home: Home) -> Iterator[Finding]:
     yield _files_finding()
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Something that trust rests on and that ends some day. `end_ms` None = it cannot be read.
+
+    `what`: own_certificate, listener_certificate (`partner.certificate`), partner_certificate or contract.
+    """
+
+    what: str
+    who: str
+    """The node, or the file of a listener's certificate."""
+    end_ms: int | None
+    fix: str
+
+    @property
+    def name(self) -> str:
+        return _ENDINGS[self.what].format(who=self.who)
+
+
+_ENDINGS = {
+    "own_certificate": "this node's certificate",
+    "listener_certificate": "the certificate of partner.certificate",
+    "partner_certificate": "the certificate of {who}",
+    "contract": "the contract with {who}",
+}
+
+
 def certificate_findings(home: Home, settings: Settings, agreed: Iterable[Contract], now_ms: int) -> Iterator[Finding]:
     """This node's certificates, its partners', and the contracts: what ends within `WARN_DAYS`, and what has ended."""
+    for ending in endings(home, settings, agreed):
+        yield _end_finding(ending.name, ending.end_ms, now_ms, ending.fix)
+
+
+def endings(home: Home, settings: Settings, agreed: Iterable[Contract]) -> Iterator[Ending]:
+    """Every certificate and contract with its end. Reads files."""
     partner = settings.partner
-    yield _end_finding(
-        "this node's certificate",
-        _certificate_end(home.identity / CERTIFICATE_FILE),
-        now_ms,
-        "nodeconsole identity rotate",
-    )
+    own = _certificate_end(home.identity / CERTIFICATE_FILE)
+    yield Ending("own_certificate", settings.node_id, own, "nodeconsole identity rotate")
     if partner.certificate:
         fix = f"renew {partner.certificate}; the node takes it up by itself"
-        yield _end_finding(
-            "the certificate of partner.certificate", _certificate_end(Path(partner.certificate)), now_ms, fix
-        )
+        end = _certificate_end(Path(partner.certificate))
+        yield Ending("listener_certificate", partner.certificate, end, fix)
     for contract in agreed:
         if contract.state is not AgreementState.APPROVED:
             continue
         who = contract.node_id
         if contract.auth_type == CERT:
             fix = f"ask {who} to renew it and to announce it (identity rotate)"
-            yield _end_finding(f"the certificate of {who}", _end_of(contract.auth_credential.encode()), now_ms, fix)
+            yield Ending("partner_certificate", who, _end_of(contract.auth_credential.encode()), fix)
         if contract.expires_ms is not None:
-            fix = "make a new contract: nodeconsole peer invite"
-            yield _end_finding(f"the contract with {who}", contract.expires_ms, now_ms, fix)
+            yield Ending("contract", who, contract.expires_ms, "make a new contract: nodeconsole peer invite")
 
 
 def _certificate_end(path: Path) -> int | None:
@@ -137,9 +164,9 @@ def _secret_finding(path: Path) -> Finding:
 def _disk_finding(path: Path) -> Finding:
     usage = shutil.disk_usage(path)
     text = f"{usage.free // MIB} MiB of {usage.total // MIB} MiB free"
-    if usage.free < _NO_DISK:
+    if usage.free < NO_DISK:
         return _error("disk", text, "free space now: the node cannot record anything on a full disk")
-    if usage.free < _LOW_DISK:
+    if usage.free < LOW_DISK:
         return _warning("disk", text, "free space, or shorten retention.runs_days in node.toml")
     return _ok("disk", text)
 

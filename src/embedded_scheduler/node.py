@@ -42,12 +42,14 @@ from embedded_scheduler.engine.greetings import Greetings
 from embedded_scheduler.engine.linktest import LinkTests
 from embedded_scheduler.engine.open_applications import OpenApplications
 from embedded_scheduler.engine.recovery import recover
+from embedded_scheduler.engine.resources import ResourceWatch
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
 from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Service, Supervisor
 from embedded_scheduler.engine.termination import ContractWatch
 from embedded_scheduler.engine.tokens import TokenUses
+from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
@@ -62,6 +64,8 @@ from embedded_scheduler.security.identity import Identity, load_old
 from embedded_scheduler.security.operators import Operators
 from embedded_scheduler.security.secrets import create_secret, read_secret
 from embedded_scheduler.security.tls import ServerTls
+from embedded_scheduler.showcase.exhibit import Exhibit
+from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.logs import LogStore
@@ -80,7 +84,10 @@ class _Links:
 
 
 class Node:
-    """`start` once, `stop` once. The applications exist between the two."""
+    """`start` once, `stop` once. The applications exist between the two.
+
+    With `exhibit` the node is one to look at: its clock, its partners and the components that ran are stand-ins.
+    """
 
     def __init__(
         self,
@@ -91,13 +98,15 @@ class Node:
         tls: ServerTls | None = None,
         clock: Clock | None = None,
         mint: Mint | None = None,
+        exhibit: Exhibit | None = None,
     ) -> None:
         self.home = home
         self.settings = settings
         self.identity = identity
         self.signer = Signer(identity.key)
         self._tls = tls
-        self._clock = clock or SystemClock()
+        self._exhibit = exhibit
+        self._clock = clock or (exhibit.clock if exhibit else SystemClock())
         self._mint = mint or RandomMint()
         self._cleanup = contextlib.AsyncExitStack()
         self._streams: Streams | None = None
@@ -127,11 +136,25 @@ class Node:
             await tokens.start(engine)
             watching = Watching(engine)
             await recover(engine, watching)
-            supervisor = Supervisor(self._services(engine, watching, links.contacts, renewal), clock=self._clock)
+            watchdog, resources = Watchdog(engine, watching), ResourceWatch(self.home.path, self._clock)
+            services = [*self._services(engine, watching, links.contacts, renewal), watchdog, resources]
+            supervisor = Supervisor(services, clock=self._clock)
             streams = Streams(bus)
-            facts = (program_version(), started_ms, supervisor.health, self._operators(), self._gate.refusals)
-            courier = Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db))
-            self._build_apps(engine, directory, Console(engine, streams, links.contacts, *facts, courier=courier))
+            console = Console(
+                engine,
+                streams,
+                links.contacts,
+                program_version(),
+                started_ms,
+                supervisor.health,
+                self._operators(),
+                watchdog,
+                resources,
+                refusals=self._gate.refusals,
+                exhibit=self._exhibit is not None,
+                courier=Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db)),
+            )
+            self._build_apps(engine, directory, console)
             await supervisor.start()
             opened.push_async_callback(supervisor.stop)
             self.engine, self._streams, self._channel = engine, streams, channel
@@ -150,7 +173,7 @@ class Node:
         gateway = HttpGateway(
             self.settings.node_id, directory, self._clock, self.settings, signer=self.signer, route=route
         )
-        contacts = Contacts(gateway, self._clock)
+        contacts = Contacts(self._exhibit.partners if self._exhibit else gateway, self._clock)
         opened.push_async_callback(contacts.close)
         forwarding = channel_clients(route)
         opened.push_async_callback(forwarding.close)
@@ -190,7 +213,7 @@ class Node:
             bus=bus,
             gateway=links.contacts,
             directory=directory,
-            runners=plugins.runners(self.home, self.settings),
+            runners=self._runners(),
             storage=plugins.storage(self.home),
             connectors=plugins.connectors(self.home, self.settings),
             logs=LogStore(self.home.logs),
@@ -201,6 +224,10 @@ class Node:
             identity=self.identity,
             introducer=Introductions(links.gateway),
         )
+
+    def _runners(self) -> dict[str, Runner]:
+        found = plugins.runners(self.home, self.settings)
+        return {self._exhibit.runner.name: self._exhibit.runner, **found} if self._exhibit else found
 
     def _take_up(self, gateway: HttpGateway, renewal: Renewal, now: Identity, before: Identity | None) -> None:
         """Sign and show what `now` says from here on; `before` still signs announcements while the overlap lasts."""

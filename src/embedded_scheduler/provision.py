@@ -124,6 +124,8 @@ platform.listen = "{platform}"
 # timing.poll_longest = 15.0
 # A task fails when its partner has given no usable answer for this long.
 # timing.partner_lost = 900.0
+# A running task that writes no log, moves no byte and uses no CPU for so long is shown as stuck; 0 = never.
+# timing.stuck = 600.0
 # Between asking a component to end and forcing it.
 # timing.stop_grace = 5.0
 # timing.retry_first = 0.2

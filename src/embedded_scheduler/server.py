@@ -28,6 +28,7 @@ from embedded_scheduler.listener import BACKLOG, Listener, Patience
 from embedded_scheduler.node import Node
 from embedded_scheduler.security.identity import Identity, find_passphrase, load_identity
 from embedded_scheduler.security.tls import KeyPair, ServerTls
+from embedded_scheduler.showcase.exhibit import Exhibit
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,8 +82,11 @@ def serve(home: Home, output: TextIO | None = None) -> None:
     asyncio.run(main())
 
 
-async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
-    """Run the node of `home` until `stop` is set. Raises `NodeError` when it cannot start."""
+async def host(home: Home, *, ready: Ready, stop: asyncio.Event, exhibit: Exhibit | None = None) -> None:
+    """Run the node of `home` until `stop` is set, as one to look at with `exhibit`.
+
+    Raises `NodeError` when it cannot start.
+    """
     settings = home.load()
     _allow_many_connections()
     with _locked(home), _logging(home, settings), contextlib.ExitStack() as open_sockets:
@@ -96,7 +100,7 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event) -> None:
         consoles = [console, *_listen_for_users(settings.operators, open_sockets)]
         identity = load_identity(home.identity, passphrase=find_passphrase(settings.identity.passphrase_file))
         tls = _tls(settings, identity)
-        node = Node(home, settings, identity, tls=tls)
+        node = Node(home, settings, identity, tls=tls, exhibit=exhibit)
         await node.start()
         try:
             running = Running(settings.node_id, settings.partner.listen, settings.platform.listen, home.socket)
@@ -400,8 +404,9 @@ def _logging(home: Home, settings: Settings) -> Iterator[None]:
 class BackgroundNode:
     """A node in a thread with its own event loop, so that a slow repaint of the console cannot delay it."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, exhibit: Exhibit | None = None) -> None:
         self._home = home
+        self._exhibit = exhibit
         self._settled = threading.Event()
         self._running: Running | None = None
         self._failure: BaseException | None = None
@@ -438,7 +443,7 @@ class BackgroundNode:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        await host(self._home, ready=self._ready, stop=self._stop)
+        await host(self._home, ready=self._ready, stop=self._stop, exhibit=self._exhibit)
 
     def _ready(self, running: Running) -> None:
         self._running = running

@@ -124,8 +124,13 @@ ACTIONS: tuple[Action, ...] = (
         "card.approve", "card", ("A",), footer=1, offered="approve", level=Level.TYPED, row=True, command=("approve",)
     ),
     Action("card.reject", "card", ("X",), footer=2, offered="reject", level=Level.ASKED, row=True, command=("reject",)),
-    Action("card.job", "card", ("d",), footer=3),
-    Action("card.spec", "card", ("y",), footer=4, command=("spec",)),
+    Action("card.spec", "card", ("d", "y"), footer=4, command=("spec",)),
+    Action("card.diff", "card", ("=",), footer=3, command=("diff",)),
+    Action("card.job", "card", ("t", "i"), footer=5),
+    Action("card.policy", "card", ("l",), footer=6),
+    # Any of the cards: the ones beside it in the list.
+    Action("card.before", "one_of_many", ("[",)),
+    Action("card.after", "one_of_many", ("]",)),
     # Everything that waits for a person.
     Action("approvals.open", "approvals", ("enter",), footer=1, row=True),
     Action(
@@ -206,23 +211,6 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
-    # A form. Letters mean something only while no field is edited.
-    Action("form.edit", "form", ("enter",), footer=1, row=True),
-    Action("form.next", "form", ("tab",)),
-    Action("form.before", "form", ("shift+tab",)),
-    Action("list.problem", "form", ("e",), footer=2),
-    Action("list.problem_before", "form", ("E",)),
-    Action("form.changed", "form", ("=",), footer=3),
-    Action("form.default", "form", ("ctrl+r",), footer=4, row=True),
-    Action("form.preview", "form", ("y",), footer=5),
-    Action("form.submit", "form", ("f10",), footer=6, command=("submit",)),
-    Action("form.raw", "form", ("i",), row=True),
-    Action("form.editor", "form", ("$",), row=True),
-    Action("form.toggle", "form", ("space",), row=True),
-    Action("form.tab", "form", ("right",)),
-    Action("form.tab_before", "form", ("left",)),
-    Action("form.find", "form", ("/",)),
-    Action("form.reload", "form", ("r",)),
     # Several panes: keys that move go to the one that is chosen.
     Action("pane.next", "panes", ("tab",)),
     Action("pane.before", "panes", ("shift+tab",)),
@@ -250,11 +238,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
-    Action("history.back", GLOBAL, ("[",)),
-    Action("history.forward", GLOBAL, ("]",)),
+    Action("history.back", GLOBAL, ("[",), command=("back",)),
+    Action("history.forward", GLOBAL, ("]",), command=("forward",)),
     Action("history.last", GLOBAL, ("-",)),
     Action("app.banner", GLOBAL, ("!",)),
     Action("app.repeat", GLOBAL, (".",)),
+    Action("app.undo", GLOBAL, ("u",)),
     Action("app.command", GLOBAL, (":",)),
     Action("app.palette", GLOBAL, (";", "ctrl+p"), command=("palette",)),
     Action("app.refresh", GLOBAL, ("r",), command=("refresh",)),
@@ -262,8 +251,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.theme", GLOBAL, ("f2",), command=("theme",), argument="NAME"),
     Action("app.language", GLOBAL, ("f3",), command=("lang",), argument="en|zh"),
     Action("app.glyphs", GLOBAL, command=("glyphs",), argument="unicode|safe|ascii"),
+    Action("app.read_only", GLOBAL, command=("ro", "readonly"), argument="off"),
     Action("app.back", GLOBAL, ("escape", "q"), footer=7),
     Action("app.quit", GLOBAL, ("ctrl+q",), command=("q", "quit")),
+    Action("app.interrupt", GLOBAL, ("ctrl+c",)),
     Action("app.help", GLOBAL, ("?", "f1"), footer=8, command=("help", "keys")),
 )
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import tzinfo
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
 from nodeconsole import theming
-from nodeconsole.actions import available
+from nodeconsole.actions import GLOBAL, Action, KeyMap, available
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
+from nodeconsole.places import config_directory, state_directory
+from nodeconsole.preferences import Preferences
+from nodeconsole.preferences import read as read_preferences
 from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.held import HeldWrites
 from nodeconsole.screens.session import Session
+from nodeconsole.state import State, state_path
 from nodeconsole.viewmodels.changes import NOTHING, Changes, changes_of
 from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
 from nodeconsole.viewmodels.node import waiting_total
@@ -37,23 +44,30 @@ SECTIONS: Mapping[str, str] = {
     "warnings": "nodeconsole.screens.standing:WarningsScreen",
 }
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
-A section that is not here is not offered anywhere (`Action.section`)."""
+A section that is not here is not offered anywhere (`Action.section`); the first one is where a new console begins."""
 
 _GATHER_SECONDS = 0.25
 """Events are gathered for so long before anything is asked for or painted: at most four times a second."""
+_ALWAYS = ("app.quit", "app.interrupt", "app.redraw")
 _BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-class NodeConsoleApp(App[None]):
+def _first_section(state: State) -> str:
+    section = state.recall("section", "")
+    return section if section in SECTIONS else next(iter(SECTIONS))
+
+
+class NodeConsoleApp(App[None], inherit_bindings=False):
     """`now_ms` (Unix epoch milliseconds) and `zone` are given by tests that need them to stand still.
 
-    `language`, `theme` and `glyphs` override the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
-    `NODECONSOLE_GLYPHS`, else the locale).
+    `language`, `theme` and `glyphs` go before the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
+    `NODECONSOLE_GLYPHS`), then what was chosen last with this node, the operator's settings, the locale. `section` is
+    where it begins, else where it was left. `clean`: nothing is remembered from or for another start. Confirmed writes
+    can be taken back for `undo_seconds` (None: as the settings say).
     """
 
     TITLE = "nodeconsole"
     ENABLE_COMMAND_PALETTE = False
-    DEFAULT_MODE = "jobs"
     BINDINGS: ClassVar = []
 
     def __init__(
@@ -66,20 +80,39 @@ class NodeConsoleApp(App[None]):
         now_ms: Callable[[], int] | None = None,
         zone: tzinfo | None = None,
         environ: Mapping[str, str] | None = None,
+        undo_seconds: float | None = None,
+        read_only: bool = False,
+        clean: bool = False,
+        section: str = "",
     ) -> None:
         environ = os.environ if environ is None else environ
-        self._themes, self._theme_faults = theming.load_themes(theming.theme_directories(environ))
+        self._places = config_directory(environ), state_directory(environ)
+        preferences, self._faults = self._read_preferences()
+        state = self._open_state(socket) if not clean else State()
+        self._themes, theme_faults = theming.load_themes(theming.theme_directories(environ))
+        self._faults += (*theme_faults, *((state.fault,) if state.fault else ()))
+        # Textual reads it once, when it makes its stacks.
+        self.DEFAULT_MODE = section or _first_section(state)  # type: ignore[misc]
         super().__init__()
-        self.animation_level = "none"
+        self.animation_level = "basic" if preferences.motion else "none"
         self._socket = socket
-        self._chosen_glyphs: Glyphs = GLYPH_SETS.get(glyphs or "") or default_glyphs(environ)
+        glyphs = glyphs or environ.get("NODECONSOLE_GLYPHS") or state.recall("glyphs", "") or preferences.glyphs
+        language = language or (default_language(environ) if environ.get("NODECONSOLE_LANG") else "")
+        language = language or state.recall("language", "") or preferences.language
+        self._chosen_glyphs: Glyphs = GLYPH_SETS.get(glyphs) or default_glyphs(environ)
         self.session = Session(
-            catalogue=load(language or default_language(environ)),
+            catalogue=load(language if language in LANGUAGES else default_language(environ)),
             glyphs=self._chosen_glyphs,
             now_ms=now_ms or (lambda: time.time_ns() // 1_000_000),
             zone=zone,
             actions=available(SECTIONS),
+            state=state,
+            preferences=preferences,
         )
+        undo = preferences.undo if undo_seconds is None else undo_seconds
+        self.session.held = HeldWrites(self.session, self._start_write, seconds=undo)
+        self.session.read_only = read_only
+        self._leaving = False
         self._changes: Changes = NOTHING
         self._gathering = False
         self._retry_now = asyncio.Event()
@@ -88,7 +121,16 @@ class NodeConsoleApp(App[None]):
             self.add_mode(name, partial(self._make_section, maker))
         for file in self._themes.values():
             self.register_theme(theming.textual_theme(file))
-        self._use_theme(theme or environ.get("NODECONSOLE_THEME", "") or theming.DEFAULT)
+        chosen = (theme, environ.get("NODECONSOLE_THEME"), state.recall("theme", ""), preferences.theme)
+        self._use_theme(next((name for name in chosen if name in self._themes), theming.DEFAULT))
+
+    def _read_preferences(self) -> tuple[Preferences, tuple[str, ...]]:
+        config = self._places[0]
+        return read_preferences(config / "settings.toml") if config is not None else (Preferences(), ())
+
+    def _open_state(self, socket: Path) -> State:
+        directory = self._places[1]
+        return State(state_path(directory, str(socket.absolute()))) if directory is not None else State()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our widgets' variables also under a theme of Textual's own."""
@@ -100,8 +142,8 @@ class NodeConsoleApp(App[None]):
         return screen
 
     def on_mount(self) -> None:
-        self.set_interval(1.0, self._tick)
-        for fault in self._theme_faults:
+        self._ticking = self.set_interval(self.session.preferences.refresh, self._tick)
+        for fault in self._faults:
             self.session.say(fault, "warn")
         # The frame is painted before the client's libraries are loaded.
         self.call_after_refresh(self._start_watching)
@@ -109,9 +151,34 @@ class NodeConsoleApp(App[None]):
     def _start_watching(self) -> None:
         self.run_worker(self._watch_node(), group="node", exclusive=True)
 
+    def on_key(self, event: events.Key) -> None:
+        """Keys that must work above every question too."""
+        if not isinstance(self.screen, ConsoleScreen):
+            action = KeyMap((GLOBAL,), self.session.actions).resolve((event.key,))
+            if isinstance(action, Action) and action.id in _ALWAYS:
+                getattr(self, action.handler)()
+
+    def _start_write(self, write: Coroutine[Any, Any, None]) -> None:
+        self.run_worker(write, group="writes")
+
     def _tick(self) -> None:
-        if isinstance(self.screen, ConsoleScreen):
-            self.screen.tick()
+        """Also below a question: its background shows how old things are."""
+        if self.session.state.unsaved:
+            self.run_worker(self._save_state(), group="state", exclusive=True)
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                screen.tick()
+                return
+
+    async def _save_state(self) -> None:
+        try:
+            await asyncio.to_thread(self.session.state.save)
+        except OSError as error:
+            self.session.say(self.session.text("message.state_unsaved", error=error), "warn")
+
+    async def on_unmount(self) -> None:
+        with suppress(OSError):
+            self.session.state.save()
 
     # The node.
 
@@ -121,6 +188,7 @@ class NodeConsoleApp(App[None]):
 
         async with NodeClient(self._socket) as client:
             self.session.client = client
+            client.read_only = self.session.read_only
             attempt = 0
             while True:
                 why = self.session.text("node.ended")
@@ -175,12 +243,50 @@ class NodeConsoleApp(App[None]):
             self.screen.changed(Changes(everything=True))
         self.run_worker(self._refresh_status(), group="status", exclusive=True)
 
+    def act_app_undo(self, *_: str) -> None:
+        what = self.session.held.take_back()
+        key = "undo.taken_back" if what else "undo.nothing"
+        self.session.say(self.session.text(key, what=what), "ok" if what else "dim")
+
+    def act_app_read_only(self, *words: str) -> None:
+        session = self.session
+        wanted = words[:1] not in (("off",), ("no",))
+        if not wanted and session.status is not None and session.status.read_only:
+            role = session.text(f"role.{session.status.role}")
+            session.say(session.text("message.read_only_role", role=role), "warn")
+            return
+        session.read_only = wanted
+        session.say(session.text("message.read_only_on" if wanted else "message.read_only_off"), "ok")
+
     def act_app_quit(self, *_: str) -> None:
-        self.exit()
+        """Leave. What is still held back is said first; leaving all the same does it."""
+        held = self.session.held
+        if not held:
+            self.exit()
+        elif self._leaving:
+            self.run_worker(self._leave_after_writes(), group="leave", exclusive=True)
+        else:
+            self._leaving = True
+            self.set_timer(held.seconds, self._stay)
+            self.session.say(self.session.text("undo.leaving"), "warn")
+
+    def act_app_interrupt(self, *_: str) -> None:
+        self.session.say(self.session.text("message.leave"), "dim")
+
+    def _stay(self) -> None:
+        self._leaving = False
+
+    async def _leave_after_writes(self) -> None:
+        """What came of them is printed when the terminal is the shell's again."""
+        before = len(self.session.said)
+        await self.session.held.flush()
+        said = list(self.session.said)[before:]
+        self.exit(message="\n".join(one.text for one in said))
 
     def open_section(self, name: str, *words: str) -> None:
         """To the top of a section; `words` are what was typed behind its name."""
         self._visits.go(name)
+        self.session.state.remember("section", name)
         self.switch_mode(name)
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -192,6 +298,7 @@ class NodeConsoleApp(App[None]):
         if section is None:
             self.session.say(self.session.text("message.no_history"), "dim")
         else:
+            self.session.state.remember("section", section)
             self.switch_mode(section)
 
     def act_history_back(self, *_: str) -> None:
@@ -236,6 +343,7 @@ class NodeConsoleApp(App[None]):
         )
         chosen = names[0] if names else after
         self._use_theme(chosen)
+        self.session.state.remember("theme", chosen)
         self.session.say(self.session.text("message.theme", name=chosen), "dim")
 
     def _use_theme(self, name: str) -> None:
@@ -255,6 +363,7 @@ class NodeConsoleApp(App[None]):
             self.session.say(self.session.text("message.no_language"), "warn")
             return
         self.session.use_language(chosen)
+        self.session.state.remember("language", chosen)
 
     def act_app_glyphs(self, *names: str) -> None:
         wanted = GLYPH_SETS.get(names[0] if names else "")
@@ -262,4 +371,5 @@ class NodeConsoleApp(App[None]):
             self.session.say(self.session.text("message.no_glyphs", names=" ".join(GLYPH_SETS)), "warn")
             return
         self._chosen_glyphs = wanted
+        self.session.state.remember("glyphs", wanted.name)
         self.session.use_glyphs(wanted)

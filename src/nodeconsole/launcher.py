@@ -7,11 +7,12 @@ this program again in the standalone executable) loads neither.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from embedded_scheduler.config import Home
     from embedded_scheduler.errors import NodeError
@@ -43,25 +44,8 @@ def run(argv: list[str]) -> int:
     from nodeconsole.cli.parser import parse  # noqa: PLC0415 - see above, as everywhere in this module
 
     args = parse(argv)
-    match args.command:
-        case "init":
-            return _init(args)
-        case "serve":
-            return _serve(args)
-        case "up":
-            return _up(args)
-        case "attach":
-            return _attach(args)
-        case "demo":
-            from nodeconsole.demo import run as run_demo  # noqa: PLC0415
-
-            return run_demo(args)
-        case "completion":
-            return _completion(args)
-        case _:
-            from nodeconsole.cli.main import run as run_command  # noqa: PLC0415
-
-            return run_command(args)
+    handler = _HANDLERS.get(args.command, _command)
+    return handler(args)
 
 
 def _attempt(arguments: list[str]) -> int:
@@ -81,6 +65,18 @@ def _template(arguments: list[str]) -> int:
         return 0
     sys.stderr.write(f"nodeconsole: {TEMPLATE} needs the package of the components; it is started by a node\n")
     return 2
+
+
+def _command(args: argparse.Namespace) -> int:
+    from nodeconsole.cli.main import run as run_command  # noqa: PLC0415
+
+    return run_command(args)
+
+
+def _partners_demo(args: argparse.Namespace) -> int:
+    from nodeconsole.demo import run as run_demo  # noqa: PLC0415
+
+    return run_demo(args)
 
 
 def _completion(args: argparse.Namespace) -> int:
@@ -179,6 +175,63 @@ def _create(home: Home, *, agreed: bool) -> bool:
     return True
 
 
+def _enter(args: argparse.Namespace) -> int:
+    """No command: the console of the node that is here, or of one to look at."""
+    from embedded_scheduler.config import Home  # noqa: PLC0415
+
+    if args.demo:
+        return _demo(args)
+    if _is_there(args.socket):
+        return _attach(args)
+    home = Home(args.home)
+    if home.settings_file.exists():
+        return _offer_start(args, home)
+    sys.stderr.write(
+        f"nodeconsole: there is no node in {home.path} yet: `nodeconsole up` creates one, `nodeconsole --demo` shows"
+        " one that holds a month's history, `nodeconsole --help` lists the commands\n"
+    )
+    return 2
+
+
+def _offer_start(args: argparse.Namespace, home: Home) -> int:
+    """The node is there and does not run."""
+    if not _has_terminal():
+        return 2
+    sys.stderr.write(f"The node in {home.path} does not run. Start it here, as `nodeconsole up` does? [Y/n] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
+        sys.stderr.write("nodeconsole: nothing was started; `nodeconsole serve` runs the node without its console\n")
+        return 2
+    args.yes = False
+    return _up(args)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    """The console on a node with a month's history, in a directory that goes away with it."""
+    import asyncio  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
+    from embedded_scheduler.clock import SystemClock  # noqa: PLC0415
+    from embedded_scheduler.config import Home  # noqa: PLC0415
+    from embedded_scheduler.server import BackgroundNode  # noqa: PLC0415
+    from embedded_scheduler.showcase.exhibit import Exhibit  # noqa: PLC0415
+    from embedded_scheduler.showcase.seed import fill  # noqa: PLC0415
+
+    if not _has_terminal():
+        return 2
+    with tempfile.TemporaryDirectory(prefix="nodeconsole-demo-") as directory:
+        home = Home(Path(directory) / "node")
+        sys.stderr.write("nodeconsole: writing a month's history for the demo node ...\n")
+        asyncio.run(fill(home, now_ms=SystemClock().now_ms()))
+        node = BackgroundNode(home, exhibit=Exhibit())
+        node.start()
+        args.socket = home.socket
+        try:
+            return _console(args)
+        finally:
+            node.stop()
+
+
 def _attach(args: argparse.Namespace) -> int:
     if not _is_there(args.socket):
         sys.stderr.write(
@@ -206,7 +259,7 @@ def _has_terminal() -> bool:
 def _console(args: argparse.Namespace) -> int:
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
 
-    app = NodeConsoleApp(args.socket)
+    app = NodeConsoleApp(args.socket, read_only=args.read_only, clean=args.clean)
     app.run()
     return app.return_code or 0
 
@@ -221,3 +274,15 @@ def _exit_code(error: NodeError) -> Exit:
     from nodeconsole.cli.exits import exit_for  # noqa: PLC0415
 
     return exit_for(error.code)
+
+
+_HANDLERS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
+    None: _enter,
+    "init": _init,
+    "serve": _serve,
+    "up": _up,
+    "attach": _attach,
+    "demo": _partners_demo,
+    "completion": _completion,
+}
+"""What needs more than a client of a running node."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nodeconsole.places import config_directory
+
 if TYPE_CHECKING:
     from textual.theme import Theme
 
@@ -56,8 +58,8 @@ def theme_directories(environ: Mapping[str, str]) -> tuple[Path, ...]:
     built_in = here / "themes"
     if not built_in.is_dir():
         built_in = here.parents[1] / "themes"
-    config = environ.get("XDG_CONFIG_HOME") or (Path(environ["HOME"]) / ".config" if environ.get("HOME") else None)
-    return (built_in, Path(config) / "nodeconsole" / "themes") if config else (built_in,)
+    config = config_directory(environ)
+    return (built_in, config / "themes") if config is not None else (built_in,)
 
 
 def load_themes(directories: Iterable[Path]) -> tuple[dict[str, ThemeFile], tuple[str, ...]]:

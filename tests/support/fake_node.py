@@ -26,8 +26,11 @@ from pydantic import BaseModel
 
 from embedded_scheduler.wire.console import (
     ApprovalRow,
+    Asker,
+    Changed,
     ColumnRow,
     ComponentRow,
+    Cover,
     DatasetRow,
     DataUse,
     DecisionCard,
@@ -36,21 +39,26 @@ from embedded_scheduler.wire.console import (
     EventRow,
     Finding,
     JobDetail,
+    JobDifference,
     JobPage,
     JobRow,
     LogPage,
     NodeStatus,
+    Part,
     PeerRow,
+    Precedent,
     Problem,
     ResultRow,
     ShareRow,
     TaskRow,
+    TrackRecord,
     Waiting,
 )
 from embedded_scheduler.wire.console_contracts import ContractRow, InvitationReply
 from embedded_scheduler.wire.console_grants import GrantDetail, GrantRow, MessageRow
 
 NOW_MS = 1_795_000_000_000
+DAY = 86_400_000
 """The moment all ages are counted from."""
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -273,25 +281,66 @@ def _approvals(job: JobRow) -> list[ApprovalRow]:
 def _card(job: JobRow) -> DecisionCard:
     problems = ["component vert_woe 1.0.2 is not registered here"] if job.job_id == job_id(4) else []
     return DecisionCard(
-        asked_by="bob",
-        coordinator="bob",
+        asker=Asker(
+            node_id="bob",
+            institution="Bank of B",
+            fingerprint="3f9a51c07be2d8446a18b2c59e07f3d11c5a8b2e90d4f7c3a6e1b0d9c8f7e6a5",
+            contract="APPROVED",
+            contract_since_ms=NOW_MS - 40 * DAY,
+            certificate_ends_ms=NOW_MS + 214 * DAY,
+            signing="required",
+        ),
         our_roles=["host.0"],
-        components=["vert_psi 1.2.0", "vert_binning 1.0.2", "vert_woe 1.0.2"],
+        parts=[
+            Part(
+                task="psi",
+                provider="nodeconsole",
+                name="vert_psi",
+                version="1.2.0",
+                leaves=[
+                    "ids blinded with a fresh Curve25519 key, and the size of the intersection; "
+                    "no row that is not shared by both"
+                ],
+            ),
+            Part(
+                task="binning",
+                name="vert_binning",
+                version="1.0.2",
+                leaves=["sums per bucket, encrypted for the coordinator"],
+            ),
+            Part(task="woe", name="vert_woe", version="1.0.2", new=True, known=not problems, leaves=["bucket weights"]),
+        ],
         data=[
             DataUse(
                 task="psi",
                 dataset="node#loans_2026",
-                columns=["uid", "age", "income", "city", "zip", "overdue"],
+                columns=["uid", "age", "income", "city", "zip", "overdue", "street", "phone"],
+                named=["uid", "age", "overdue"],
                 rows=1_370_000,
+                access="permit",
+                covered_by=[
+                    Cover(grant_id="dataset-1181181181181", node_id="bob", until_ms=NOW_MS + 30 * DAY, times=12, used=3)
+                ],
             ),
             DataUse(task="woe", dataset="node#贷款明细", found=False, note="ask bob which table is meant"),
         ],
-        leaves=[
-            "psi: ids blinded with a fresh Curve25519 key, and the size of the intersection; "
-            "no row that is not shared by both",
-            "binning: sums per bucket, encrypted for the coordinator",
-        ],
         problems=problems,
+        difference=JobDifference(
+            job_id=job.job_id,
+            precedent=Precedent(
+                other=job_id(11),
+                decided_ms=NOW_MS - 6 * DAY,
+                decided_by="operator:li",
+                changes=[
+                    Changed(aspect="component", name="woe", after="vert_woe 1.0.2"),
+                    Changed(aspect="column", name="overdue", where="psi host.0", after="overdue"),
+                    Changed(aspect="parameter", name="bins", where="binning", before="10", after="64"),
+                ],
+            ),
+            record=TrackRecord(since_ms=NOW_MS - 90 * DAY, approved=4, same_flow=3, last_approved_ms=NOW_MS - 6 * DAY),
+        ),
+        running=3,
+        resources={"cpu": 2, "memory": 4},
     )
 
 

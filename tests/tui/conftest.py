@@ -32,7 +32,8 @@ def make_app(socket: Path) -> Callable[..., NodeConsoleApp]:
     """The app with everything that could differ between machines and moments held still."""
 
     def make(**options: Any) -> NodeConsoleApp:
-        settings: dict[str, Any] = {"language": "en_US", "glyphs": "unicode", "theme": "dark"} | options
-        return NodeConsoleApp(socket, now_ms=lambda: NOW_MS, zone=UTC, environ={}, **settings)
+        settings: dict[str, Any] = {"language": "en_US", "glyphs": "unicode", "theme": "dark", "undo_seconds": 0}
+        settings |= {"section": "jobs", "environ": {}} | options
+        return NodeConsoleApp(socket, now_ms=lambda: NOW_MS, zone=UTC, **settings)
 
     return make

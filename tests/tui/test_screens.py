@@ -104,7 +104,8 @@ async def test_approve_needs_the_end_of_the_id(node: FakeNode, make_app: MakeApp
         await press(pilot, "enter")
         await until_shown(pilot, "WHAT LEAVES THIS NODE")
         shown = screen_text(pilot)
-        assert "node#loans_2026  6 columns: uid age income city zip overdue" in shown
+        assert "columns 3 of 8: uid age overdue" in shown
+        assert "3 differences from the last approved run:  + component woe" in shown
         assert "NOT REGISTERED HERE" in shown
         assert "host.0" in shown
         await press(pilot, "enter", "enter")
@@ -116,7 +117,7 @@ async def test_approve_needs_the_end_of_the_id(node: FakeNode, make_app: MakeApp
         await until_shown(pilot, "approved job-")
         assert node.jobs[job_id(3)].state == "READY"
         assert not node.jobs[job_id(3)].needs_decision
-        await until_gone(pilot, "A approves, X rejects")
+        await until_gone(pilot, "differences from the last")
         assert "◐ ready" in screen_text(pilot)
         assert "WHAT LEAVES THIS NODE" in screen_text(pilot)
 
@@ -130,7 +131,7 @@ async def test_reject_needs_a_reason_and_a_capital_y(node: FakeNode, make_app: M
         await until_shown(pilot, "say why")
         await press(pilot, *"no contract", "enter")
         await until_shown(pilot, "press Y to reject")
-        await press(pilot, "enter", "y", "space")
+        await press(pilot, "y", "space", "tab", "tab")
         assert node.jobs[job_id(3)].needs_decision
         await press(pilot, "Y")
         await until_shown(pilot, "rejected job-")

@@ -288,11 +288,21 @@ def test_job_head_and_task_facts() -> None:
 
 def test_card_says_all_that_matters_and_problems_first() -> None:
     detail = make_detail(make_job(4))
-    text = [plain(line) for line in card_lines(detail, EN, 60)]
+    text = [plain(line) for line in card_lines(detail, EN, 78)]
     assert text[0] == "CANNOT BE APPROVED AS THINGS STAND"
     assert "vert_woe 1.0.2 is not registered here" in text[1]
     for fact in (
-        "bob  (",
+        "bob (Bank of B)  (",
+        "3f9a 51c0 7be2 d844 ..",
+        "✓ in force, since 2026-10-09, key good for 214d",
+        "✓ verified with this key",
+        "columns 3 of 8: uid age overdue",
+        "✓ grant dataset-1181181181181 to bob: 3/12, until",
+        "! not seen before: woe: bucket weights",
+        "vert_woe 1.0.2 ✗ not registered here",
+        "2 cores, 4 GiB memory   now: 3 jobs not over",
+        "approved 4 of 4 from bob in 90 days (last 6d",
+        "+ component woe",
         detail.job.job_id,
         "host.0",
         "1,370,000 rows",
@@ -300,7 +310,7 @@ def test_card_says_all_that_matters_and_problems_first() -> None:
         "WHAT LEAVES THIS NODE",
     ):
         assert any(fact in line for line in text), fact
-    assert all(cells(line) <= 60 for line in text)
+    assert all(cells(plain(line)) <= 60 for line in card_lines(detail, EN, 60))
     assert card_lines(make_detail(make_job(5)), EN, 60) == [(("There is nothing to decide here.", "dim"),)]
 
 
@@ -335,7 +345,7 @@ def test_hostile_names_are_harmless_everywhere() -> None:
             setattr(target, name, evil)
     detail.job.parties = [f"guest:{evil}"]
     assert detail.card is not None
-    detail.card.asked_by = evil
+    detail.card.asker.node_id = detail.card.asker.institution = detail.card.asker.resembles = evil
     lines = [*card_lines(detail, EN, 70), *head_lines(detail, EN), *task_lines(detail.tasks[0], detail, EN, 70)]
     lines += [job_cells(detail.job, EN), task_cells(detail.tasks[0], parties_of(detail), EN), job_why(detail.job, EN)]
     for line in lines:

@@ -161,6 +161,14 @@ class SessionUsage:
     early: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went through a session since the node started: bytes in and out, and when each node's last message came."""
+
+    moved: int = 0
+    heard_ms: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class _Session:
     files: SpooledSession
@@ -177,6 +185,10 @@ class _Session:
     entrance: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the writer that waits for room, so that a large message is not overtaken for ever by small ones."""
     room: set[asyncio.Future[None]] = field(default_factory=set)
+    moved: int = 0
+    """Bytes that came in, were read and were sent since the node started."""
+    heard: dict[str, int] = field(default_factory=dict)
+    """When a message of each node was stored last (epoch ms)."""
 
     @property
     def early(self) -> bool:
@@ -237,6 +249,7 @@ class Lease:
         """Remove the message."""
         self._reading.close()
         self._session.files.remove(self._entry)
+        self._session.moved += self._entry.size
         _resolve(self._session.room)
 
     def put_back(self) -> None:
@@ -372,6 +385,10 @@ class Channel:
             if session.files.unread
         ]
 
+    def traffic(self, session_id: str) -> Traffic:
+        session = self._sessions.get(session_id)
+        return Traffic() if session is None else Traffic(session.moved, dict(session.heard))
+
     async def sweep(self) -> None:
         """Drop early sessions whose job did not become known in time. For a slow periodic service."""
         oldest = self._clock.now_ms() - int(EARLY_SECONDS * 1000)
@@ -475,7 +492,9 @@ class Channel:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         pause = _FIRST_RETRY
-        outgoing = body if isinstance(body, bytes) else _Once(body)
+        outgoing = body if isinstance(body, bytes) else _Once(session, body)
+        if isinstance(outgoing, bytes):
+            session.moved += len(outgoing)
         while True:
             remaining = max(1.0, deadline - loop.time())
             try:
@@ -536,7 +555,7 @@ class Channel:
         try:
             # Before the first byte is read: a sender without room is held in its own socket.
             await room.ask(min(arrival.size, self._message_limit))
-            await self._receive(parcel, draft, room)
+            await self._receive(session, parcel, draft, room)
             await self._commit(session, draft, arrival.sender, parcel, key)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -547,12 +566,13 @@ class Channel:
             room.give_back()
         session.wake_readers(parcel.topic)
 
-    async def _receive(self, parcel: Parcel, draft: Draft, room: _Room) -> None:
+    async def _receive(self, session: _Session, parcel: Parcel, draft: Draft, room: _Room) -> None:
         async for chunk in parcel:
             if draft.size + len(chunk) > self._message_limit:
                 raise TooLarge(f"a message has at most {self._message_limit} bytes (limits.channel_message_bytes)")
             await room.ask(draft.size + len(chunk))
             draft.add(chunk)
+            session.moved += len(chunk)
             if draft.pending >= PIECE:
                 await asyncio.to_thread(draft.flush)
         if draft.size == 0:
@@ -566,6 +586,7 @@ class Channel:
             raise SessionOver(f"session {session.files.session_id} ended while the message arrived")
         if not session.files.knows(key):
             session.files.commit(draft, sender, parcel.topic, key, parcel.metadata)
+            session.heard[sender] = self._clock.now_ms()
 
     @property
     def _message_limit(self) -> int:
@@ -696,13 +717,15 @@ class _Room:
 class _Once:
     """A stream that can be used once, and whether its use has begun."""
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, session: _Session, chunks: AsyncIterator[bytes]) -> None:
+        self._session = session
         self._chunks = chunks
         self.started = False
 
     async def stream(self) -> AsyncIterator[bytes]:
         self.started = True
         async for chunk in self._chunks:
+            self._session.moved += len(chunk)
             yield chunk
 
 

@@ -92,21 +92,15 @@ def roles_of(reader: Reader, ref: ComponentRef) -> frozenset[str]:
     return frozenset() if component is None else frozenset(parse_manifest(component.manifest).roles)
 
 
-def disclosures(reader: Reader, spec: JobSpec, own: Sequence[Party]) -> list[str]:
-    """Per component this node would run, in its author's words: what leaves the node, and who learns what."""
-    found: list[str] = []
-    for task_name, _ in _own_tasks(spec, own):
-        component = _resolve(reader, spec.flow.node(task_name).component)
-        if component is None:
-            continue
-        manifest = parse_manifest(component.manifest)
-        if manifest.disclosure:
-            found += [f"{manifest.title}: {item.text}" for item in manifest.disclosure]
-        else:
-            found.append(f"{manifest.title}: its author does not say what leaves the node")
-        if manifest.adversary:
-            found.append(f"{manifest.title}: protects against: {manifest.adversary}")
-    return list(dict.fromkeys(found))
+def disclosures(reader: Reader, ref: ComponentRef) -> list[str] | None:
+    """What leaves the node and who learns what when a component runs, in its author's words; None = it is not
+    registered here."""
+    component = _resolve(reader, ref)
+    if component is None:
+        return None
+    manifest = parse_manifest(component.manifest)
+    said = [item.text for item in manifest.disclosure] or ["its author does not say what leaves the node"]
+    return [*said, *([f"protects against: {manifest.adversary}"] if manifest.adversary else [])]
 
 
 def _check_address(engine: Engine, image_url: str) -> None:

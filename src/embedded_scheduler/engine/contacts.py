@@ -15,6 +15,8 @@ class Contact:
     last_ok_ms: int | None = None
     last_error: str = ""
     last_error_ms: int | None = None
+    took_ms: int | None = None
+    """How long the last answer took."""
 
 
 class Contacts:
@@ -29,11 +31,12 @@ class Contacts:
         return self._known.get(node_id, Contact())
 
     async def call(self, message: Outgoing) -> Reply:
+        began = self._clock.monotonic()
         reply = await self._gateway.call(message)
         now = self._clock.now_ms()
         known = self.of(message.node_id)
         if reply.delivery is not Delivery.FAILED:
-            known = replace(known, last_ok_ms=now)
+            known = replace(known, last_ok_ms=now, took_ms=round((self._clock.monotonic() - began) * 1000))
         if reply.delivery is not Delivery.OK:
             known = replace(known, last_error=reply.error, last_error_ms=now)
         self._known[message.node_id] = known

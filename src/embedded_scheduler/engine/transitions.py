@@ -78,16 +78,17 @@ def advance(tx: Tx, scene: Scene, job_id: str, cause: Cause, react: Reaction | N
         raise NotFound(f"this node knows no job {shorten(job_id)}")
     snapshot = before
     for decision in react(snapshot) if react is not None else ():
-        snapshot = _apply(tx, scene, snapshot, decision, cause)
+        snapshot = apply(tx, scene, snapshot, decision, cause)
     while step := plan(snapshot):
         for decision in step:
-            snapshot = _apply(tx, scene, snapshot, decision, cause)
+            snapshot = apply(tx, scene, snapshot, decision, cause)
     if snapshot is not before:
         return scene.copies.replace(tx, snapshot)
     return snapshot
 
 
-def _apply(tx: Tx, scene: Scene, snapshot: JobSnapshot, decision: Decision, cause: Cause) -> JobSnapshot:
+def apply(tx: Tx, scene: Scene, snapshot: JobSnapshot, decision: Decision, cause: Cause) -> JobSnapshot:
+    """Carry out one decision in the database; the snapshot after it."""
     if isinstance(decision, FireJob | FireTask | FireShare | FireApproval):
         fire(tx, snapshot, decision, cause)
     else:

@@ -48,6 +48,11 @@ class Watching:
         """Ids of the attempts that run, as far as their end is not recorded."""
         return self._adopted.keys()
 
+    @property
+    def running(self) -> Collection[Attempt]:
+        """The same attempts as they were stored."""
+        return tuple(self._adopted.values())
+
     def adopt(self, attempt: Attempt) -> None:
         """Watch an attempt from now on; once more is harmless."""
         if attempt.attempt_id not in self._adopted:

@@ -206,7 +206,7 @@ def identity_of_this_process(log: str) -> bytes:
 
 def start_ticks(pid: int) -> int | None:
     """When a live process started, in clock ticks since boot; None if there is none (a zombie is not alive)."""
-    fields = _status_fields(pid)
+    fields = status_fields(pid)
     return None if fields is None or fields[0] in _DEAD else int(fields[19])
 
 
@@ -226,7 +226,7 @@ def session_members(session: int) -> list[int]:
         except ProcessLookupError:
             continue
         if belongs:
-            fields = _status_fields(int(name))
+            fields = status_fields(int(name))
             if fields is not None and fields[0] not in _DEAD:
                 members.append(int(name))
     return members
@@ -236,7 +236,7 @@ def _descendants() -> "set[int]":
     """Every live process below this one. Those whose parent ended are below it too (see `_adopt_orphans`)."""
     parents: dict[int, int] = {}
     for name in os.listdir("/proc"):
-        fields = _status_fields(int(name)) if name.isdigit() else None
+        fields = status_fields(int(name)) if name.isdigit() else None
         if fields is not None and fields[0] not in _DEAD:
             parents[int(name)] = int(fields[1])
     found: set[int] = set()
@@ -592,7 +592,7 @@ def _ends_inside_a_line(descriptor: int) -> bool:
         os.close(reading)
 
 
-def _status_fields(pid: int) -> list[bytes] | None:
+def status_fields(pid: int) -> list[bytes] | None:
     """Fields of /proc/<pid>/stat from the third (the state) on; the second may hold blanks and parentheses."""
     try:
         raw = _read(f"/proc/{pid}/stat")

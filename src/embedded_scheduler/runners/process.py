@@ -45,6 +45,7 @@ from embedded_scheduler.errors import Conflict, Refused, Unavailable
 from embedded_scheduler.runners import pidfd
 from embedded_scheduler.runners.address import Catalog, Program
 from embedded_scheduler.runners.attempt import SCRATCH, WORK, Order
+from embedded_scheduler.runners.processes import cpu_below
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
 from embedded_scheduler.runners.starting import Starter, Template
@@ -115,6 +116,11 @@ class ProcessRunner:
 
     def handle(self, spec: LaunchSpec) -> RunHandle:
         return RunHandle(self.name, spec.attempt_id)
+
+    def cpu_seconds(self, handles: Sequence[RunHandle]) -> Mapping[str, float]:
+        found = {handle.attempt_id: self._run(handle.attempt_id).identity() for handle in handles}
+        alive = {attempt_id: identity.pid for attempt_id, identity in found.items() if identity and identity.alive}
+        return cpu_below(alive)
 
     async def launch(self, spec: LaunchSpec) -> None:
         """Start the attempt unless it was started before.

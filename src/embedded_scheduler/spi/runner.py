@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -90,6 +90,15 @@ class ContainingRunner(Protocol):
 
     def containment(self) -> Containment:
         """The level in force. Cheap: found out once."""
+        ...
+
+
+@runtime_checkable
+class MeasuringRunner(Protocol):
+    """What a runner may offer besides: how much its attempts have computed."""
+
+    def cpu_seconds(self, handles: Sequence[RunHandle]) -> Mapping[str, float]:
+        """CPU time so far of each attempt that runs, by attempt id. Blocks for a moment: call it in a thread."""
         ...
 
 

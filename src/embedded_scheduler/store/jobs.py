@@ -59,6 +59,18 @@ class JobHead:
     needs_decision: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedJob:
+    """A job of one initiator and what this node decided on it."""
+
+    job_id: str
+    flow_id: str
+    components: tuple[str, ...]
+    state: ApprovalState
+    decided_ms: int
+    decided_by: str
+
+
 def insert(
     tx: Tx,
     spec: JobSpec,
@@ -182,6 +194,22 @@ def _page_rows(
         rows = [row for state in states for row in reader.all("jobs.page_by_state", state=state.value, **common)]
         return sorted(rows, key=lambda row: -row["position"])[:limit]
     return reader.all("jobs.page", **common)
+
+
+def decided_here(reader: Reader, self_node: str, initiator: str, *, before: int, limit: int) -> list[DecidedJob]:
+    """Jobs of one initiator that came before position `before`, newest first, with this node's approval of each."""
+    rows = reader.all("jobs.decided_here", self=self_node, initiator=initiator, before=before, limit=limit)
+    return [
+        DecidedJob(
+            job_id=row["job_id"],
+            flow_id=row["flow_id"],
+            components=tuple(json.loads(row["summary"])["components"]),
+            state=ApprovalState(row["state"]),
+            decided_ms=row["since_ms"],
+            decided_by=row["decided_by"],
+        )
+        for row in rows
+    ]
 
 
 def open_jobs(reader: Reader) -> list[str]:

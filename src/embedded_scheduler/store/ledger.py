@@ -109,6 +109,59 @@ def page(reader: Reader, *, after: int = 0, limit: int, job_id: str = "") -> lis
     return [_record(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events of the ledger; what is empty fits everything.
+
+    `actor`: `operator:ann`, or `ann` alone. `subject`: a kind (`job`), or an id or its beginning. `event`: its whole
+    name (`job.created`), or what stands before or after the dot. `partner`: a node that acted, or that it is about.
+    Times are epoch ms, `until_ms` excluded.
+    """
+
+    actor: str = ""
+    subject: str = ""
+    event: str = ""
+    partner: str = ""
+    job_id: str = ""
+    since_ms: int = 0
+    until_ms: int = 1 << 62
+
+
+FAR = 1 << 62
+_AT_ONCE = 20_000
+"""Events that one call looks at, so that no filter holds up the readers for long."""
+
+
+def newest(
+    reader: Reader, wanted: Wanted, *, before: int = FAR, limit: int, at_once: int = _AT_ONCE
+) -> tuple[list[EventRecord], int | None]:
+    """Events below `before`, newest first, at most `limit`, and where to go on: None = the beginning was reached."""
+    top = min(before, last(reader)[0] + 1, _first_at(reader, wanted.until_ms))
+    floor = _first_at(reader, wanted.since_ms) if wanted.since_ms else 1
+    least = floor if wanted.job_id else max(floor, top - at_once)
+    filters = {name: value for name, value in asdict(wanted).items() if name != "job_id" or wanted.job_id}
+    name = "ledger.newest_of_job" if wanted.job_id else "ledger.newest"
+    rows = reader.all(name, **filters, least=least, before=top, limit=limit)
+    records = [_record(row) for row in rows]
+    if len(records) == limit:
+        return records, records[-1].seq if records[-1].seq > floor else None
+    return records, least if least > floor else None
+
+
+def _first_at(reader: Reader, at_ms: int) -> int:
+    """The number of the first event at or after a time, found by halving. A clock that was set back blurs it, which the
+    time itself in the conditions makes good."""
+    low, high = 1, last(reader)[0] + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = reader.one("ledger.at", seq=middle)
+        if row is None or row["at_ms"] < at_ms:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 def by_seqs(reader: Reader, seqs: Iterable[int]) -> list[EventRecord]:
     """The events with these numbers, in order; numbers that do not exist are left out."""
     return [_record(row) for row in reader.all("ledger.by_seqs", seqs=json.dumps(list(seqs)))]

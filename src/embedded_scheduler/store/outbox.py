@@ -150,6 +150,11 @@ def undelivered_by_target(reader: Reader) -> dict[str, int]:
     return {row["target"]: row["rows"] for row in reader.all("outbox.undelivered")}
 
 
+def waiting_since(reader: Reader) -> dict[str, tuple[int, int]]:
+    """How many effects wait for each target, and since when the oldest does."""
+    return {row["target"]: (row["rows"], row["oldest_ms"]) for row in reader.all("outbox.waiting_since")}
+
+
 def _finish(tx: Tx, row_id: int, state: str, error: str) -> bool:
     return tx.run("outbox.finish", id=row_id, state=state, error=error, now_ms=tx.now_ms).rowcount == 1
 

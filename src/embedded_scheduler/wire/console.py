@@ -26,6 +26,22 @@ class Waiting(Message):
     """Names of actions of the same object that would help, e.g. `approve`, `stop`."""
     text: str = ""
     """The whole line in English."""
+    stuck_ms: int | None = None
+    """What runs has shown no sign of life since then (no log, no byte, no CPU time): it looks stuck."""
+
+
+class Stuck(Message):
+    """What runs here without a sign of life. Times are epoch ms, as far as the node has watched; it is not ended."""
+
+    attempt_id: str
+    party: str
+    since_ms: int
+    """The last sign of any kind."""
+    log_ms: int
+    channel_ms: int
+    cpu_ms: int
+    partners_ms: dict[str, int] = Field(default_factory=dict)
+    """The last sign of life of each other node of the task: its last message in the session, or its last answer."""
 
 
 class Problem(Message):
@@ -47,6 +63,8 @@ class NodeStatus(Message):
     home: str
     listen: str
     platform: str
+    exhibit: bool = False
+    """A node to look at: its partners and components are stand-ins."""
     jobs: dict[str, int] = Field(default_factory=dict)
     """Count per job state, plus `waiting` = jobs that wait for this node's decision."""
     contracts_waiting: int = 0
@@ -98,6 +116,7 @@ class TaskRow(Message):
     upstream: list[str] = Field(default_factory=list)
     shares: list[ShareRow] = Field(default_factory=list)
     waiting: Waiting | None = None
+    stuck: list[Stuck] = Field(default_factory=list)
     actions: list[str] = Field(default_factory=list)
 
 
@@ -126,6 +145,8 @@ class JobRow(Message):
     approved_by: list[str] = Field(default_factory=list)
     """Who did so far: `operator:<user>`."""
     waiting: Waiting | None = None
+    stuck: list[str] = Field(default_factory=list)
+    """Tasks that run here and look stuck."""
     actions: list[str] = Field(default_factory=list)
     cursor: str = ""
 
@@ -143,29 +164,122 @@ class ApprovalRow(Message):
     since_ms: int = 0
 
 
+class Cover(Message):
+    """A grant of this node that lets one of the askers use a dataset. Limits are null when there are none."""
+
+    grant_id: str
+    node_id: str
+    until_ms: int | None = None
+    times: int | None = None
+    used: int = 0
+    counted: bool = False
+    """This job was counted against it when it came: the dataset needs a permit, and this is the one that was shown."""
+
+
 class DataUse(Message):
     """One of our datasets as the job would use it."""
 
     task: str
     dataset: str
     columns: list[str] = Field(default_factory=list)
+    """All that it has."""
+    named: list[str] = Field(default_factory=list)
+    """Those that the reader's parameters name. A component can read the whole table."""
     rows: int | None = None
     found: bool = True
     note: str = ""
+    access: str = ""
+    """permit: partners need one for it; approval: published, decided per job; empty: it is shown to nobody."""
+    covered_by: list[Cover] = Field(default_factory=list)
+
+
+class Asker(Message):
+    """Who asks, as far as it can be proved. `signing`: whether its requests must be signed with the key of its
+    contract; only `required` means that this one was."""
+
+    node_id: str
+    institution: str = ""
+    fingerprint: str = ""
+    contract: str = ""
+    """State of the contract; empty = there is none."""
+    contract_since_ms: int | None = None
+    certificate_ends_ms: int | None = None
+    signing: str = ""
+    resembles: str = ""
+    """Another partner whose name is easily mistaken for this one."""
+
+
+class Part(Message):
+    """One component of the job: what it is, whether the last approved run had it, and what leaves this node by it."""
+
+    task: str
+    provider: str = ""
+    name: str
+    version: str = ""
+    ours: bool = True
+    """This node runs a part of it."""
+    known: bool = True
+    """It is registered here."""
+    new: bool = False
+    """The last approved run did not have it; always false when there was none."""
+    leaves: list[str] = Field(default_factory=list)
+    """In the component author's words."""
+
+
+class Changed(Message):
+    """One difference: `before` empty = it is new, `after` empty = it is gone."""
+
+    aspect: str
+    name: str
+    where: str = ""
+    before: str = ""
+    after: str = ""
+
+
+class Precedent(Message):
+    """The job compared with `other`. `more`: differences beyond those listed."""
+
+    other: str
+    decided_ms: int = 0
+    decided_by: str = ""
+    changes: list[Changed] = Field(default_factory=list)
+    more: int = 0
+
+
+class TrackRecord(Message):
+    """What was decided here on one initiator's jobs since `since_ms`. `complete` false: there were more of them."""
+
+    since_ms: int
+    approved: int = 0
+    rejected: int = 0
+    same_flow: int = 0
+    last_approved_ms: int | None = None
+    complete: bool = True
+
+
+class JobDifference(Message):
+    job_id: str
+    precedent: Precedent | None = None
+    """None = no job of this flow by this initiator was approved here before."""
+    record: TrackRecord
 
 
 class DecisionCard(Message):
     """What an operator needs to decide: who asks, what runs, which of our data, what leaves the node."""
 
-    asked_by: str
-    coordinator: str
+    asker: Asker
+    coordinator: Asker | None = None
+    """Whoever drives it, where that is neither the asker nor this node: the request carries its signature."""
     our_roles: list[str]
-    components: list[str]
+    parts: list[Part]
     data: list[DataUse] = Field(default_factory=list)
-    leaves: list[str] = Field(default_factory=list)
-    """Per component: what leaves this node, in the component author's words."""
     problems: list[str] = Field(default_factory=list)
     """Why it cannot be approved as things stand (missing component, unknown dataset); empty = it can."""
+    difference: JobDifference
+    running: int = 0
+    """Jobs under way on this node."""
+    resources: dict[str, float] = Field(default_factory=dict)
+    """What the job asks of this node (`cpu` cores, `memory` and `disk` GiB), where it says so."""
 
 
 class JobDetail(Message):
@@ -307,6 +421,8 @@ class PeerRow(Message):
     last_ok_ms: int | None = None
     last_error: str = ""
     last_error_ms: int | None = None
+    took_ms: int | None = None
+    """How long its last answer took."""
     undelivered: int = 0
     signing: str = "off"
     tls: str = "identity"
@@ -329,6 +445,9 @@ class EventRow(Message):
     reason: str = ""
     trace_id: str = ""
     data: dict[str, Any] = Field(default_factory=dict)
+    prev_hash: str = ""
+    hash: str = ""
+    """Its place in the chain; only in pages of `/ledger`."""
 
 
 class EventPage(Message):

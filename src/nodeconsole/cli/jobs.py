@@ -7,7 +7,16 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
-from embedded_scheduler.wire.console import JobDetail, JobRow, LogPage, TaskRow, Waiting
+from embedded_scheduler.wire.console import (
+    Changed,
+    DataUse,
+    JobDetail,
+    JobDifference,
+    JobRow,
+    LogPage,
+    TaskRow,
+    Waiting,
+)
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_document
 from nodeconsole.cli.output import bar, plain
@@ -193,18 +202,69 @@ def _show_card(call: Invocation, detail: JobDetail) -> None:
     if card is None:
         return
     call.out.line()
-    call.out.line(f"{card.asked_by} asks this node to take part as {', '.join(card.our_roles)}")
-    call.out.line(f"  runs         {', '.join(card.components)}")
+    call.out.line(f"{card.asker.node_id} asks this node to take part as {', '.join(card.our_roles)}")
+    if card.asker.resembles:
+        call.out.line(f"  careful      {card.asker.node_id} is not {card.asker.resembles}: compare the key")
+    if card.asker.fingerprint:
+        call.out.line(f"  key          {card.asker.fingerprint}  contract {card.asker.contract}")
+    for part in card.parts:
+        marks = "".join((" NEW" if part.new else "", "" if part.known or not part.ours else " NOT REGISTERED"))
+        call.out.line(f"  runs         {part.task}: {part.provider} {part.name} {part.version}{marks}")
     for use in card.data:
-        columns = f"  columns {' '.join(use.columns)}" if use.columns else ""
-        rows = f"  {use.rows} rows" if use.rows is not None else ""
-        missing = "" if use.found else "  NOT FOUND"
-        note = f"  {use.note}" if use.note else ""
-        call.out.line(f"  our data     {use.task}: {use.dataset}{rows}{columns}{missing}{note}")
-    for leaves in card.leaves:
-        call.out.line(f"  leaves here  {leaves}")
+        call.out.line(f"  our data     {_data_use(use)}")
+    for part in card.parts:
+        for leaves in part.leaves:
+            call.out.line(f"  leaves here  {part.task}: {leaves}")
     for problem in card.problems:
         call.out.line(f"  problem      {problem}")
+    for line in _difference_lines(card.difference):
+        call.out.line(f"  {line}")
+
+
+def _data_use(use: DataUse) -> str:
+    columns = f"  columns {len(use.named) or len(use.columns)} of {len(use.columns)}: {' '.join(use.named)}"
+    facts = [
+        f"{use.task}: {use.dataset}",
+        f"{use.rows} rows" if use.rows is not None else "",
+        columns.strip().rstrip(":") if use.columns else "",
+        "" if use.found else "NOT FOUND",
+        use.note,
+        *(f"grant {cover.grant_id}" for cover in use.covered_by),
+    ]
+    return "  ".join(fact for fact in facts if fact)
+
+
+async def diff(call: Invocation) -> Exit:
+    """How a job differs from the last approved run of the same flow, or from the job that is named."""
+    async with call.client() as client:
+        found = await client.job_difference(call.args.job, against=call.args.other or "")
+    if call.out.as_json:
+        call.out.document(found.model_dump(mode="json"))
+        return Exit.OK
+    for line in _difference_lines(found):
+        call.out.line(line)
+    return Exit.OK
+
+
+def _difference_lines(found: JobDifference) -> list[str]:
+    """The track record, then one line per difference: `+` new, `-` gone, `~` changed."""
+    record, precedent = found.record, found.precedent
+    decided = record.approved + record.rejected
+    lines = [f"approved {record.approved} of {decided} of its jobs in 90 days, {record.same_flow} of this flow"]
+    if precedent is None:
+        return [*lines, "nothing like it was approved here before"]
+    if not precedent.changes:
+        return [*lines, f"no different from {precedent.other}"]
+    lines.append(f"compared with {precedent.other}:")
+    lines += [f"  {_change_line(change)}" for change in precedent.changes]
+    return [*lines, f"  and {precedent.more} more"] if precedent.more else lines
+
+
+def _change_line(change: Changed) -> str:
+    sign = "+" if not change.before else "-" if not change.after else "~"
+    where = f" ({change.where})" if change.where else ""
+    values = f": {change.before} -> {change.after}" if sign == "~" else ""
+    return f"{sign} {change.aspect} {change.name}{where}{values}"
 
 
 def _show_policy(call: Invocation, detail: JobDetail) -> None:
@@ -348,6 +408,7 @@ COMMANDS: dict[str, Command] = {
     "submit": submit,
     "list": listing,
     "show": show,
+    "diff": diff,
     "approve": approve,
     "reject": reject,
     "stop": stop,

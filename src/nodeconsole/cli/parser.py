@@ -102,7 +102,10 @@ def build_parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nodeconsole {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument(
+        "--demo", action="store_true", help="open the console on a node to look at; it goes away at the end"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tree = _Tree(commands, shared)
     _add_node(tree)
     _add_jobs(tree)
@@ -153,8 +156,11 @@ def _add_node(tree: _Tree) -> None:
     init.add_argument("--csr", action="store_true", help="print a request for the institution's CA to sign")
     up = tree.command("up", "run the node with its console in this terminal")
     up.add_argument("--yes", action="store_true", help="create the node without asking when there is none")
+    attach = tree.command("attach", "open the console of a running node")
+    for parser in (up, attach):
+        parser.add_argument("--read-only", action="store_true", help="change nothing from this console")
+        parser.add_argument("--clean", action="store_true", help="remember nothing from earlier and for later")
     tree.command("serve", "run the node; print one line when it accepts requests")
-    tree.command("attach", "open the console of a running node")
     tree.command("status", "show the node in short")
     tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")
     demo = tree.command("demo", "run a real private set intersection between two nodes on this machine")
@@ -178,6 +184,9 @@ def _add_jobs(tree: _Tree) -> None:
     listing.add_argument("--limit", type=_count, default=50, metavar="N")
     listing.add_argument("--before", metavar="CURSOR", help="go on after this row of an earlier list")
     show = jobs.command("show", "show a job, its tasks, and why it waits")
+    diff = jobs.command("diff", "how a job differs from the last approved run of its flow, or from another job")
+    diff.add_argument("job", metavar="JOB", help="a job's id, or a beginning of it that fits no other")
+    diff.add_argument("other", metavar="OTHER", nargs="?", help="compare with this job instead")
     approve = jobs.command("approve", "let this node take part in a job")
     reject = jobs.command("reject", "refuse to take part in a job")
     stop = jobs.command("stop", "stop a job, or one task and everything after it")

@@ -22,6 +22,7 @@ from embedded_scheduler.wire.console import (
     DoctorReport,
     EventPage,
     JobDetail,
+    JobDifference,
     JobPage,
     JobRow,
     LedgerReport,
@@ -65,6 +66,7 @@ from embedded_scheduler.wire.console_grants import (
 )
 from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
+from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, ResourceReport, Statistics
 from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
@@ -88,6 +90,8 @@ class NodeClient:
     """
 
     def __init__(self, socket: Path) -> None:
+        self.read_only = False
+        """Refuse whatever could change something, without asking the node."""
         self._socket = socket
         self._directory = -1
         self._http: httpx.AsyncClient | None = None
@@ -133,6 +137,10 @@ class NodeClient:
     async def job(self, job_id: str) -> JobDetail:
         """`job_id` may be cut to a prefix that fits one job only."""
         return await self._get(JobDetail, _path("jobs", job_id))
+
+    async def job_difference(self, job_id: str, *, against: str = "") -> JobDifference:
+        """From the last run of the same flow that was approved there, or from the job `against`."""
+        return await self._get(JobDifference, _path("jobs", job_id, "difference"), {"from": against or None})
 
     async def submit(self, document: Mapping[str, Any]) -> SubmitReply:
         """`document` is a job file: `{flow_id, dag, config}`."""
@@ -433,6 +441,24 @@ class NodeClient:
     async def doctor(self) -> DoctorReport:
         return await self._get(DoctorReport, "/doctor", patient=True)
 
+    async def statistics(self, *, hours: int = 24) -> Statistics:
+        """Counted at most every few seconds, however often it is asked."""
+        return await self._get(Statistics, "/statistics", {"hours": hours})
+
+    async def resources(self) -> ResourceReport:
+        """Asking keeps the node sampling for some seconds: ask only while somebody looks."""
+        return await self._get(ResourceReport, "/resources")
+
+    async def attention(self) -> AttentionList:
+        """What needs a person, the most urgent first."""
+        return await self._get(AttentionList, "/attention")
+
+    async def ledger(
+        self, *, before: int | None = None, limit: int = 200, filters: Mapping[str, str | int] | None = None
+    ) -> LedgerPage:
+        """Newest first. `filters`: actor, subject, event, partner, job_id, since_ms, until_ms."""
+        return await self._get(LedgerPage, "/ledger", {"before": before, "limit": limit, **(filters or {})})
+
     async def ledger_verify(self) -> LedgerReport:
         """Reads the whole ledger on the node, so it may take a while."""
         return await self._get(LedgerReport, "/ledger/verify", patient=True)
@@ -491,6 +517,8 @@ class NodeClient:
         body: Mapping[str, Any] | None = None,
         patient: bool = False,
     ) -> bytes:
+        if self.read_only and method != "GET":
+            raise ClientError("this console is read-only: nothing was sent", 403, "read_only")
         timeout = httpx.Timeout(None, connect=5.0) if patient else _CALL
         try:
             response = await self._open().request(

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.neighbours import Neighbours
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.requests import Request, request_cells, request_columns, request_why, requests
@@ -107,7 +108,19 @@ class ApprovalsScreen(Moves, ConsoleScreen):
     def act_approvals_open(self, *_: str) -> None:
         request = self.main.item
         if request is not None:
-            self.app.push_screen(_card(self.session, request))
+            self.app.push_screen(self._card(request))
+
+    def _card(self, request: Request) -> ConsoleScreen:
+        return _card(self.session, request, Neighbours(self._neighbour, self._place))
+
+    def _neighbour(self, step: int) -> ConsoleScreen | None:
+        before = self.main.key
+        self.main.move(step)
+        request = self.main.item
+        return self._card(request) if request is not None and request.key != before else None
+
+    def _place(self) -> tuple[int, int]:
+        return self.main.cursor + 1, len(self.main.items)
 
     def act_approvals_approve(self, *_: str) -> None:
         # The card first: nobody decides on a line of a list.
@@ -117,14 +130,14 @@ class ApprovalsScreen(Moves, ConsoleScreen):
         self.act_approvals_open()
 
 
-def _card(session: Session, request: Request) -> ConsoleScreen:
+def _card(session: Session, request: Request, neighbours: Neighbours) -> ConsoleScreen:
     from nodeconsole.screens.card import CardScreen  # noqa: PLC0415 - loaded when it is asked for
     from nodeconsole.screens.contract import ContractScreen  # noqa: PLC0415
     from nodeconsole.screens.grant import GrantScreen  # noqa: PLC0415
 
     if request.job is not None:
-        return CardScreen(session, request.job.job_id)
+        return CardScreen(session, request.job.job_id, neighbours)
     if request.contract is not None:
-        return ContractScreen(session, request.contract.contract_id)
+        return ContractScreen(session, request.contract.contract_id, neighbours)
     assert request.grant is not None
-    return GrantScreen(session, request.grant.grant_id)
+    return GrantScreen(session, request.grant.grant_id, neighbours)

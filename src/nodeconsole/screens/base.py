@@ -179,11 +179,11 @@ class ConsoleScreen(Screen[None]):
             return
         session, display = self.session, self.session.display()
         cut = display.glyphs.cut
-        left, right = status_line(session.status, session.link, session.data_ms, display)
+        left, right = status_line(session.status, session.link, session.data_ms, display, read_only=session.read_only)
         self._bar("status").show(left, right, cut=cut)
         self._bar("crumbs").show(*self.crumbs(), cut=cut)
         self._bar("why").show((Span(" "), *self.why()), cut=cut)
-        self._bar("flash").show((Span(" "), *self._message()), cut=cut)
+        self._bar("flash").show((Span(" "), *self._message()), self._held(), cut=cut)
         self._bar("footer").show(self._footer(), cut=cut)
         offline = session.link.state is LinkState.OFFLINE
         for widget in self.query(Painted):
@@ -197,8 +197,10 @@ class ConsoleScreen(Screen[None]):
         session = self.session
         if self._typed:
             return self._which_key()
-        if session.flash is not None and session.flash.until_ms > session.now_ms():
-            return (Span(session.flash.text, session.flash.role),)
+        if session.flashing is not None:
+            return (Span(session.flashing.text, session.flashing.role),)
+        if session.held:
+            return session.held.line()
         if session.link.state is LinkState.OFFLINE:
             return (Span(f"{printable(session.link.why)}", "warn"),)
         waiting = waiting_total(session.status)
@@ -206,6 +208,10 @@ class ConsoleScreen(Screen[None]):
             return (Span(session.text("node.needs_you", n=waiting), "wait"),)
         warnings = len(session.status.warnings) if session.status else 0
         return (Span(session.text("node.warned", n=warnings), "warn"),) if warnings else ()
+
+    def _held(self) -> Line:
+        """What is held back, in short where something else is said."""
+        return self.session.held.line(short=True) if self.session.flashing is not None or self._typed else ()
 
     def _which_key(self) -> Line:
         spans: list[Span] = [Span(f"{self._typed[0]} ...  ", "strong")]
@@ -227,7 +233,9 @@ class ConsoleScreen(Screen[None]):
 
     def possible(self, action: Action) -> bool:
         """Whether the node offers it now; what only looks is always possible."""
-        return not action.writes or (self.session.online and action.offered in self.offered())
+        if not action.writes:
+            return True
+        return self.session.online and not self.session.read_only and action.offered in self.offered()
 
     async def on_key(self, event: events.Key) -> None:
         if isinstance(self.focused, Input):
@@ -279,6 +287,8 @@ class ConsoleScreen(Screen[None]):
         what = self.session.text(f"action.{action.id}")
         if not self.session.online:
             return self.session.text("message.offline", action=what)
+        if self.session.read_only:
+            return self.session.text("message.read_only", action=what)
         if status is not None and not is_for(status.role, action.offered):
             role = self.session.text(f"role.{status.role}")
             return self.session.text("message.not_your_role", action=what, role=role)
@@ -289,7 +299,7 @@ class ConsoleScreen(Screen[None]):
         parsed = parse_command(text)
         if parsed is None:
             return
-        self.session.history.append(text.strip())
+        self.session.typed_command(text.strip())
         action = self.keymap.command(parsed.word)
         if action is None:
             words = " ".join(self.keymap.command_words())

@@ -1,4 +1,4 @@
-"""The approval card of one job: everything needed to decide, and the two keys that do."""
+"""The approval card of one job: everything needed to decide, and the keys that do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_approve, ask_reject
-from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.neighbours import Neighbours, OneOfMany
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.sheet import LinesScreen
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.decisions import card_lines
+from nodeconsole.viewmodels.decisions import card_lines, policy_lines
+from nodeconsole.viewmodels.differences import difference_lines, difference_summary
 from nodeconsole.viewmodels.display import job_status
 from nodeconsole.viewmodels.jobs import job_why
 from nodeconsole.viewmodels.spans import Line, Span
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobDetail
 
 
-class CardScreen(Moves, ConsoleScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("card", "move", GLOBAL)
+class CardScreen(OneOfMany):
+    SCOPES: ClassVar[tuple[str, ...]] = ("card", "one_of_many", "move", GLOBAL)
 
-    def __init__(self, session: Session, job_id: str) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, job_id: str, neighbours: Neighbours | None = None) -> None:
+        super().__init__(session, neighbours)
         self._job_id = job_id
         self._detail: JobDetail | None = None
 
@@ -42,19 +43,20 @@ class CardScreen(Moves, ConsoleScreen):
     def crumbs(self) -> tuple[Line, Line]:
         text = self.session.text
         left = [
-            Span(f" {text('jobs.title')} > ", "dim"),
+            Span(f" {text('approvals.heading')} > ", "dim"),
             Span(f"{short_id(self._job_id)} > {text('card.title')}", "accent"),
         ]
         if self._detail is None:
-            return tuple(left), ()
+            return tuple(left), self.place()
         badge = self.session.display().badge(job_status(self._detail.job))
-        return (*left, Span("  "), badge), ()
+        return (*left, Span("  "), badge), self.place()
 
     def why(self) -> Line:
         if self._detail is None:
             return ()
-        if "approve" in self._detail.job.actions or "reject" in self._detail.job.actions:
-            return (Span(self.session.text("card.decide"), "wait"),)
+        card = self._detail.card
+        if card is not None and "approve" in self._detail.job.actions:
+            return difference_summary(card.difference, self.session.display())
         return job_why(self._detail.job, self.session.display())
 
     def offered(self) -> Sequence[str]:
@@ -87,7 +89,7 @@ class CardScreen(Moves, ConsoleScreen):
         if self._detail is not None:
             ask_reject(self, self.session, self._detail.job)
 
-    def act_card_job(self) -> None:
+    def act_card_job(self, *_: str) -> None:
         from nodeconsole.screens.job import JobScreen  # noqa: PLC0415 - loaded when it is asked for
 
         self.app.push_screen(JobScreen(self.session, self._job_id))
@@ -97,3 +99,19 @@ class CardScreen(Moves, ConsoleScreen):
 
         if self._detail is not None:
             open_specification(self, self.session, self._detail)
+
+    def act_card_diff(self, *_: str) -> None:
+        detail = self._detail
+        if detail is None or detail.card is None:
+            return
+        found, who = detail.card.difference, detail.card.asker.node_id
+        self._read("difference.title", lambda width: difference_lines(found, who, self.session.display(), width))
+
+    def act_card_policy(self, *_: str) -> None:
+        detail = self._detail
+        if detail is not None:
+            self._read("card.policy_title", lambda width: policy_lines(detail, self.session.display(), width))
+
+    def _read(self, title: str, lines: LinesScreen.Maker) -> None:
+        crumbs = f"{short_id(self._job_id)} > "
+        self.app.push_screen(LinesScreen(self.session, lambda: crumbs + self.session.text(title), lines))

@@ -9,10 +9,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.decisions import put_question, question_facts
+from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.dialog import Field, Question, anything, exactly, required
-from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.neighbours import Neighbours, OneOfMany
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.contracts import contract_badge, contract_lines, contract_next
@@ -30,11 +29,11 @@ _FACTS_WIDTH = 68
 """Cells of a line in a question."""
 
 
-class ContractScreen(Moves, ConsoleScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("contract", "move", GLOBAL)
+class ContractScreen(OneOfMany):
+    SCOPES: ClassVar[tuple[str, ...]] = ("contract", "one_of_many", "move", GLOBAL)
 
-    def __init__(self, session: Session, contract_id: str) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, contract_id: str, neighbours: Neighbours | None = None) -> None:
+        super().__init__(session, neighbours)
         self._contract_id = contract_id
         self._contract: ContractRow | None = None
         self._messages: list[MessageRow] = []
@@ -50,9 +49,9 @@ class ContractScreen(Moves, ConsoleScreen):
         text, contract = self.session.text, self._contract
         left: Line = (Span(f" {text('contract.title')}", "accent"),)
         if contract is None:
-            return left, ()
+            return left, self.place()
         badge = contract_badge(contract, self.session.display())
-        return (*left, Span(f" > {printable(contract.node_id)}", "accent"), Span("  "), badge), ()
+        return (*left, Span(f" > {printable(contract.node_id)}", "accent"), Span("  "), badge), self.place()
 
     def why(self) -> Line:
         if self._contract is None:
@@ -152,7 +151,11 @@ def ask_terminate(screen: Screen[None], session: Session, contract: ContractRow)
         title=text("terminate.title", node=printable(node_id)),
         facts=(*_facts(session, contract), (), *_wrapped(text("terminate.means"))),
         fields=(
-            Field("code", text("terminate.code", node=node_id), exactly(node_id, text("approve.wrong", code=node_id))),
+            Field(
+                "code",
+                text("terminate.code", node=node_id),
+                exactly(node_id, text("confirm.typed_wrong", code=node_id)),
+            ),
             Field("reason", text("stop.reason"), anything),
         ),
         act=text("action.contract.terminate"),

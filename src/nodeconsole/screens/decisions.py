@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from nodeconsole.screens.dialog import Field, Question, QuestionScreen, anything, exactly, required
+from nodeconsole.screens.confirm import put_question, question_facts, typed_id
+from nodeconsole.screens.dialog import Field, Question, anything, required
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.jobs import job_name
-from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import cells, confirmation_code, printable, short_id
+from nodeconsole.viewmodels.spans import Line
+from nodeconsole.viewmodels.text import printable, short_id
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
     from nodeconsole.client import NodeClient
 
-T = TypeVar("T")
-
 
 def ask_approve(screen: Screen[None], session: Session, job: JobRow) -> None:
     """Approve after the last four characters of the id were typed."""
     text = session.text
-    code = confirmation_code(job.job_id)
     question = Question(
         title=text("approve.title"),
         facts=_facts(session, job),
         fields=(
-            Field("code", text("approve.code", code=code), exactly(code, text("approve.wrong", code=code)), 8),
+            typed_id(session, job.job_id),
             Field("reason", text("approve.reason"), anything),
         ),
         act=text("action.card.approve"),
         typed_confirmation=True,
     )
-    _ask(screen, session, question, job, "approve.done", lambda client, v: client.approve(job.job_id, v["reason"]))
+    undo = f"{question.act} {short_id(job.job_id)}"
+    _ask(
+        screen,
+        session,
+        question,
+        job,
+        "approve.done",
+        lambda client, v: client.approve(job.job_id, v["reason"]),
+        undo=undo,
+    )
 
 
 def ask_reject(screen: Screen[None], session: Session, job: JobRow) -> None:
@@ -47,7 +54,16 @@ def ask_reject(screen: Screen[None], session: Session, job: JobRow) -> None:
         fields=(Field("reason", text("reject.reason"), required(text("reject.no_reason"))),),
         act=text("action.card.reject"),
     )
-    _ask(screen, session, question, job, "reject.done", lambda client, v: client.reject(job.job_id, v["reason"]))
+    undo = f"{question.act} {short_id(job.job_id)}"
+    _ask(
+        screen,
+        session,
+        question,
+        job,
+        "reject.done",
+        lambda client, v: client.reject(job.job_id, v["reason"]),
+        undo=undo,
+    )
 
 
 def ask_stop(screen: Screen[None], session: Session, job: JobRow, task: str = "") -> None:
@@ -73,12 +89,6 @@ def _facts(session: Session, job: JobRow) -> tuple[Line, ...]:
     return question_facts(facts)
 
 
-def question_facts(facts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
-    """What a question is about, in one column of labels and one of values, which are printable already."""
-    widest = max(cells(label) for label, _ in facts)
-    return tuple((Span(f"{label}{' ' * (widest - cells(label) + 2)}", "dim"), Span(value)) for label, value in facts)
-
-
 def _said(session: Session, done: str, job: JobRow) -> str:
     if job.needs_decision and job.approvers_needed > 1:
         given, needed = len(job.approved_by), job.approvers_needed
@@ -93,33 +103,11 @@ def _ask(
     job: JobRow,
     done: str,
     send: Callable[[NodeClient, dict[str, str]], Awaitable[JobRow]],
+    *,
+    undo: str = "",
 ) -> None:
     def carried_out(answer: JobRow) -> None:
         session.say(_said(session, done, answer), "ok")
         session.publish(Changes(jobs=frozenset({job.job_id})))
 
-    put_question(screen, session, question, send, carried_out)
-
-
-def put_question(
-    screen: Screen[None],
-    session: Session,
-    question: Question,
-    send: Callable[[NodeClient, dict[str, str]], Awaitable[T]],
-    carried_out: Callable[[T], None],
-    refusals: Mapping[str, str] | None = None,
-) -> None:
-    """Ask; when it is decided, `send` what was filled in and hand the node's answer to `carried_out`. `refusals`: what
-    to say instead of the node's own words, by the code of the error."""
-
-    async def carry_out(values: dict[str, str]) -> None:
-        answer = await session.ask(lambda client: send(client, values), refusals)
-        if answer is not None:
-            carried_out(answer)
-
-    def decided(values: dict[str, str] | None) -> None:
-        if values is not None:
-            # The app's worker: the screen may be left before the node has answered.
-            screen.app.run_worker(carry_out(values), group="writes")
-
-    screen.app.push_screen(QuestionScreen(session, question), decided)
+    put_question(screen, session, question, send, carried_out, undo=undo)

@@ -31,8 +31,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`typed_confirmation`: a field has to be filled in exactly, so Enter in the last one decides; otherwise the
-    capital letter Y does, after the fields."""
+    """`typed_confirmation`: a field has to be filled in exactly, so Enter in the last one decides. Otherwise a choice
+    between No and `act` follows the fields: No is chosen at first, the capital letter Y decides too."""
 
     title: str
     facts: tuple[Line, ...]
@@ -81,6 +81,7 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
         self.session = session
         self.question = question
         self._ready = False
+        self._agrees = False
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -89,6 +90,7 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
             for field in self.question.fields:
                 yield Bar(id=f"label-{field.id}")
                 yield _Line(field.value, id=f"field-{field.id}", compact=True, max_length=field.longest)
+            yield Bar(id="choice")
             yield Bar(id="hint")
 
     def on_mount(self) -> None:
@@ -102,11 +104,12 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
         facts.show(self.question.facts)
         for field in self.question.fields:
             self.query_one(f"#label-{field.id}", Bar).show((Span(field.label, "dim"),))
-        self._ready = not self.question.fields
-        if self._ready:
-            self._hint(self.session.text("dialog.confirm", act=self.question.act), "wait")
-        else:
+        self.query_one("#choice", Bar).display = not self.question.typed_confirmation
+        if self.question.fields:
+            self._show_choice()
             self._hint(self.session.text("dialog.fill"))
+        else:
+            self._choose()
 
     def _hint(self, text: str, role: Role = "dim") -> None:
         self.query_one("#hint", Bar).show((Span(text, role),))
@@ -138,19 +141,36 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
         elif self.question.typed_confirmation:
             self.dismiss(self._values())
         else:
-            self._ready = True
-            self.set_focus(None)
-            self._hint(self.session.text("dialog.confirm", act=self.question.act), "wait")
+            self._choose()
+
+    def _choose(self) -> None:
+        """All is filled in: No or yes?"""
+        self._ready = True
+        self.set_focus(None)
+        self._show_choice()
+        self._hint(self.session.text("dialog.confirm", act=self.question.act), "wait")
+
+    def _show_choice(self) -> None:
+        sign = self.session.glyphs.cursor
+        answers = (self.session.text("dialog.no"), self.question.act)
+        line: list[Span] = []
+        for place, answer in enumerate(answers):
+            chosen = self._ready and place == int(self._agrees)
+            line.append(Span(f"{sign if chosen else ' '}[ {answer} ]  ", "strong" if chosen else "dim"))
+        self.query_one("#choice", Bar).show(line)
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "escape":
             self.dismiss(None)
-        elif self._ready and event.character == "Y":
-            self.dismiss(self._values())
-        elif self._ready:
-            self._hint(self.session.text("dialog.confirm", act=self.question.act), "wait")
-        else:
+        elif not self._ready:
             return
+        elif event.character == "Y" or (event.key == "enter" and self._agrees):
+            self.dismiss(self._values())
+        elif event.key == "enter":
+            self.dismiss(None)
+        elif event.key in ("left", "right", "tab", "shift+tab"):
+            self._agrees = not self._agrees
+            self._show_choice()
         event.stop()
         event.prevent_default()
 

@@ -10,10 +10,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.decisions import put_question, question_facts
+from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.dialog import Field, Question, anything, required
-from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.neighbours import Neighbours, OneOfMany
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.grants import asked_limits, grant_approvals, grant_badge, grant_lines, kind_name, limit_of
@@ -32,11 +31,11 @@ _DEFAULT_SPAN = "90d"
 _MOST_TIMES = 1 << 31
 
 
-class GrantScreen(Moves, ConsoleScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("grant", "move", GLOBAL)
+class GrantScreen(OneOfMany):
+    SCOPES: ClassVar[tuple[str, ...]] = ("grant", "one_of_many", "move", GLOBAL)
 
-    def __init__(self, session: Session, grant_id: str) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, grant_id: str, neighbours: Neighbours | None = None) -> None:
+        super().__init__(session, neighbours)
         self._grant_id = grant_id
         self._detail: GrantDetail | None = None
         self._dataset: DatasetRow | None = None
@@ -52,8 +51,8 @@ class GrantScreen(Moves, ConsoleScreen):
         text = self.session.text
         left: Line = (Span(f" {text('approvals.heading')} > ", "dim"), Span(text("grant.title"), "accent"))
         if self._detail is None:
-            return left, ()
-        return (*left, Span("  "), grant_badge(self._detail.grant, self.session.display())), ()
+            return left, self.place()
+        return (*left, Span("  "), grant_badge(self._detail.grant, self.session.display())), self.place()
 
     def why(self) -> Line:
         if self._detail is None:
@@ -127,7 +126,9 @@ def ask_approve(screen: Screen[None], session: Session, detail: GrantDetail) -> 
             end = None
         return await client.approve_grant(grant.grant_id, values["reason"], times=limit, until_ms=end)
 
-    put_question(screen, session, question, send, lambda row: _said(session, "grant.approved", row))
+    put_question(
+        screen, session, question, send, lambda row: _said(session, "grant.approved", row), undo=_what(question, grant)
+    )
 
 
 def ask_reject(screen: Screen[None], session: Session, grant: GrantRow) -> None:
@@ -144,7 +145,12 @@ def ask_reject(screen: Screen[None], session: Session, grant: GrantRow) -> None:
         question,
         lambda client, values: client.reject_grant(grant.grant_id, values["reason"]),
         lambda row: _said(session, "grant.rejected", row),
+        undo=_what(question, grant),
     )
+
+
+def _what(question: Question, grant: GrantRow) -> str:
+    return f"{question.act} {printable(grant.resource_id)}"
 
 
 def _times_fault(session: Session) -> Callable[[str], str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from nodeconsole.actions import GLOBAL
+from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.contract import ContractScreen, ask_terminate
-from nodeconsole.screens.decisions import put_question, question_facts
 from nodeconsole.screens.dialog import Field, Question, required
 from nodeconsole.screens.inventory import InventoryScreen, Kind
 from nodeconsole.screens.invitation import InvitationScreen

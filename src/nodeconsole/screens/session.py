@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from nodeconsole.actions import ACTIONS, Action
 from nodeconsole.i18n.catalogue import Catalogue, load
-from nodeconsole.screens.drafts import Drafts
+from nodeconsole.preferences import Preferences
+from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import Glyphs
@@ -20,9 +22,12 @@ from nodeconsole.viewmodels.text import printable
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import NodeStatus
     from nodeconsole.client import NodeClient
+    from nodeconsole.screens.held import HeldWrites
 
 T = TypeVar("T")
 _FLASH_MS = 8_000
+_SAID_KEPT = 500
+_COMMANDS_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,15 @@ class Flash:
     text: str
     role: Role
     until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that was said to the operator, and when."""
+
+    at_ms: int
+    text: str
+    role: Role
 
 
 class Audience(Protocol):
@@ -57,6 +71,8 @@ class Session:
         now_ms: Callable[[], int],
         zone: tzinfo | None = None,
         actions: Sequence[Action] = ACTIONS,
+        state: State | None = None,
+        preferences: Preferences | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.glyphs = glyphs
@@ -64,6 +80,9 @@ class Session:
         self.zone = zone
         self.actions = actions
         """What this console can be told to do."""
+        self.state = state or State()
+        """What is remembered beyond this console's end; names of values begin with the screen's: `jobs.filter`."""
+        self.preferences = preferences or Preferences()
         self.client: NodeClient | None = None
         self.status: NodeStatus | None = None
         self.link = Link(since_ms=now_ms())
@@ -72,11 +91,15 @@ class Session:
         self.last_seq = 0
         """The last event that was seen; the stream goes on behind it after a break."""
         self.flash: Flash | None = None
-        self.history: list[str] = []
+        self.said: deque[Said] = deque(maxlen=_SAID_KEPT)
+        """What was said, oldest first."""
+        self._read_only = False
+        self.history = self.state.recall_texts("commands")
         """Commands typed, oldest first."""
         self.last_done: tuple[Action, tuple[str, ...]] | None = None
         """The last thing done on a screen, with its arguments: what `.` does again."""
-        self.drafts = Drafts()
+        self.held: HeldWrites
+        """Set by the app, which runs them."""
         self._audience: list[Audience] = []
 
     # How things are shown.
@@ -101,6 +124,24 @@ class Session:
         for screen in self._audience:
             screen.retranslate()
 
+    @property
+    def read_only(self) -> bool:
+        """This console changes nothing, whatever the node would let it do; the client refuses it too."""
+        return self._read_only
+
+    @read_only.setter
+    def read_only(self, read_only: bool) -> None:
+        self._read_only = read_only
+        if self.client is not None:
+            self.client.read_only = read_only
+        self.repaint_chrome()
+
+    def typed_command(self, line: str) -> None:
+        """Keep it for the arrow keys, the same one not twice in a row."""
+        if self.history[-1:] != [line]:
+            self.history.append(line)
+            self.state.remember("commands", [*self.history[-_COMMANDS_KEPT:]])
+
     # Who looks.
 
     def attend(self, screen: Audience) -> None:
@@ -121,8 +162,15 @@ class Session:
 
     def say(self, text: str, role: Role = "") -> None:
         """Show a message for a while. `text` may hold what came from elsewhere."""
-        self.flash = Flash(printable(text), role, self.now_ms() + _FLASH_MS)
+        text = printable(text)
+        self.flash = Flash(text, role, self.now_ms() + _FLASH_MS)
+        self.said.append(Said(self.now_ms(), text, role))
         self.repaint_chrome()
+
+    @property
+    def flashing(self) -> Flash | None:
+        """The message that is still to be seen."""
+        return self.flash if self.flash is not None and self.flash.until_ms > self.now_ms() else None
 
     # The node.
 

@@ -123,7 +123,7 @@ def _dataset_lines(detail: GrantDetail, dataset: DatasetRow | None, display: Dis
     if dataset is None:
         return [(Span(f"  {display.text('card.not_found')}", "bad"),)]
     names = " ".join(printable(column.name) for column in dataset.columns)
-    facts = [display.text("card.columns", n=len(dataset.columns), names=names)]
+    facts = [display.text("card.columns_all", of=len(dataset.columns), names=names)]
     facts.append(display.text("card.rows", n=count(dataset.rows)))
     scope = detail.body.get("auth_scope")
     if scope:

@@ -32,10 +32,15 @@ class Link:
     why: str = ""
 
 
-def status_line(status: NodeStatus | None, link: Link, data_ms: int, display: Display) -> tuple[Line, Line]:
-    """Left and right part. Offline, the left part says for how long, and how old what one sees is."""
+def status_line(
+    status: NodeStatus | None, link: Link, data_ms: int, display: Display, *, read_only: bool = False
+) -> tuple[Line, Line]:
+    """Left and right part. Offline, the left part says for how long, and how old what one sees is. `read_only`: this
+    console changes nothing, whatever the role."""
     node = printable(status.node_id) if status else "-"
     right: Line = (Span(f"{clock(display.now_ms, display.zone)} ", "dim"),)
+    if read_only or (status is not None and status.read_only):
+        right = (Span(f"{display.text('node.read_only')}  ", "warn"), *right)
     return (Span(f" {node}", "strong"), Span("  "), *_middle(status, link, data_ms, display)), right
 
 
@@ -68,8 +73,8 @@ def _counters(status: NodeStatus, display: Display) -> Line:
     jobs = status.jobs
     text = display.text
     spans: list[Span] = []
-    if status.read_only:
-        spans.append(Span(f"  {text('node.read_only')}", "warn"))
+    if status.exhibit:
+        spans.append(Span(f"  {text('node.exhibit')}", "accent"))
     spans.append(Span(f"  {text('node.running', n=count(jobs.get('RUNNING', 0)))}", "run"))
     if jobs.get("READY"):
         spans.append(Span(f"  {text('node.ready', n=count(jobs['READY']))}"))

@@ -12,7 +12,7 @@ from nodeconsole.cli.parser import build_parser, parse
 
 COMMANDS = {
     "init", "up", "serve", "attach", "status", "doctor", "demo", "completion",
-    "job submit", "job list", "job show", "job approve", "job reject", "job stop", "job logs",
+    "job submit", "job list", "job show", "job diff", "job approve", "job reject", "job stop", "job logs",
     "dataset add", "dataset list", "dataset show", "dataset remove",
     "component register", "component list", "component show", "component remove",
     "peer add", "peer apply", "peer list", "peer show", "peer remove", "peer test",
@@ -59,7 +59,6 @@ def test_json_may_stand_anywhere() -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["nothing"],
         ["job"],
         ["job", "list", "--limit", "0"],

@@ -18,6 +18,7 @@ from embedded_scheduler.api.console import (
     messages,
     node,
     policy,
+    pulse,
     secrets,
     tokens,
 )
@@ -32,7 +33,7 @@ def create_app(console: Console) -> Quart:
     app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
     app.extensions[endpoint.OPERATORS] = console.operators
     endpoint.install_errors(app)
-    for family in (node, tokens, jobs, logs, events, catalogue, contracts, policy, secrets, grants, messages):
+    for family in (node, tokens, jobs, logs, events, catalogue, contracts, policy, secrets, grants, messages, pulse):
         family.install(app, console)
     app.asgi_app = _QueryGuard(app.asgi_app)  # type: ignore[method-assign]
     return app

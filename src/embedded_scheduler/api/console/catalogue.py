@@ -168,6 +168,7 @@ class Peers:
             last_ok_ms=contact.last_ok_ms,
             last_error=contact.last_error,
             last_error_ms=contact.last_error_ms,
+            took_ms=contact.took_ms,
             undelivered=undelivered,
             contract=contract,
             signing=peer.signing,

@@ -12,12 +12,14 @@ import quart
 from quart import Quart, Response
 
 from embedded_scheduler.api.console import endpoint, views
+from embedded_scheduler.api.console.jobs import find_job
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import HEARTBEAT, HEARTBEAT_SECONDS, frame, stream_response
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import EventPage, LedgerReport
+from embedded_scheduler.wire.console_pulse import LedgerPage
 
 _FAR = 1 << 62
 _LONGEST_PAGE = 1_000
@@ -30,6 +32,7 @@ def install(app: Quart, console: Console) -> None:
     events = Events(console)
     endpoint.route(app, "GET", "/events", events.page)
     endpoint.route(app, "GET", "/events/stream", events.stream)
+    endpoint.route(app, "GET", "/ledger", events.newest)
     endpoint.route(app, "GET", "/ledger/verify", events.verify)
     endpoint.route(app, "GET", "/ledger/export", events.export)
 
@@ -48,6 +51,23 @@ class Events:
         records = await self._db.read(lambda reader: ledger.page(reader, after=after, limit=limit, job_id=job_id))
         full = len(records) == limit
         return EventPage(events=[views.event_row(record) for record in records], next=records[-1].seq if full else None)
+
+    async def newest(self) -> LedgerPage:
+        """Newest first, with filters: what the audit list shows."""
+        before = endpoint.number_query("before", ledger.FAR, low=1, high=ledger.FAR)
+        limit = endpoint.number_query("limit", 200, low=1, high=_LONGEST_PAGE)
+        job_id = endpoint.text_query("job_id")
+        wanted = ledger.Wanted(
+            actor=endpoint.text_query("actor"),
+            subject=endpoint.text_query("subject"),
+            event=endpoint.text_query("event"),
+            partner=endpoint.text_query("partner"),
+            job_id=await find_job(self._console, job_id) if job_id else "",
+            since_ms=endpoint.number_query("since_ms", 0, low=0, high=_FAR),
+            until_ms=endpoint.number_query("until_ms", _FAR, low=0, high=_FAR),
+        )
+        records, following = await self._db.read(lambda r: ledger.newest(r, wanted, before=before, limit=limit))
+        return LedgerPage(events=[views.event_row(record, chain=True) for record in records], next=following)
 
     async def stream(self) -> Response:
         after = endpoint.number_query("after", 0, low=0, high=_FAR)

@@ -7,29 +7,28 @@ from pathlib import Path
 
 from quart import Quart
 
-from embedded_scheduler.api.console import endpoint, views
+from embedded_scheduler.api.console import cards, endpoint, views
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.clock import HOUR_MS
 from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
-from embedded_scheduler.domain.environment import OutputAddress, output_addresses, source_dataset
+from embedded_scheduler.domain.environment import OutputAddress, output_addresses
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
-from embedded_scheduler.engine import components as component_verbs
-from embedded_scheduler.engine import creation, policies, receipts, votes
 from embedded_scheduler.engine import jobs as verbs
+from embedded_scheduler.engine import policies, precedents, receipts, votes
+from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
-from embedded_scheduler.store import attempts, components, datasets
+from embedded_scheduler.store import attempts, components
 from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import (
-    DataUse,
     Decision,
-    DecisionCard,
     JobDetail,
+    JobDifference,
     JobPage,
     JobRow,
     ResultRow,
@@ -48,6 +47,7 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/jobs", jobs.page)
     endpoint.route(app, "POST", "/jobs", jobs.submit)
     endpoint.route(app, "GET", "/jobs/<job_id>", jobs.show)
+    endpoint.route(app, "GET", "/jobs/<job_id>/difference", jobs.difference)
     endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/reject", jobs.reject, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/stop", jobs.stop)
@@ -97,10 +97,23 @@ class Jobs:
         found = await self._find(job_id)
         detail, snapshot, outputs = await self._engine.db.read(lambda reader: self._detail(reader, found))
         if detail.job.needs_decision:
-            detail.card = await self._card(snapshot)
+            detail.card = await cards.card(self._engine, snapshot)
             await receipts.job_opened(self._engine, snapshot)
         detail.results = await self._results(outputs)
         return detail
+
+    async def difference(self, job_id: str) -> JobDifference:
+        """From the last approved run, or from the job of the query."""
+        found = await self._find(job_id)
+        other = endpoint.text_query("from")
+        against = await self._find(other) if other else ""
+
+        def look(reader: Reader) -> JobDifference:
+            spec = store.spec(reader, found)
+            assert spec is not None
+            return cards.difference(spec, *precedents.of_job(reader, self._engine.node_id, spec, against))
+
+        return await self._engine.db.read(look)
 
     async def approve(self, job_id: str) -> JobRow:
         return await self._decide(job_id, approve=True)
@@ -138,12 +151,15 @@ class Jobs:
         return self._job_row(reader, head, None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id))
 
     def _job_row(self, reader: Reader, head: store.JobHead, snapshot: JobSnapshot | None) -> JobRow:
-        row = views.job_row(head, snapshot, self._expires_ms)
+        row = views.job_row(head, snapshot, self._expires_ms, self._still(head.job_id) if snapshot else ())
         needed = self._engine.settings.approval.job_approvers
         if row.needs_decision and needed > 1:
             row.approvers_needed = needed
             row.approved_by = [vote.actor for vote in votes.so_far(reader, "job", head.job_id)]
         return row
+
+    def _still(self, job_id: str) -> tuple[views.Still, ...]:
+        return tuple((stuck, last_signs(self._console, stuck)) for stuck in self._console.watchdog.of_job(job_id))
 
     def _snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
         engine = self._engine
@@ -161,8 +177,15 @@ class Jobs:
             row["name"]: views.Times(row["started_ms"], row["ended_ms"])
             for row in reader.all("jobs.tasks", job_id=job_id)
         }
+        still = self._still(job_id)
         tasks = [
-            views.task_row(s, task, times[name], [run for run in runs if run.task_name == name])
+            views.task_row(
+                s,
+                task,
+                times[name],
+                [run for run in runs if run.task_name == name],
+                [found for found in still if found[0].task_name == name],
+            )
             for name, task in s.tasks.items()
         ]
         decided = [
@@ -201,25 +224,17 @@ class Jobs:
             )
         return rows
 
-    async def _card(self, s: JobSnapshot) -> DecisionCard:
-        own = [party for party in s.spec.parties if party.node_id == s.self_node]
-        problems = await creation.own_problems(self._engine, s.spec)
-
-        def look(reader: Reader) -> DecisionCard:
-            return DecisionCard(
-                asked_by=s.spec.initiator,
-                coordinator=s.coordinator,
-                our_roles=[party.key for party in own],
-                components=[_component_text(s.spec, name) for name in s.spec.flow.order],
-                data=_data_uses(reader, s.spec, own),
-                leaves=component_verbs.disclosures(reader, s.spec, own),
-                problems=problems,
-            )
-
-        return await self._engine.db.read(look)
-
 
 _Output = tuple[str, Party, OutputAddress]
+
+
+def last_signs(console: Console, stuck: Stuck) -> dict[str, int]:
+    """When each other node of the attempt's session gave a sign of life: a message in the session, or any answer."""
+    found = {}
+    for node_id, heard_ms in stuck.partners_ms.items():
+        if node_id != console.engine.node_id:
+            found[node_id] = max(heard_ms, console.contacts.of(node_id).last_ok_ms or 0)
+    return found
 
 
 async def find_job(console: Console, prefix: str) -> str:
@@ -288,33 +303,6 @@ def _manifest(reader: Reader, spec: JobSpec, task_name: str) -> ComponentManifes
 def _policy_lines(reader: Reader, job_id: str) -> list[str]:
     ruling = policies.ruling_of(reader, "job", job_id)
     return [] if ruling is None else [f"policy {ruling.version}: {sentence}" for sentence in ruling.reasoning]
-
-
-def _component_text(spec: JobSpec, task_name: str) -> str:
-    ref = spec.flow.node(task_name).component
-    what = " ".join(part for part in (ref.provider, ref.name or ref.code, ref.version) if part)
-    return f"{task_name}: {what}"
-
-
-def _data_uses(reader: Reader, spec: JobSpec, own: list[Party]) -> list[DataUse]:
-    uses = []
-    for name in spec.flow.order:
-        for party in spec.parties_of(name):
-            address = source_dataset(spec, name, party) if party in own else None
-            if address is None:
-                continue
-            dataset = datasets.get(reader, address.namespace, address.name)
-            uses.append(
-                DataUse(
-                    task=name,
-                    dataset=address.dataset_id,
-                    columns=[column.name for column in dataset.columns] if dataset else [],
-                    rows=dataset.rows if dataset else None,
-                    found=dataset is not None,
-                    note=dataset.description if dataset else "not registered on this node",
-                )
-            )
-    return uses
 
 
 def _local_path(url: str, namespace: str, name: str) -> str:

@@ -58,6 +58,7 @@ class NodeFacts:
             started_ms=self._console.started_ms,
             now_ms=engine.clock.now_ms(),
             home=str(engine.home.path),
+            exhibit=self._console.exhibit,
             listen=engine.settings.partner.listen,
             platform=engine.settings.platform.listen,
             jobs=counts,

@@ -10,7 +10,9 @@ from embedded_scheduler.api.courier import Courier
 from embedded_scheduler.api.limits import Refusals, no_refusals
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.resources import ResourceWatch
 from embedded_scheduler.engine.supervisor import Health
+from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.security.operators import Operators
 
 
@@ -25,8 +27,12 @@ class Console:
     started_ms: int
     health: Callable[[], Sequence[Health]]
     operators: Operators
+    watchdog: Watchdog
+    resources: ResourceWatch
     refusals: Callable[[], Refusals] = no_refusals
     """What the limits of the partner listener have turned away."""
+    exhibit: bool = False
+    """The node is one to look at: partners and components are stand-ins."""
     courier: Courier | None = None
     """Messages carried by hand."""
 

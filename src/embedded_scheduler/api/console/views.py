@@ -17,6 +17,7 @@ from embedded_scheduler.domain.lifecycle import (
 )
 from embedded_scheduler.domain.snapshot import JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.datasets import Dataset
@@ -33,6 +34,7 @@ from embedded_scheduler.wire.console import (
     TaskRow,
     Waiting,
 )
+from embedded_scheduler.wire.console import Stuck as StuckRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ class Decided:
     since_ms: int
 
 
-def job_row(head: JobHead, snapshot: JobSnapshot | None, expires_ms: int = 0) -> JobRow:
+def job_row(head: JobHead, snapshot: JobSnapshot | None, expires_ms: int = 0, still: Sequence[Still] = ()) -> JobRow:
     """`snapshot` None = the job is over: nothing waits and nothing can be done. `expires_ms`: how long a request waits
-    for this node's decision; 0 = for ever."""
+    for this node's decision; 0 = for ever. `still`: what runs here without a sign of life."""
     wait = _expiring(explain_job(snapshot), expires_ms) if snapshot is not None else None
     return JobRow(
         job_id=head.job_id,
@@ -75,7 +77,8 @@ def job_row(head: JobHead, snapshot: JobSnapshot | None, expires_ms: int = 0) ->
         ended_ms=head.ended_ms,
         updated_seq=head.state_seq,
         needs_decision=needs_decision(snapshot) if snapshot is not None else False,
-        waiting=waiting(wait),
+        waiting=waiting(wait, still),
+        stuck=list(dict.fromkeys(stuck.task_name for stuck, _ in still)) if snapshot is not None else [],
         actions=job_actions(snapshot) if snapshot is not None else [],
         cursor=str(head.position),
     )
@@ -104,7 +107,10 @@ def job_actions(s: JobSnapshot) -> list[str]:
     return actions
 
 
-def task_row(s: JobSnapshot, task: TaskView, times: Times, attempts: Sequence[Attempt]) -> TaskRow:
+def task_row(
+    s: JobSnapshot, task: TaskView, times: Times, attempts: Sequence[Attempt], still: Sequence[Still] = ()
+) -> TaskRow:
+    """`still`: what of the task runs here without a sign of life."""
     node = s.spec.flow.node(task.name)
     return TaskRow(
         name=task.name,
@@ -119,7 +125,8 @@ def task_row(s: JobSnapshot, task: TaskView, times: Times, attempts: Sequence[At
         ended_ms=times.ended_ms,
         upstream=list(node.upstream),
         shares=[share_row(s, share, attempts) for share in task.shares],
-        waiting=waiting(explain_task(s, task)),
+        waiting=waiting(explain_task(s, task), still),
+        stuck=[stuck_row(*found) for found in still],
         actions=task_actions(s, task, attempts),
     )
 
@@ -168,10 +175,33 @@ def approval_row(decided: Decided) -> ApprovalRow:
     )
 
 
-def waiting(wait: Wait | None) -> Waiting | None:
+Still = tuple[Stuck, Mapping[str, int]]
+"""An attempt without a sign of life, and when each other node of its task gave one."""
+
+
+def stuck_row(stuck: Stuck, partners_ms: Mapping[str, int]) -> StuckRow:
+    return StuckRow(
+        attempt_id=stuck.attempt_id,
+        party=f"{stuck.role}.{stuck.index}",
+        since_ms=stuck.vital.last_ms,
+        log_ms=stuck.vital.log_ms,
+        channel_ms=stuck.vital.channel_ms,
+        cpu_ms=stuck.vital.cpu_ms,
+        partners_ms=dict(partners_ms),
+    )
+
+
+def waiting(wait: Wait | None, still: Sequence[Still] = ()) -> Waiting | None:
+    """`still` counts only where something is said to run: what waits for something else is not stuck."""
     if wait is None:
         return None
+    stuck_ms = min((stuck.vital.last_ms for stuck, _ in still), default=None) if wait.kind == "running" else None
+    if stuck_ms is not None:
+        # The machine's own time, as for what expires.
+        at = datetime.fromtimestamp(stuck_ms / 1000, UTC).astimezone()
+        wait = replace(wait, next=f"looks stuck: no log, no byte, no CPU time since {at:%H:%M}")
     return Waiting(
+        stuck_ms=stuck_ms,
         blocked_by=wait.blocked_by,
         on=wait.on,
         since_ms=wait.since_ms,
@@ -182,8 +212,11 @@ def waiting(wait: Wait | None) -> Waiting | None:
     )
 
 
-def event_row(record: EventRecord) -> EventRow:
+def event_row(record: EventRecord, *, chain: bool = False) -> EventRow:
+    """`chain`: with its place in the chain of hashes, which a stream of events does not need."""
     return EventRow(
+        prev_hash=record.prev_hash if chain else "",
+        hash=record.hash if chain else "",
         seq=record.seq,
         at_ms=record.at_ms,
         subject=record.subject,

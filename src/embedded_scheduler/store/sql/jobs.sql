@@ -89,6 +89,13 @@ FROM jobs j
 WHERE j.flow_id = :flow_id AND j.position < :before
 ORDER BY j.position DESC LIMIT :limit;
 
+-- name: jobs.decided_here
+-- What became of one initiator's jobs at this node, newest first; without their documents.
+SELECT j.job_id, j.flow_id, j.summary, a.state, a.since_ms, a.decided_by
+FROM jobs j JOIN approvals a ON a.job_id = j.job_id AND a.node_id = :self
+WHERE j.initiator = :initiator AND j.position < :before
+ORDER BY j.position DESC LIMIT :limit;
+
 -- name: jobs.page_needing_decision
 SELECT j.*, 1 AS needs_decision
 FROM approvals a JOIN jobs j ON j.job_id = a.job_id

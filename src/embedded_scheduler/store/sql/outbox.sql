@@ -70,3 +70,7 @@ SELECT target, count(*) AS rows FROM outbox INDEXED BY outbox_by_lane WHERE stat
 
 -- name: outbox.waiting_messages
 SELECT * FROM outbox INDEXED BY outbox_messages WHERE job_id = '' AND state = 'waiting' ORDER BY id;
+
+-- name: outbox.waiting_since
+SELECT target, count(*) AS rows, min(created_ms) AS oldest_ms FROM outbox INDEXED BY outbox_by_lane
+WHERE state = 'waiting' GROUP BY target;
