@@ -20,7 +20,7 @@ from nodeconsole.viewmodels.text import cells
 _SOURCES = Path(__file__).parents[2] / "src" / "nodeconsole"
 _SCOPES = (
     ("jobs", "move", GLOBAL),
-    ("job", "move", GLOBAL),
+    *((f"job_{tab}", "job", "move", GLOBAL) for tab in ("graph", "tasks", "timeline", "events", "results", "spec")),
     ("log", "move", GLOBAL),
     ("card", "one_of_many", "move", GLOBAL),
     ("approvals", "move", GLOBAL),

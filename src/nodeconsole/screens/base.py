@@ -276,11 +276,14 @@ class ConsoleScreen(Screen[None]):
         if action.section:
             self.console.open_section(action.section, *arguments)
             return
-        handler: Callable[..., None] | None = getattr(self, action.handler, None) or getattr(
-            self.app, action.handler, None
-        )
+        handler = self.handler(action)
         if handler is not None:
             handler(*arguments)
+
+    def handler(self, action: Action) -> Callable[..., None] | None:
+        """What does it: a method of this screen, else one of the app."""
+        found: Callable[..., None] | None = getattr(self, action.handler, None)
+        return found or getattr(self.app, action.handler, None)
 
     def _refusal(self, action: Action) -> str:
         status = self.session.status

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 _VERTICAL = UP | DOWN
@@ -253,7 +254,7 @@ class _Plan:
 
     def _crossings(self) -> int:
         total = 0
-        for upper, lower in zip(self._layers, self._layers[1:], strict=False):
+        for upper, lower in pairwise(self._layers):
             places = {vertex: place for place, vertex in enumerate(lower)}
             seen: list[int] = []
             for vertex in upper:
@@ -386,7 +387,7 @@ class _Plan:
         trunk = self._trunks[source]
         length = self._vertices[self._place[target]].layer - self._vertices[trunk[0]].layer
         chain = [*trunk[:length], self._place[target]]
-        for upper, lower in zip(chain, chain[1:], strict=False):
+        for upper, lower in pairwise(chain):
             yield from self._routes[upper, lower]
             yield from self._routes.get((lower, lower), ())
 
