@@ -230,6 +230,23 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
+    # A form. Letters mean something only while no field is edited.
+    Action("form.edit", "form", ("enter",), footer=1, row=True),
+    Action("form.next", "form", ("tab",)),
+    Action("form.before", "form", ("shift+tab",)),
+    Action("list.problem", "form", ("e",), footer=2),
+    Action("list.problem_before", "form", ("E",)),
+    Action("form.changed", "form", ("=",), footer=3),
+    Action("form.default", "form", ("ctrl+r",), footer=4, row=True),
+    Action("form.preview", "form", ("y",), footer=5),
+    Action("form.submit", "form", ("f10",), footer=6, command=("submit",)),
+    Action("form.raw", "form", ("i",), row=True),
+    Action("form.editor", "form", ("$",), row=True),
+    Action("form.toggle", "form", ("space",), row=True),
+    Action("form.tab", "form", ("right",)),
+    Action("form.tab_before", "form", ("left",)),
+    Action("form.find", "form", ("/",)),
+    Action("form.reload", "form", ("r",)),
     # Several panes: keys that move go to the one that is chosen.
     Action("pane.next", "panes", ("tab",)),
     Action("pane.before", "panes", ("shift+tab",)),

@@ -48,7 +48,7 @@ def test_every_text_that_is_asked_for_exists() -> None:
     """Literal keys in the sources, and the families that are put together from names."""
     catalogue = load("en_US")
     asked: set[str] = set()
-    for path in (*_SOURCES.glob("*.py"), *_SOURCES.glob("screens/*.py"), *_SOURCES.glob("viewmodels/*.py")):
+    for path in (*_SOURCES.glob("*.py"), *_SOURCES.glob("screens/*.py"), *_SOURCES.glob("viewmodels/**/*.py")):
         asked |= set(re.findall(r"""\btext\(\s*["']([a-z_.0-9]+)["']""", path.read_text("utf-8")))
     assert len(asked) > 100
     assert asked <= catalogue.keys, asked - catalogue.keys
