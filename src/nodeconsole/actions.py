@@ -359,7 +359,10 @@ class KeyMap:
 
     def footer(self) -> tuple[Action, ...]:
         """At most eight actions, in order."""
-        shown = sorted((action for action in self._actions if action.footer), key=lambda action: action.footer)
+        shown = sorted(
+            (action for action in self._actions if action.footer and self.keys_of(action)),
+            key=lambda action: action.footer,
+        )
         return tuple(shown[:FOOTER_LIMIT])
 
     def command(self, word: str) -> Action | None:

@@ -51,7 +51,8 @@ class ConsoleScreen(Screen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.keymap = KeyMap(self.SCOPES, session.actions)
+        self._keymap = KeyMap(self.SCOPES, session.actions)
+        self._keymap_of = session.actions
         self._typed: tuple[str, ...] = ()
         self._pending: Changes = NOTHING
         self._reloading = False
@@ -59,6 +60,14 @@ class ConsoleScreen(Screen[None]):
         self._loaded = False
         self._pane = 0
         self._zoomed = False
+
+    @property
+    def keymap(self) -> KeyMap:
+        """What keys mean here and now: the operator may bind others at any time."""
+        if self._keymap_of is not self.session.actions:
+            self._keymap_of = self.session.actions
+            self._keymap = KeyMap(self.SCOPES, self._keymap_of)
+        return self._keymap
 
     @property
     def console(self) -> Console:
