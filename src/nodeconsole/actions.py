@@ -93,18 +93,37 @@ ACTIONS: tuple[Action, ...] = (
     Action("jobs.reject", "jobs", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("jobs.stop", "jobs", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
     # One job.
-    Action("job.logs", "job", ("enter", "l"), footer=1, command=("logs",), argument="TASK", row=True),
-    Action("job.section", "job", ("tab",), footer=2),
-    Action("job.spec", "job", ("y",), footer=3, command=("spec",)),
-    Action("list.problem", "job", ("e",)),
+    Action("job.tab_next", "job", ("tab",), footer=3),
+    Action("job.tab_before", "job", ("shift+tab",)),
+    Action("job.graph", "job", ("t g",)),
+    Action("job.tasks", "job", ("t t",)),
+    Action("job.timeline", "job", ("t l",)),
+    Action("job.events", "job", ("t e",)),
+    Action("job.results", "job", ("t r",)),
+    Action("job.spec", "job", ("t s", "y"), command=("spec",)),
+    Action("job.about", "job", ("d",)),
+    Action("job.logs", "job", ("l",), footer=2, command=("logs",), argument="TASK", row=True),
+    Action("list.problem", "job", ("e",), footer=4),
     Action("list.problem_before", "job", ("E",)),
-    Action("panel.down", "job", ("}",)),
-    Action("panel.up", "job", ("{",)),
-    Action(
-        "job.approve", "job", ("A",), footer=4, offered="approve", level=Level.TYPED, row=True, command=("approve",)
-    ),
+    Action("job.approve", "job", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("job.reject", "job", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
-    Action("job.stop", "job", ("S",), footer=5, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    Action("job.stop", "job", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    # Its tabs.
+    Action("graph.left", "job_graph", ("left", "h")),
+    Action("graph.right", "job_graph", ("right",)),
+    Action("graph.path", "job_graph", ("p",), footer=5),
+    Action("graph.finer", "job_graph", ("+", "=")),
+    Action("graph.coarser", "job_graph", ("-",)),
+    Action("graph.fit", "job_graph", ("0",)),
+    Action("graph.find", "job_graph", ("/",)),
+    Action("graph.ports", "job_graph", ("i",)),
+    Action("panel.down", "job_tasks", ("}",)),
+    Action("panel.up", "job_tasks", ("{",)),
+    Action("events.open", "job_events", ("enter",), footer=1, row=True),
+    Action("spec.form", "job_spec", ("y",), footer=1),
+    Action("spec.find", "job_spec", ("/",), footer=2),
+    Action("spec.next", "job_spec", ("n",)),
+    Action("spec.before", "job_spec", ("N",)),
     # A log.
     Action("log.follow", "log", ("F", "end"), footer=1),
     Action("log.all", "log", ("1",), footer=2),
@@ -211,6 +230,23 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
+    # A form. Letters mean something only while no field is edited.
+    Action("form.edit", "form", ("enter",), footer=1, row=True),
+    Action("form.next", "form", ("tab",)),
+    Action("form.before", "form", ("shift+tab",)),
+    Action("list.problem", "form", ("e",), footer=2),
+    Action("list.problem_before", "form", ("E",)),
+    Action("form.changed", "form", ("=",), footer=3),
+    Action("form.default", "form", ("ctrl+r",), footer=4, row=True),
+    Action("form.preview", "form", ("y",), footer=5),
+    Action("form.submit", "form", ("f10",), footer=6, command=("submit",)),
+    Action("form.raw", "form", ("i",), row=True),
+    Action("form.editor", "form", ("$",), row=True),
+    Action("form.toggle", "form", ("space",), row=True),
+    Action("form.tab", "form", ("right",)),
+    Action("form.tab_before", "form", ("left",)),
+    Action("form.find", "form", ("/",)),
+    Action("form.reload", "form", ("r",)),
     # Several panes: keys that move go to the one that is chosen.
     Action("pane.next", "panes", ("tab",)),
     Action("pane.before", "panes", ("shift+tab",)),
@@ -240,7 +276,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
     Action("history.back", GLOBAL, ("[",), command=("back",)),
     Action("history.forward", GLOBAL, ("]",), command=("forward",)),
-    Action("history.last", GLOBAL, ("-",)),
+    Action("history.last", GLOBAL, ("-",), command=("last",)),
     Action("app.banner", GLOBAL, ("!",)),
     Action("app.repeat", GLOBAL, (".",)),
     Action("app.undo", GLOBAL, ("u",)),
@@ -323,7 +359,10 @@ class KeyMap:
 
     def footer(self) -> tuple[Action, ...]:
         """At most eight actions, in order."""
-        shown = sorted((action for action in self._actions if action.footer), key=lambda action: action.footer)
+        shown = sorted(
+            (action for action in self._actions if action.footer and self.keys_of(action)),
+            key=lambda action: action.footer,
+        )
         return tuple(shown[:FOOTER_LIMIT])
 
     def command(self, word: str) -> Action | None:

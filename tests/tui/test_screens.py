@@ -182,14 +182,18 @@ async def test_job_shows_tasks_by_party_reasons_approvals_and_results(node: Fake
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "j", "j", "enter")
         await until_shown(pilot, "bob:host")
+        await press(pilot, "t", "t")
+        await until_shown(pilot, "exit 1")
         shown = screen_text(pilot)
         assert "binning" in shown
-        assert "exit 1" in shown
         assert "column age has 2 nulls" in shown
-        await press(pilot, "tab")
-        assert "Approvals" in screen_text(pilot)
+        await press(pilot, "d")
+        await until_shown(pilot, "Approvals")
+        assert "asked by" in screen_text(pilot)
         await press(pilot, "escape", *"jjj", "d")
-        await until_shown(pilot, "psi.train_data")
+        await until_shown(pilot, "样本对齐-日批")
+        await press(pilot, "t", "r")
+        await until_shown(pilot, "train_data")
         await press(pilot, "y")
         await until_shown(pilot, '"flow_id": "样本对齐-日批"')
         await press(pilot, "q", "q")
@@ -200,7 +204,7 @@ async def test_waiting_task_says_what_for(node: FakeNode, make_app: MakeApp) -> 
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "enter")
-        await until_shown(pilot, "vert_psi")
+        await until_shown(pilot, "vert_binning")
         await press(pilot, "G")
         await until_shown(pilot, "woe waits for binning.model")
 

@@ -12,7 +12,7 @@ from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels.job import document_lines
+from nodeconsole.viewmodels.document import json_lines
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import short_id
 from nodeconsole.widgets.sheet import Sheet
@@ -46,4 +46,4 @@ class DocumentScreen(Moves, ConsoleScreen):
 def open_specification(screen: Screen[None], session: Session, detail: JobDetail) -> None:
     """Show what the job was submitted as."""
     title = f"{short_id(detail.job.job_id)} > {session.text('action.job.spec')}"
-    screen.app.push_screen(DocumentScreen(session, title, document_lines(detail.spec)))
+    screen.app.push_screen(DocumentScreen(session, title, json_lines(detail.spec)))

@@ -1,96 +1,116 @@
-"""One job: its tasks by party, why each waits, and what came of it."""
+"""One job, in six ways: graph, tasks, timeline, events, results, specification."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.containers import Vertical
 from textual.widget import Widget
 
-from nodeconsole.actions import GLOBAL
+from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_stop
-from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.job_tabs import TABS, EventsTab, JobTab, TasksTab
+from nodeconsole.screens.movement import Movable, Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import task_status
-from nodeconsole.viewmodels.job import (
-    head_lines,
-    overview_lines,
-    parties_of,
-    party_key,
-    task_cells,
-    task_columns,
-    task_lines,
-)
+from nodeconsole.viewmodels.job import head_lines, party_key
 from nodeconsole.viewmodels.jobs import job_name
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import short_id
 from nodeconsole.viewmodels.waiting import why_line
 from nodeconsole.widgets.bar import Bar
-from nodeconsole.widgets.sheet import Sheet
-from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobDetail, TaskRow
+    from embedded_scheduler.wire.console import EventPage, EventRow, JobDetail, TaskRow
+    from nodeconsole.client import NodeClient
 
-_SECTIONS = ("task", "overview")
+_EVENT_PAGE = 1000
+_ROOMY = 100
 
 
 class JobScreen(Moves, ConsoleScreen):
     """With `logs`, the log of the most interesting task opens as soon as the job is here."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("job", "move", GLOBAL)
+    SCOPES: ClassVar[tuple[str, ...]] = ("job_graph", "job", "move", GLOBAL)
     DEFAULT_CSS = """
+    JobScreen .tab { height: 1fr; }
+    JobScreen #graph-body { height: 1fr; }
+    JobScreen #graph { width: 3fr; }
+    JobScreen #graph-side { width: 2fr; max-width: 60; border-left: vkey $role-dim; }
     JobScreen #tasks { height: 1fr; min-height: 4; }
-    JobScreen #panel { height: 8; }
-    JobScreen #rule { color: $role-dim; }
+    JobScreen #tasks-panel { height: 8; }
+    JobScreen #results { height: 2fr; min-height: 4; }
+    JobScreen #results-panel { height: 3fr; }
     """
 
     def __init__(self, session: Session, job_id: str, *, logs: bool = False) -> None:
         super().__init__(session)
         self._job_id = job_id
         self._detail: JobDetail | None = None
-        self._parties: tuple[str, ...] = ()
-        self._section = 0
         self._open_logs = logs
+        self.events: list[EventRow] = []
+        """What happened to the job, as far as it was asked for, oldest first."""
+        self.chosen = ""
+        """The task that all tabs are about."""
+        self._tabs = tuple(kind(self) for kind in TABS)
+        self._tab: JobTab = self._tabs[0]
 
     def body(self) -> Iterable[Widget]:
         yield Bar(id="head")
-        yield Bar(id="parties")
         yield Bar(id="reason")
-        table: VirtualTable[TaskRow] = VirtualTable(
-            lambda task: task.name, lambda task: task_cells(task, self._parties, self.session.display()), id="tasks"
-        )
-        yield table
-        yield Bar(id="rule")
-        yield Sheet(id="panel")
+        for tab in self._tabs:
+            box = Vertical(*tab.widgets(), id=f"tab-{tab.name}", classes="tab")
+            box.display = tab is self._tab
+            yield box
 
     @property
-    def main(self) -> VirtualTable[TaskRow]:
-        return self.query_one("#tasks", VirtualTable)
+    def main(self) -> Movable:
+        return self._tab.main
 
     @property
-    def _panel(self) -> Sheet:
-        return self.query_one("#panel", Sheet)
+    def detail(self) -> JobDetail | None:
+        return self._detail
+
+    @property
+    def chosen_task(self) -> TaskRow | None:
+        """The chosen task."""
+        tasks = self._detail.tasks if self._detail else []
+        return next((task for task in tasks if task.name == self.chosen), None)
+
+    def handler(self, action: Action) -> Callable[..., None] | None:
+        found: Callable[..., None] | None = getattr(self._tab, action.handler, None)
+        return found or super().handler(action)
+
+    # What is seen.
 
     def crumbs(self) -> tuple[Line, Line]:
-        left = [Span(f" {self.session.text('jobs.title')} > ", "dim"), Span(short_id(self._job_id), "accent")]
+        # The name matters more than where one came from.
+        above = f" {self.session.text('jobs.title')} > " if self.size.width >= _ROOMY else " "
+        left = [Span(above, "dim"), Span(short_id(self._job_id), "accent")]
         if self._detail is not None:
             left.append(Span(f"  {job_name(self._detail.job)}"))
-        return tuple(left), ()
+        right: list[Span] = []
+        for tab in self._tabs:
+            word = self.session.text(f"job.tab.{tab.name}")
+            right.append(Span(f"[{word}]", "accent") if tab is self._tab else Span(f" {word} ", "dim"))
+        return tuple(left), (*right, Span(" "))
 
     def why(self) -> Line:
-        task = self.main.item
-        if task is None:
-            return ()
+        display = self.session.display()
+        line = self._tab.why()
+        task = self.chosen_task
+        if line is not None or task is None:
+            return line or ()
         reason = next((share.reason for share in task.shares if share.reason), "")
-        return why_line(task.name, task.waiting, reason, task_status(task), self.session.display())
+        return why_line(task.name, task.waiting, reason, task_status(task), display)
 
     def offered(self) -> Sequence[str]:
         if self._detail is None:
             return ()
-        task = self.main.item
+        task = self.chosen_task
         return [*self._detail.job.actions, *(task.actions if task else ())]
 
     def repaint_body(self) -> None:
@@ -99,30 +119,13 @@ class JobScreen(Moves, ConsoleScreen):
             return
         display = self.session.display()
         cut = display.glyphs.cut
-        for name, line in zip(("head", "parties", "reason"), head_lines(detail, display), strict=True):
-            self._bar(name).show(line, cut=cut)
-            self._bar(name).display = bool(line)
-        self.main.set_columns(task_columns(detail, display), cursor=display.glyphs.cursor, cut=cut)
-        self.main.show(detail.tasks, empty=(display.text("job.no_tasks"),))
-        self._repaint_panel()
+        head, reason = head_lines(detail, display)
+        self._bar("head").show(head, (Span(f"{self._tab.note()} ", "dim"),), cut=cut)
+        self._bar("reason").show(reason, cut=cut)
+        self._bar("reason").display = bool(reason)
+        self._tab.show(detail)
 
-    def _repaint_panel(self) -> None:
-        detail, display = self._detail, self.session.display()
-        if detail is None:
-            return
-        width = max(20, self._panel.view_width - 2)
-        section = _SECTIONS[self._section]
-        if section == "task" and self.main.item is not None:
-            lines = task_lines(self.main.item, detail, display, width)
-        else:
-            lines = overview_lines(detail, display, width)
-        title: list[Span] = [Span(f" {display.glyphs.rule * 2} ", "dim")]
-        for name in _SECTIONS:
-            title.append(Span(display.text(f"job.section.{name}"), "accent" if name == section else "dim"))
-            title.append(Span(f" {display.glyphs.rule * 2} ", "dim"))
-        title.append(Span(display.glyphs.rule * self.size.width, "dim"))
-        self._bar("rule").show(title, cut=display.glyphs.rule)
-        self._panel.show([(Span(" "), *line) for line in lines])
+    # Loading.
 
     async def reload(self, changes: Changes) -> bool:
         if not changes.everything and self._job_id not in changes.jobs:
@@ -133,46 +136,141 @@ class JobScreen(Moves, ConsoleScreen):
         first = self._detail is None
         self._detail = detail
         self._job_id = detail.job.job_id
-        self._parties = parties_of(detail)
+        if first:
+            self.chosen = _interesting_task(detail)
+            self._tasks_tab.whole_job = bool(detail.approvals) and not any(task.started_ms for task in detail.tasks)
+        if not await self._tab.load():
+            return False
         self.retranslate()
         if first:
-            self._go_to_interesting_task(detail)
-            self._section = _SECTIONS.index("overview") if detail.results else 0
-            self._repaint_panel()
+            self._tab.choose(self.chosen)
         if self._open_logs:
             self._open_logs = False
             self.act_job_logs()
         return True
 
-    def _go_to_interesting_task(self, detail: JobDetail) -> None:
-        """The one that failed, else runs, else ran last."""
-        failed = [task for task in detail.tasks if task.state == "FAILED"]
-        running = [task for task in detail.tasks if task.state == "RUNNING"]
-        started = sorted((task for task in detail.tasks if task.started_ms), key=lambda task: task.started_ms or 0)
-        for tasks in (failed, running, started[::-1]):
-            if tasks:
-                self.main.move_to_key(tasks[0].name)
-                return
+    async def load_events(self) -> bool:
+        """What happened since the last event that is here."""
+
+        async def further(client: NodeClient) -> EventPage:
+            after = self.events[-1].seq if self.events else 0
+            return await client.event_page(after, limit=_EVENT_PAGE, job_id=self._job_id)
+
+        while True:
+            page = await self.session.ask(further)
+            if page is None:
+                return False
+            self.events = [*self.events, *page.events]
+            if page.next is None:
+                return True
+
+    # Tabs.
+
+    @property
+    def _tasks_tab(self) -> TasksTab:
+        return next(tab for tab in self._tabs if isinstance(tab, TasksTab))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return (self._tab.scope, *self.SCOPES[1:])
+
+    def open_tab(self, name: str) -> None:
+        """Show the job in another way."""
+        before, self._tab = self._tab, next(tab for tab in self._tabs if tab.name == name)
+        self.query_one(f"#tab-{before.name}").display = False
+        self.query_one(f"#tab-{name}").display = True
+        self._tab.choose(self.chosen)
+        # The widgets have a size after the layout only.
+        self.call_after_refresh(self._tab_opened)
+
+    def _tab_opened(self) -> None:
+        self.retranslate()
+        self._tab.choose(self.chosen)
+        if self._detail is not None:
+            self.run_worker(self._load_tab(), group="tab", exclusive=True)
+
+    async def _load_tab(self) -> None:
+        tab = self._tab
+        if await tab.load() and tab is self._tab:
+            self.retranslate()
+            tab.choose(self.chosen)
+
+    def _step_tab(self, step: int) -> None:
+        self.open_tab(self._tabs[(self._tabs.index(self._tab) + step) % len(self._tabs)].name)
+
+    def act_job_tab_next(self) -> None:
+        self._step_tab(1)
+
+    def act_job_tab_before(self) -> None:
+        self._step_tab(-1)
+
+    def act_job_graph(self) -> None:
+        self.open_tab("graph")
+
+    def act_job_tasks(self) -> None:
+        self.open_tab("tasks")
+
+    def act_job_timeline(self) -> None:
+        self.open_tab("timeline")
+
+    def act_job_events(self) -> None:
+        self.open_tab("events")
+
+    def act_job_results(self) -> None:
+        self.open_tab("results")
+
+    def act_job_spec(self, *_: str) -> None:
+        self.open_tab("spec")
+
+    def act_job_about(self) -> None:
+        """What there is to say about the whole job, and back to the task."""
+        tasks = self._tasks_tab
+        tasks.whole_job = self._tab is not tasks or not tasks.whole_job
+        if self._tab is tasks:
+            self.retranslate()
+        else:
+            self.open_tab(tasks.name)
+
+    def open_document(self, title: str, lines: Sequence[str]) -> None:
+        from nodeconsole.screens.document import DocumentScreen  # noqa: PLC0415 - loaded when it is asked for
+
+        self.app.push_screen(DocumentScreen(self.session, title, lines))
+
+    # The chosen task.
+
+    def task_chosen(self, name: str) -> None:
+        """The cursor of a tab is on another task."""
+        self.chosen = name
+        self.retranslate()
+
+    def on_graph_view_moved(self) -> None:
+        self.task_chosen(getattr(self._tab.main, "key", "") or self.chosen)
 
     def on_virtual_table_moved(self) -> None:
-        self._repaint_panel()
-        self.repaint_chrome()
+        if isinstance(self._tab, TasksTab) and self._tab.table.key:
+            self.task_chosen(self._tab.table.key)
+        else:
+            self.retranslate()
 
-    def on_virtual_table_opened(self) -> None:
+    def on_graph_view_opened(self) -> None:
         self.act_job_logs()
 
-    # Actions.
+    def on_virtual_table_opened(self) -> None:
+        if isinstance(self._tab, TasksTab):
+            self.act_job_logs()
+        elif isinstance(self._tab, EventsTab):
+            self._tab.act_events_open()
 
-    def act_job_section(self) -> None:
-        self._section = (self._section + 1) % len(_SECTIONS)
-        self._panel.first()
-        self._repaint_panel()
-
-    def act_panel_down(self) -> None:
-        self._panel.move(3)
-
-    def act_panel_up(self) -> None:
-        self._panel.move(-3)
+    def problem_task(self, step: int) -> bool:
+        tasks = self._detail.tasks if self._detail else []
+        names = [task.name for task in tasks]
+        failed = [place for place, task in enumerate(tasks) if task.state == "FAILED"]
+        if not failed:
+            return False
+        here = names.index(self.chosen) if self.chosen in names else -1
+        ahead = [place for place in failed if (place > here if step > 0 else place < here)]
+        self._tab.choose(names[(ahead or failed)[0 if step > 0 else -1]])
+        return True
 
     def act_list_problem(self) -> None:
         self._problem(1)
@@ -181,25 +279,31 @@ class JobScreen(Moves, ConsoleScreen):
         self._problem(-1)
 
     def _problem(self, step: int) -> None:
-        if not self.main.find(lambda task: task.state == "FAILED", step):
+        if not self._tab.problem(step):
             self.session.say(self.session.text("message.no_problem"), "dim")
+
+    def ask_find(self) -> None:
+        self.open_prompt("find", "/")
+
+    def prompt_entered(self, kind: str, text: str) -> None:
+        if kind == "find" and text:
+            self._tab.find(text)
+
+    # Actions.
 
     def act_job_logs(self, *names: str) -> None:
         from nodeconsole.screens.log import LogScreen  # noqa: PLC0415 - loaded when it is asked for
 
-        if names and not self.main.move_to_key(names[0]):
+        known = [task.name for task in self._detail.tasks] if self._detail else []
+        if names and names[0] not in known:
             self.session.say(self.session.text("message.no_task", name=names[0]), "warn")
             return
-        task = self.main.item
+        if names:
+            self.task_chosen(names[0])
+        task = self.chosen_task
         if task is not None:
             local = [party_key(share) for share in task.shares if share.local]
             self.app.push_screen(LogScreen(self.session, self._job_id, task.name, local))
-
-    def act_job_spec(self, *_: str) -> None:
-        from nodeconsole.screens.document import open_specification  # noqa: PLC0415
-
-        if self._detail is not None:
-            open_specification(self, self.session, self._detail)
 
     def _open_card(self) -> None:
         from nodeconsole.screens.card import CardScreen  # noqa: PLC0415
@@ -216,9 +320,14 @@ class JobScreen(Moves, ConsoleScreen):
         """The task under the cursor if it can be stopped by itself and is named or running; else the job."""
         if self._detail is None:
             return
-        task = arguments[0] if arguments else self._stoppable_task()
-        ask_stop(self, self.session, self._detail.job, task)
+        task = self.chosen_task
+        stoppable = task.name if task is not None and "stop" in task.actions else ""
+        ask_stop(self, self.session, self._detail.job, arguments[0] if arguments else stoppable)
 
-    def _stoppable_task(self) -> str:
-        task = self.main.item
-        return task.name if task is not None and "stop" in task.actions else ""
+
+def _interesting_task(detail: JobDetail) -> str:
+    """The one that failed, else runs, else ran last, else the first."""
+    failed = [task for task in detail.tasks if task.state == "FAILED"]
+    running = [task for task in detail.tasks if task.state == "RUNNING"]
+    started = sorted((task for task in detail.tasks if task.started_ms), key=lambda task: -(task.started_ms or 0))
+    return next((tasks[0].name for tasks in (failed, running, started, detail.tasks) if tasks), "")

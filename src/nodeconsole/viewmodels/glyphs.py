@@ -31,12 +31,43 @@ class Glyphs:
     rule: str
     dot: str
     arrow: str
+    wait: str
+    """Time spent waiting for others."""
+    lines: str
+    """Lines of a graph, by the directions in which they leave their cell (`viewmodels.graph`: up 1, down 2, left 4,
+    right 8)."""
 
 
-UNICODE = Glyphs("unicode", "●", "◐", "○", "✓", "✗", "■", "⊘", "?", "·", "▌", "●", "━", "─", "…", "─", "·", "→")
+_PLAIN = " |||-'.+-`,+-+++"
+UNICODE = Glyphs(
+    "unicode",
+    "●",
+    "◐",
+    "○",
+    "✓",
+    "✗",
+    "■",
+    "⊘",
+    "?",
+    "·",
+    "▌",
+    "●",
+    "━",
+    "─",
+    "…",
+    "─",
+    "·",
+    "→",
+    "╌",
+    " │││─┘┐┤─└┌├─┴┬┼",
+)
 # Terminals set to draw ambiguous-width characters two cells wide shear every table: this set has none.
-SAFE = Glyphs("safe", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->")
-ASCII = Glyphs("ascii", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->")
+SAFE = Glyphs(
+    "safe", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN
+)
+ASCII = Glyphs(
+    "ascii", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN
+)
 
 GLYPH_SETS: Mapping[str, Glyphs] = {glyphs.name: glyphs for glyphs in (UNICODE, SAFE, ASCII)}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import approval_status, job_status, share_status, task_status
+from nodeconsole.viewmodels.facts import bullets, fact_lines, when
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import count, printable, size, wrap
 from nodeconsole.viewmodels.times import age, duration, moment
@@ -93,28 +93,21 @@ def _share_cell(share: ShareRow | None, display: Display) -> Span:
     return Span("-", "dim") if share is None else display.badge(share_status(share))
 
 
-def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line, Line]:
-    """Three lines above the tasks: what the job is up to, who takes part, why it waits or ended so (may be empty)."""
+def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
+    """Above everything else: what the job is up to and who takes part; and why it waits or ended so (may be empty)."""
     job = detail.job
     badge = display.badge(job_status(job))
     text = display.text
     first: list[Span] = [Span(f" {badge.text}", badge.role)]
-    first.append(Span(f"  {text('job.tasks', done=job.tasks_done, total=job.tasks_total)}"))
-    first.append(Span(f"  {text('job.age', age=age(job.created_ms, display.now_ms))}", "dim"))
-    if job.started_ms:
-        took = duration(job.started_ms, job.ended_ms, display.now_ms)
-        first.append(Span(f"  {text('job.took', time=took)}", "dim"))
+    first.append(Span(f"  {job.tasks_done}/{job.tasks_total}"))
+    took = duration(job.started_ms, job.ended_ms, display.now_ms) if job.started_ms else ""
+    first.append(Span(f"  {took or text('job.age', age=age(job.created_ms, display.now_ms))}", "dim"))
+    first += [Span(f"  {text('job.parties')} ", "dim"), Span(" ".join(_party_words(job)))]
+    if len(detail.warnings):
+        first.append(Span(f"  {text('job.warnings', n=len(detail.warnings))}", "warn"))
     why = waiting_text(job.waiting, display) if job.waiting else printable(job.reason)
-    third: Line = (Span(f" {why}", "wait" if job.waiting else badge.role),) if why else ()
-    second = [
-        Span(f" {text('job.parties')} ", "dim"),
-        Span(" ".join(_party_words(job))),
-        Span(f"  {text('job.initiator')} ", "dim"),
-        Span(printable(job.initiator)),
-        Span(f"  {text('job.coordinator')} ", "dim"),
-        Span(printable(job.coordinator)),
-    ]
-    return tuple(first), tuple(second), third
+    second: Line = (Span(f" {why}", "wait" if job.waiting else badge.role),) if why else ()
+    return tuple(first), second
 
 
 def _party_words(job: JobRow) -> list[str]:
@@ -179,21 +172,47 @@ def approval_lines(detail: JobDetail, display: Display) -> list[Line]:
     return lines
 
 
+def result_columns(display: Display) -> tuple[Column, ...]:
+    text = display.text
+    return (
+        Column("task", text("job.column.task"), 14, flex=2),
+        Column("output", text("results.output"), 12, flex=1),
+        Column("type", text("results.type"), 10, flex=1, most=20),
+        Column("party", text("results.party"), 10, drop=2),
+        Column("size", text("results.size"), 10, right=True),
+    )
+
+
+def result_cells(row: ResultRow) -> Line:
+    return (
+        Span(printable(row.task), "strong"),
+        Span(printable(row.output)),
+        Span(printable(row.type), "dim"),
+        Span(printable(row.party), "dim"),
+        Span(size(row.size)),
+    )
+
+
 def overview_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
-    """Job-wide facts: warnings, approvals, results."""
-    lines: list[Line] = []
+    """What there is to say about the whole job: who drives it, warnings, what the policy said, approvals, results."""
+    text, job = display.text, detail.job
+    facts = [
+        (text("job.id"), printable(job.job_id)),
+        (text("job.initiator"), printable(job.initiator)),
+        (text("job.coordinator"), printable(job.coordinator)),
+        (text("job.created"), when(job.created_ms, display)),
+        (text("job.ended"), when(job.ended_ms, display) if job.ended_ms else ""),
+    ]
+    lines = fact_lines(facts, width)
     for warning in detail.warnings:
         lines += [(Span(f"  {part}", "warn"),) for part in wrap(printable(warning), width - 2)]
+    if detail.policy:
+        lines.append((Span(text("job.policy"), "accent"),))
+        lines += bullets(map(printable, detail.policy), width, "")
     if detail.approvals:
-        lines.append((Span(display.text("job.approvals"), "accent"),))
+        lines.append((Span(text("job.approvals"), "accent"),))
         lines += approval_lines(detail, display)
     if detail.results:
-        lines.append((Span(display.text("job.results", n=count(len(detail.results))), "accent"),))
+        lines.append((Span(text("job.results", n=count(len(detail.results))), "accent"),))
         lines += [line for result in detail.results for line in result_lines(result, display, width)]
-    return lines or [(Span(display.text("job.nothing"), "dim"),)]
-
-
-def document_lines(document: object) -> list[str]:
-    """JSON for reading, a line at a time."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, sort_keys=False)
-    return [printable(line) for line in text.split("\n")]
+    return lines

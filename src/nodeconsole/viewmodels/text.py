@@ -88,6 +88,18 @@ def _cell(char: str) -> int:
     return 0 if unicodedata.combining(char) else 1
 
 
+def clip(text: str, width: int, cut: str) -> str:
+    """Printable text in at most `width` cells, marked by `cut` where something is missing."""
+    if cells(text) <= width:
+        return text
+    kept, used = "", 0
+    for char in text:
+        if used + _cell(char) > width - len(cut):
+            break
+        kept, used = kept + char, used + _cell(char)
+    return (kept + cut)[: max(0, width)]
+
+
 def wrap(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` cells, broken at spaces where there are any; never empty."""
     width = max(2, width)

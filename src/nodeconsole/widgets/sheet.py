@@ -41,6 +41,16 @@ class Sheet(Painted):
         """Scroll by so many lines."""
         self.scroll_to_line(round(self.scroll_y) + lines)
 
+    def bring_into_view(self, line: int) -> None:
+        """Scroll as far as it takes to see a line, with a little of what is around it."""
+        top, height = round(self.scroll_y), self.view_height
+        margin = min(3, height // 4)
+        if line < top + margin:
+            self.scroll_to_line(line - margin)
+        elif line >= top + height - margin:
+            self.scroll_to_line(line - height + margin + 1)
+        self.repaint()
+
     def page(self, pages: int) -> None:
         self.move(pages * max(1, self.view_height - 1))
 

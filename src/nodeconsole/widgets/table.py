@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 
 from nodeconsole.viewmodels.spans import Column, Fitted, Line, Span, fit_columns
@@ -100,6 +100,16 @@ class VirtualTable(Painted, Generic[T]):
     @property
     def cursor(self) -> int:
         return self._cursor
+
+    def cell_region(self, column_id: str) -> Region | None:
+        """Where in this widget the cursor's row has its cell of a column; None while it cannot be seen."""
+        line = self._cursor - round(self.scroll_y) + 1
+        left = 2
+        for column, _, cells in self._columns_at(self.view_width):
+            if column.id == column_id:
+                return Region(left, line, cells, 1) if 0 < line < self.view_height else None
+            left += cells + 1
+        return None
 
     # Movement.
 

@@ -1,0 +1,486 @@
+"""The tabs of the job screen. Each shows the same job in another way; what is chosen in one is chosen in the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.widget import Widget
+
+from nodeconsole.screens.movement import Movable
+from nodeconsole.viewmodels.document import json_lines, marked, places, yaml_lines
+from nodeconsole.viewmodels.graph import Cell, Layout
+from nodeconsole.viewmodels.history import (
+    Stretch,
+    chart_lines,
+    event_cells,
+    event_columns,
+    event_why,
+    legend,
+    stretches,
+)
+from nodeconsole.viewmodels.job import (
+    overview_lines,
+    parties_of,
+    result_cells,
+    result_columns,
+    result_lines,
+    task_cells,
+    task_columns,
+    task_lines,
+)
+from nodeconsole.viewmodels.jobgraph import (
+    LEVELS,
+    component_facts,
+    critical_path,
+    faces_of,
+    fitting_level,
+    graph_of,
+    lit_cells,
+    path_facts,
+    port_facts,
+    task_facts,
+    upstream_of,
+)
+from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.text import count, printable
+from nodeconsole.widgets.bar import Bar
+from nodeconsole.widgets.graph import GraphView
+from nodeconsole.widgets.sheet import Sheet
+from nodeconsole.widgets.table import VirtualTable
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow, TaskRow
+    from nodeconsole.screens.job import JobScreen
+    from nodeconsole.viewmodels.display import Display
+    from nodeconsole.viewmodels.spans import Role
+
+_LARGE = 150
+"""A graph of more tasks is laid out beside the event loop."""
+
+
+class JobTab:
+    """`act_<action id>` of the open tab goes before the screen's own."""
+
+    name: ClassVar[str]
+
+    def __init__(self, screen: JobScreen) -> None:
+        self.screen = screen
+        self.session = screen.session
+
+    @property
+    def scope(self) -> str:
+        return f"job_{self.name}"
+
+    def widgets(self) -> Iterable[Widget]:
+        raise NotImplementedError
+
+    @property
+    def main(self) -> Movable:
+        raise NotImplementedError
+
+    def show(self, detail: JobDetail, /) -> None:
+        """Paint the job as it is now."""
+        raise NotImplementedError
+
+    async def load(self) -> bool:
+        """Ask the node for what the job itself does not bring along; False when it did not answer."""
+        return True
+
+    def choose(self, task: str) -> None:
+        """Put the cursor on a task."""
+
+    def why(self) -> Line | None:
+        """The line about what is under the cursor; None = about the chosen task."""
+        return None
+
+    def note(self) -> str:
+        """What is seen of how much, for the right end of the head line."""
+        return ""
+
+    def find(self, text: str) -> None:
+        """What was typed behind `/`."""
+
+    def problem(self, step: int) -> bool:
+        """Go to the next (1) or previous (-1) problem; False when there is none."""
+        return self.screen.problem_task(step)
+
+
+class GraphTab(JobTab):
+    name = "graph"
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self.view = GraphView(id="graph")
+        self._facts, self._more, self._side = Bar(id="graph-facts"), Bar(id="graph-more"), Sheet(id="graph-side")
+        self._level = ""
+        """Empty = whatever fits."""
+        self._shown_level = "name"
+        self._topology: object = None
+        self._layouts: dict[str, Layout] = {}
+        self._path_shown = False
+        self._ports_shown = False
+
+    def widgets(self) -> Iterable[Widget]:
+        from textual.containers import Horizontal  # noqa: PLC0415
+
+        yield Horizontal(self.view, self._side, id="graph-body")
+        yield self._facts
+        yield self._more
+
+    @property
+    def main(self) -> GraphView:
+        return self.view
+
+    async def load(self) -> bool:
+        detail = self.screen.detail
+        if detail is not None and len(detail.tasks) > _LARGE:
+            await asyncio.to_thread(self._laid_out, detail.tasks, self.session.display())
+        return True
+
+    def _laid_out(self, tasks: Sequence[TaskRow], display: Display) -> tuple[str, Layout]:
+        """The level of detail and the layout; a layout is made anew only when the topology is another one."""
+        names = upstream_of(tasks)
+        if self._topology != (names, display.glyphs.name):
+            self._topology, self._layouts = (names, display.glyphs.name), {}
+
+        def layout(level: str) -> Layout:
+            if level not in self._layouts:
+                self._layouts[level] = graph_of(tasks, level, display)
+            return self._layouts[level]
+
+        width, height = self.view.view_width or 78, self.view.view_height or 14
+        self._shown_level = self._level or fitting_level(layout, len(tasks), width - 4, height)
+        return self._shown_level, layout(self._shown_level)
+
+    def show(self, detail: JobDetail) -> None:
+        display = self.session.display()
+        level, layout = self._laid_out(detail.tasks, display)
+        faces = faces_of(detail.tasks, layout, level, display)
+        self.view.show(layout, faces, display.glyphs.lines, empty=display.text("job.no_tasks"))
+        self._side.display = self.screen.size.width >= 120
+        self._light(detail)
+        task = self.screen.chosen_task
+        if task is None:
+            return
+        cut = display.glyphs.cut
+        self._facts.show(task_facts(task, display), cut=cut)
+        if self._path_shown:
+            more = path_facts(critical_path(detail.tasks, display.now_ms), display)
+        else:
+            more = port_facts(task, detail, display) if self._ports_shown else component_facts(task, display)
+        self._more.show(more, cut=cut)
+        width = max(20, self._side.view_width - 2)
+        self._side.show([(Span(" "), *line) for line in task_lines(task, detail, display, width)])
+
+    def _light(self, detail: JobDetail) -> None:
+        """The lines of the chosen box, and of the critical path."""
+        chosen, graph = self.view.key, self.view.graph
+        lit: dict[Cell, Role] = dict.fromkeys(lit_cells(graph, lambda edge: chosen in edge), "accent")
+        if self._path_shown:
+            steps = set(pairwise(critical_path(detail.tasks, self.session.now_ms())))
+            lit |= dict.fromkeys(lit_cells(graph, lambda edge: edge in steps), "warn")
+        self.view.light(lit)
+
+    def choose(self, task: str) -> None:
+        self.view.go(task)
+
+    def find(self, text: str) -> None:
+        names = list(self.view.graph.boxes)
+        found = places(names, text)
+        if found:
+            after = [number for number in found if number > (names.index(self.view.key) if self.view.key else -1)]
+            self.view.go(names[(after or found)[0]])
+        else:
+            self.session.say(self.session.text("message.no_match", text=text), "dim")
+
+    def act_graph_left(self) -> None:
+        self.view.step(-1, 0)
+
+    def act_graph_right(self) -> None:
+        self.view.step(1, 0)
+
+    def act_graph_path(self) -> None:
+        self._path_shown, self._ports_shown = not self._path_shown, False
+        self.screen.retranslate()
+
+    def act_graph_ports(self) -> None:
+        self._path_shown, self._ports_shown = False, not self._ports_shown
+        self.screen.retranslate()
+
+    def act_graph_finer(self) -> None:
+        self._change_level(1)
+
+    def act_graph_coarser(self) -> None:
+        self._change_level(-1)
+
+    def act_graph_fit(self) -> None:
+        self._level = ""
+        self.screen.retranslate()
+
+    def _change_level(self, step: int) -> None:
+        self._level = LEVELS[max(0, min(LEVELS.index(self._shown_level) + step, len(LEVELS) - 1))]
+        self.screen.retranslate()
+
+    def act_graph_find(self) -> None:
+        self.screen.ask_find()
+
+
+class TasksTab(JobTab):
+    name = "tasks"
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self._parties: tuple[str, ...] = ()
+        self.table: VirtualTable[TaskRow] = VirtualTable(
+            lambda task: task.name, lambda task: task_cells(task, self._parties, self.session.display()), id="tasks"
+        )
+        self._rule, self._panel = Bar(id="tasks-rule"), Sheet(id="tasks-panel")
+        self.whole_job = False
+        """The lower part is about the job, not about the task."""
+
+    def widgets(self) -> Iterable[Widget]:
+        yield self.table
+        yield self._rule
+        yield self._panel
+
+    @property
+    def main(self) -> VirtualTable[TaskRow]:
+        return self.table
+
+    def show(self, detail: JobDetail) -> None:
+        display = self.session.display()
+        self._parties = parties_of(detail)
+        self.table.set_columns(task_columns(detail, display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
+        self.table.show(detail.tasks, empty=(display.text("job.no_tasks"),))
+        width = max(20, self._panel.view_width - 2)
+        task = self.table.item
+        if self.whole_job or task is None:
+            lines = overview_lines(detail, display, width)
+        else:
+            lines = task_lines(task, detail, display, width)
+        about = "job" if self.whole_job or task is None else "task"
+        rule = display.glyphs.rule
+        title = (Span(f" {rule * 2} ", "dim"), Span(display.text(f"job.about.{about}"), "accent"))
+        self._rule.show((*title, Span(f" {rule * self.screen.size.width}", "dim")), cut=rule)
+        self._panel.show([(Span(" "), *line) for line in lines])
+
+    def choose(self, task: str) -> None:
+        self.table.move_to_key(task)
+
+    def act_panel_down(self) -> None:
+        self._panel.move(3)
+
+    def act_panel_up(self) -> None:
+        self._panel.move(-3)
+
+
+class TimelineTab(JobTab):
+    name = "timeline"
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self._axis = (Bar(id="axis-words"), Bar(id="axis-marks"))
+        self._sheet, self._legend = Sheet(id="timeline"), Bar(id="legend")
+        self._rows: list[Stretch] = []
+        self._at = ""
+
+    def widgets(self) -> Iterable[Widget]:
+        yield from self._axis
+        yield self._sheet
+        yield self._legend
+
+    @property
+    def main(self) -> TimelineTab:
+        return self
+
+    async def load(self) -> bool:
+        return await self.screen.load_events()
+
+    def show(self, detail: JobDetail) -> None:
+        display = self.session.display()
+        self._rows = stretches(detail, self.screen.events)
+        if self._at.split("/")[0] != self.screen.chosen:
+            self._at = f"{self.screen.chosen}/"
+        axis, lines = chart_lines(self._rows, detail, display, self._sheet.view_width, self._at)
+        for bar, line in zip(self._axis, axis, strict=True):
+            bar.show(line, cut="")
+        self._sheet.show(lines)
+        self._legend.show(legend(display), cut=display.glyphs.cut)
+
+    def choose(self, task: str) -> None:
+        if self._at.split("/")[0] != task:
+            self._at = f"{task}/"
+        self._sheet.bring_into_view(self._place)
+
+    # Movement.
+
+    @property
+    def _place(self) -> int:
+        return next((number for number, row in enumerate(self._rows) if row.key == self._at), 0)
+
+    def _go(self, place: int) -> None:
+        if not self._rows:
+            return
+        place = max(0, min(place, len(self._rows) - 1))
+        self._at = self._rows[place].key
+        self.screen.task_chosen(self._rows[place].task)
+        self._sheet.bring_into_view(place)
+
+    def move(self, rows: int) -> None:
+        self._go(self._place + rows)
+
+    def page(self, pages: int) -> None:
+        self._go(self._place + pages * max(1, self._sheet.view_height - 1))
+
+    def first(self) -> None:
+        self._go(0)
+
+    def last(self) -> None:
+        self._go(len(self._rows) - 1)
+
+
+class EventsTab(JobTab):
+    name = "events"
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self._table: VirtualTable[EventRow] = VirtualTable(
+            lambda event: str(event.seq), lambda event: event_cells(event, self.session.display()), id="events"
+        )
+
+    def widgets(self) -> Iterable[Widget]:
+        yield self._table
+
+    @property
+    def main(self) -> VirtualTable[EventRow]:
+        return self._table
+
+    async def load(self) -> bool:
+        return await self.screen.load_events()
+
+    def show(self, _: JobDetail) -> None:
+        display = self.session.display()
+        self._table.set_columns(event_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
+        # At the end one goes on reading what comes; elsewhere the cursor stays where it is.
+        at_end = self._table.cursor >= len(self._table.items) - 1
+        self._table.show(self.screen.events)
+        if at_end:
+            self._table.last()
+
+    def note(self) -> str:
+        return self.session.text("event.count", n=count(len(self.screen.events)))
+
+    def why(self) -> Line | None:
+        event = self._table.item
+        return () if event is None else event_why(event, self.session.display())
+
+    def problem(self, step: int) -> bool:
+        return self._table.find(lambda event: event.target in ("FAILED", "REJECTED"), step)
+
+    def act_events_open(self) -> None:
+        event = self._table.item
+        if event is not None:
+            self.screen.open_document(
+                f"{self.session.text('event.title')} {event.seq}", json_lines(event.model_dump(mode="json"))
+            )
+
+
+class ResultsTab(JobTab):
+    name = "results"
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self._table: VirtualTable[ResultRow] = VirtualTable(_result_key, result_cells, id="results")
+        self._rule, self._panel = Bar(id="results-rule"), Sheet(id="results-panel")
+
+    def widgets(self) -> Iterable[Widget]:
+        yield self._table
+        yield self._rule
+        yield self._panel
+
+    @property
+    def main(self) -> VirtualTable[ResultRow]:
+        return self._table
+
+    def show(self, detail: JobDetail) -> None:
+        display = self.session.display()
+        self._table.set_columns(result_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
+        self._table.show(detail.results, empty=(display.text("results.none"), display.text("results.none_hint")))
+        rule = display.glyphs.rule
+        self._rule.show((Span(f" {rule * self.screen.size.width}", "dim"),), cut=rule)
+        row = self._table.item
+        lines = [] if row is None else result_lines(row, display, max(20, self._panel.view_width - 2))
+        self._panel.show([(Span(" "), *line) for line in lines])
+
+
+def _result_key(row: ResultRow) -> str:
+    return f"{row.task}/{row.party}/{row.output}"
+
+
+class SpecTab(JobTab):
+    name = "spec"
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self._sheet = Sheet(id="spec")
+        self._as_yaml = False
+        self._wanted = ""
+        self._found = -1
+        self._lines: tuple[object, list[str]] = (None, [])
+
+    def widgets(self) -> Iterable[Widget]:
+        yield self._sheet
+
+    @property
+    def main(self) -> Sheet:
+        return self._sheet
+
+    def show(self, detail: JobDetail) -> None:
+        lines = self._written(detail)
+        self._sheet.show([(Span(" "), *marked(line, self._wanted)) for line in lines])
+
+    def _written(self, detail: JobDetail) -> list[str]:
+        key = (detail.job.job_id, self._as_yaml)
+        if self._lines[0] != key:
+            self._lines = (key, yaml_lines(detail.spec) if self._as_yaml else json_lines(detail.spec))
+        return self._lines[1]
+
+    def note(self) -> str:
+        found = len(places(self._lines[1], self._wanted))
+        if self._wanted:
+            return self.session.text("spec.found", text=printable(self._wanted), n=count(found))
+        return "YAML" if self._as_yaml else "JSON"
+
+    def find(self, text: str) -> None:
+        self._wanted, self._found = text, -1
+        self._next(1)
+
+    def _next(self, step: int) -> None:
+        found = places(self._lines[1], self._wanted)
+        if not found:
+            self.session.say(self.session.text("message.no_match", text=self._wanted), "dim")
+        else:
+            ahead = [n for n in found if (n > self._found if step > 0 else n < self._found)]
+            self._found = (ahead or found)[0 if step > 0 else -1]
+            self._sheet.bring_into_view(self._found)
+        self.screen.retranslate()
+
+    def act_spec_form(self) -> None:
+        self._as_yaml = not self._as_yaml
+        self._found = -1
+        self.screen.retranslate()
+
+    def act_spec_find(self) -> None:
+        self.screen.ask_find()
+
+    def act_spec_next(self) -> None:
+        self._next(1)
+
+    def act_spec_before(self) -> None:
+        self._next(-1)
+
+
+TABS: tuple[type[JobTab], ...] = (GraphTab, TasksTab, TimelineTab, EventsTab, ResultsTab, SpecTab)

@@ -1,0 +1,70 @@
+"""A line that is edited where it stands, over the table that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.widgets import Input
+
+
+class InlineEditor(Input):
+    """Posts `Done` with where to go next, or `Given up`. It takes pasted text whole, as one line."""
+
+    DEFAULT_CSS = """
+    InlineEditor { position: absolute; width: 20; height: 1; background: $panel; color: $foreground; }
+    """
+
+    @dataclass
+    class Done(Message):
+        """`step`: rows to go on; `submit`: the form is to be submitted."""
+
+        step: int = 0
+        submit: bool = False
+
+    class GivenUp(Message):
+        """What was typed is not wanted."""
+
+    class Stepped(Message):
+        """The next (1) or previous (-1) number is wanted."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def __init__(self, value: str, place: Region, *, number: bool, secret: bool) -> None:
+        super().__init__(value, id="inline", compact=True, password=secret, select_on_focus=False)
+        self._place = place
+        self._number = number
+        self.cursor_blink = False
+
+    def on_mount(self) -> None:
+        self.put(self._place)
+        self.focus()
+
+    def put(self, place: Region) -> None:
+        """Over these cells of the parent."""
+        self.styles.offset = (place.x, place.y)
+        self.styles.width = max(8, place.width)
+
+    def _on_key(self, event: events.Key) -> None:  # type: ignore[override]
+        steps = {"enter": 0, "tab": 1, "shift+tab": -1, "up": -1, "down": 1}
+        if event.key == "escape":
+            self.post_message(self.GivenUp())
+        elif self._number and event.key in ("up", "down"):
+            self.post_message(self.Stepped(1 if event.key == "up" else -1))
+        elif event.key in steps:
+            self.post_message(self.Done(steps[event.key]))
+        elif event.key == "f10":
+            self.post_message(self.Done(submit=True))
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def _on_paste(self, event: events.Paste) -> None:
+        super()._on_paste(events.Paste(" ".join(event.text.splitlines())))
+        event.prevent_default()
+        event.stop()
