@@ -90,8 +90,8 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         state = (
             State() if clean or self._state_directory is None else State(state_path(self._state_directory, str(socket)))
         )
-        self._themes, theme_faults = theming.load_themes(theming.theme_directories(environ))
-        self._faults = (*theme_faults, *((state.fault,) if state.fault else ()))
+        self._shelf = theming.Shelf(theming.theme_directories(environ))
+        self._faults = (*self._shelf.faults, *((state.fault,) if state.fault else ()))
         # Textual reads it once, when it makes its stacks.
         self.DEFAULT_MODE = section or _first_section(state)  # type: ignore[misc]
         super().__init__()
@@ -120,14 +120,14 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self._visits = Visits(self.DEFAULT_MODE)
         for name, maker in SECTIONS.items():
             self.add_mode(name, partial(self._make_section, maker))
-        for file in self._themes.values():
-            self.register_theme(theming.textual_theme(file))
+        self._register_themes()
         chosen = (theme, environ.get("NODECONSOLE_THEME"), state.recall("theme", ""), files.preferences.theme)
-        self._use_theme(next((name for name in chosen if name in self._themes), theming.DEFAULT))
+        self._use_theme(next((name for name in chosen if name in self._shelf.themes), theming.DEFAULT))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our widgets' variables also under a theme of Textual's own."""
-        return theming.variables(self._themes[theming.DEFAULT]) if theming.DEFAULT in self._themes else {}
+        plain = self._shelf.themes.get(theming.DEFAULT)
+        return theming.variables(plain) if plain is not None else {}
 
     def _make_section(self, maker: str) -> Screen[None]:
         module, _, name = maker.partition(":")
@@ -159,6 +159,8 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         if self.session.state.unsaved:
             self.run_worker(self._save_state(), group="state", exclusive=True)
         self._read_own_files()
+        if self._shelf.refresh():
+            self._take_up_themes()
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 screen.tick()
@@ -338,7 +340,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
             self.session.say(self.session.text("message.which_job"), "warn")
 
     def act_app_theme(self, *names: str) -> None:
-        available = list(self._themes)
+        available = list(self._shelf.themes)
         if names and names[0] not in available:
             self.session.say(self.session.text("message.no_theme", names=" ".join(available)), "warn")
             return
@@ -350,8 +352,20 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self.session.state.remember("theme", chosen)
         self.session.say(self.session.text("message.theme", name=chosen), "dim")
 
+    def _register_themes(self) -> None:
+        for file in self._shelf.themes.values():
+            self.register_theme(theming.textual_theme(file))
+
+    def _take_up_themes(self) -> None:
+        """A theme's file changed: whoever designs one sees it at once, or what is wrong with it."""
+        self._register_themes()
+        self._use_theme(self.theme)
+        self.mutate_reactive(App.theme)
+        for fault in self._shelf.faults:
+            self.session.say(fault, "warn")
+
     def _use_theme(self, name: str) -> None:
-        file = self._themes.get(name)
+        file = self._shelf.themes.get(name)
         if file is None:
             return
         self.theme = name

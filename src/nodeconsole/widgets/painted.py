@@ -70,10 +70,10 @@ class Painted(ScrollView, can_focus=False):
     Painted > .role--warn { color: $role-warn; }
     Painted > .role--key { color: $role-key; text-style: bold; }
     Painted > .role--accent { color: $role-accent; text-style: bold; }
-    Painted > .role--match { background: $ground-match; text-style: bold; }
-    Painted > .ground--cursor { background: $ground-cursor; }
-    Painted > .ground--bar { background: $ground-bar; }
-    Painted > .ground--found { background: $ground-match; }
+    Painted > .role--match { background: $ground-match; text-style: $match-style; }
+    Painted > .ground--cursor { background: $ground-cursor; text-style: $ground-cursor-style; }
+    Painted > .ground--bar { background: $ground-bar; text-style: $ground-bar-style; }
+    Painted > .ground--found { background: $ground-match; text-style: $ground-match-style; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
