@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nodeconsole.client import NodeClient
 
 SECTIONS: Mapping[str, str] = {
+    "pulse": "nodeconsole.screens.pulse:PulseScreen",
     "jobs": "nodeconsole.screens.jobs:JobsScreen",
     "approvals": "nodeconsole.screens.approvals:ApprovalsScreen",
     "components": "nodeconsole.screens.inventory:components",

@@ -15,7 +15,7 @@ from nodeconsole.theming import load_themes, textual_theme, theme_directories
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.log import VirtualLog
-from nodeconsole.widgets.painted import fit
+from nodeconsole.viewmodels.text import fit
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 from tests.support.console import screen_text

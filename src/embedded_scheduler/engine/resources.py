@@ -16,7 +16,7 @@ EVERY = 2.0
 """Seconds between two samples."""
 _LOOKED_AT = 15.0
 """So long after the last question sampling goes on."""
-_KEPT = 60
+_KEPT = 180
 _SMOOTHED = 3
 """Samples that one figure of use is averaged over: noise must not repaint a screen."""
 _OTHERS = ("lo",)

@@ -445,9 +445,10 @@ class NodeClient:
         """Counted at most every few seconds, however often it is asked."""
         return await self._get(Statistics, "/statistics", {"hours": hours})
 
-    async def resources(self) -> ResourceReport:
-        """Asking keeps the node sampling for some seconds: ask only while somebody looks."""
-        return await self._get(ResourceReport, "/resources")
+    async def resources(self, *, after: int = 0) -> ResourceReport:
+        """Samples younger than `after` (epoch ms). Asking keeps the node sampling for some seconds: ask only while
+        somebody looks."""
+        return await self._get(ResourceReport, "/resources", {"after": after})
 
     async def attention(self) -> AttentionList:
         """What needs a person, the most urgent first."""

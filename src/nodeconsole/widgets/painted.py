@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -142,29 +140,3 @@ class Painted(ScrollView, can_focus=False):
 
     def _role(self, role: Role) -> Style:
         return self.get_component_rich_style(f"role--{role}", partial=True)
-
-
-def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:
-    """`text` in exactly `width` cells; what does not fit is replaced by `cut`, never half a wide character."""
-    length = cell_len(text)
-    if length == width:
-        return text
-    if length < width:
-        blank = " " * (width - length)
-        return blank + text if right else text + blank
-    room = width - len(cut)
-    return set_cell_size(text, room) + cut if room > 0 else set_cell_size(text, width)
-
-
-def fit_line(spans: Sequence[Span], width: int, cut: str) -> tuple[Span, ...]:
-    """A whole line in at most `width` cells, marked by `cut` when something is missing."""
-    left = width
-    fitted: list[Span] = []
-    for span in spans:
-        length = cell_len(span.text)
-        if length > left:
-            fitted.append(Span(fit(span.text, left, cut), span.role))
-            break
-        fitted.append(span)
-        left -= length
-    return tuple(fitted)

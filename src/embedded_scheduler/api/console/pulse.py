@@ -41,7 +41,8 @@ from embedded_scheduler.wire.console_pulse import (
 
 _LONGEST_HOURS = 24 * 366
 _RECOUNT_MS = 2_000
-"""A count is used again for at least so long; of a long window, for longer."""
+"""A count is used again for at least so long, and for `_RARELY` times as long as it took to count."""
+_RARELY = 50
 _FLOWS, _RUNS, _AMONG = 12, 20, 400
 _FAILED_LATELY_MS = 24 * HOUR_MS
 _OF_ONE_KIND = 30
@@ -58,6 +59,7 @@ def install(app: Quart, console: Console) -> None:
 @dataclass(frozen=True, slots=True)
 class _Counted:
     last_seq: int
+    took_ms: int
     reply: Statistics
 
 
@@ -83,10 +85,10 @@ class Pulse:
         seq = (await self._engine.db.read(ledger.last))[0]
         held = self._counted.get(hours)
         if held is not None and held.reply.until_ms == span.until_ms:
-            pause = max(_RECOUNT_MS, span.step_ms // 5_000)
+            pause = max(_RECOUNT_MS, held.took_ms * _RARELY)
             if held.last_seq == seq or 0 <= now_ms - held.reply.at_ms < pause:
                 return held.reply
-        node_id = self._engine.node_id
+        node_id, began = self._engine.node_id, self._engine.clock.monotonic()
         figures, lately = await self._engine.db.read(
             lambda reader: (
                 statistics.figures(reader, span, self_node=node_id),
@@ -94,13 +96,16 @@ class Pulse:
             )
         )
         reply = _statistics(hours, now_ms, span, figures, lately)
-        self._counted = {**self._counted, hours: _Counted(seq, reply)} if len(self._counted) < 8 else {}
+        took_ms = round((self._engine.clock.monotonic() - began) * 1000)
+        # Somebody may ask for windows of every length: the last few are kept.
+        self._counted = {**dict([*self._counted.items()][-7:]), hours: _Counted(seq, took_ms, reply)}
         return reply
 
     async def resources(self) -> ResourceReport:
+        after = endpoint.number_query("after", 0, low=0, high=1 << 62)
         found = await self._console.resources.look()
         return ResourceReport(
-            samples=[ResourceSample(**asdict(sample)) for sample in found.samples],
+            samples=[ResourceSample(**asdict(sample)) for sample in found.samples if sample.at_ms > after],
             every_ms=round(EVERY * 1000),
             cores=found.cores,
             memory_total=found.memory_total,
