@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from embedded_scheduler.clock import Clock
 
@@ -59,6 +60,19 @@ class _Counters:
     total: int
     received: int
     sent: int
+
+
+class ResourceSource(Protocol):
+    """Who can say how this machine is; a service of the node."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self) -> None: ...
+
+    async def look(self) -> Resources: ...
+
+    def disk_free(self) -> int: ...
 
 
 class ResourceWatch:

@@ -22,7 +22,7 @@ class PanesScreen(Moves, ConsoleScreen):
     """Subclasses name their `PANES`, in reading order, and give `pane_rows`."""
 
     DEFAULT_CSS = """
-    PanesScreen Grid { height: 1fr; grid-gutter: 0 1; }
+    PanesScreen Grid { height: 1fr; grid-gutter: 0 2; }
     """
     MOST_COLUMNS = 3
 

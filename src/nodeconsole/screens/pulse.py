@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
@@ -21,9 +20,7 @@ from nodeconsole.viewmodels.text import count
 from nodeconsole.widgets.bar import Bar
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import EventRow, JobRow, PeerRow
-    from embedded_scheduler.wire.console_pulse import AttentionList, ResourceReport, ResourceSample, Statistics
-    from nodeconsole.client import NodeClient
+    from embedded_scheduler.wire.console_pulse import Overview, ResourceReport, ResourceSample
 
 _HOURS = (24, 168)
 _PAUSE = 2.0
@@ -31,31 +28,7 @@ _PAUSE = 2.0
 _SAMPLE_MS = 2_000
 _ANEW_MS = 15_000
 """So often it is asked although nothing happened: partners fall silent and tasks get stuck without an event."""
-_MOST_RUNNING = 50
-_RECENT = 20
 _KEPT_SAMPLES = 180
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the node said last."""
-
-    attention: AttentionList
-    statistics: Statistics
-    running: list[JobRow]
-    peers: list[PeerRow]
-    recent: list[EventRow]
-
-
-async def _load(client: NodeClient, hours: int) -> _Seen:
-    attention, statistics, jobs, peers, ledger = await asyncio.gather(
-        client.attention(),
-        client.statistics(hours=hours),
-        client.jobs(state="RUNNING", limit=_MOST_RUNNING),
-        client.peers(),
-        client.ledger(limit=_RECENT),
-    )
-    return _Seen(attention, statistics, jobs.jobs, peers, ledger.events)
 
 
 class PulseScreen(PanesScreen):
@@ -65,7 +38,7 @@ class PulseScreen(PanesScreen):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._hours = _HOURS[0]
-        self._known: _Seen | None = None
+        self._known: Overview | None = None
         self._report: ResourceReport | None = None
         self._samples: list[ResourceSample] = []
         self._asked_ms = 0
@@ -121,7 +94,7 @@ class PulseScreen(PanesScreen):
 
     async def reload(self, changes: Changes) -> bool:  # noqa: ARG002 - everything that happens shows here somewhere
         self._asked_ms = self.session.now_ms()
-        seen = await self.session.ask(lambda client: _load(client, self._hours))
+        seen = await self.session.ask(lambda client: client.overview(hours=self._hours))
         if seen is None:
             return False
         self._known, self._loaded = seen, True
@@ -153,7 +126,5 @@ class PulseScreen(PanesScreen):
         hours = self._hours
         found = await self.session.ask(lambda client: client.statistics(hours=hours))
         if found is not None and self._known is not None:
-            self._known = _Seen(
-                self._known.attention, found, self._known.running, self._known.peers, self._known.recent
-            )
+            self._known.statistics = found
             self.retranslate()

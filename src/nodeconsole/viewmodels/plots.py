@@ -27,6 +27,12 @@ def gathered(values: Values, width: int) -> list[float | None]:
     return found
 
 
+def stretched(values: Values, width: int) -> list[float | None]:
+    """Every value as often as it fits into `width` cells."""
+    each = max(1, width // len(values)) if values else 1
+    return [value for value in values for _ in range(each)]
+
+
 def spark(values: Values, width: int, glyphs: Glyphs, top: float | None = None) -> str:
     """One cell per value; more than nothing never looks like nothing. `top` = what fills a cell, else the largest."""
     shown = gathered(values, width)
@@ -40,7 +46,7 @@ def _level(value: float, top: float, most: int) -> int:
 
 
 def gauge(part: float, whole: float, width: int, glyphs: Glyphs) -> str:
-    filled = max(0, min(width, round(width * part / whole))) if whole > 0 else 0
+    filled = max(1 if part > 0 else 0, min(width, round(width * part / whole))) if whole > 0 else 0
     return glyphs.full * filled + glyphs.empty * (width - filled)
 
 

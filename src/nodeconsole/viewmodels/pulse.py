@@ -9,7 +9,7 @@ from nodeconsole.viewmodels.display import run_status
 from nodeconsole.viewmodels.glyphs import progress
 from nodeconsole.viewmodels.panes import PaneRow, Target
 from nodeconsole.viewmodels.partners import Partner, connection, fails
-from nodeconsole.viewmodels.plots import gauge, spark
+from nodeconsole.viewmodels.plots import gauge, spark, stretched
 from nodeconsole.viewmodels.spans import Role, Span
 from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id
 from nodeconsole.viewmodels.times import age, clock, exact_span, span_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nodeconsole.viewmodels.display import Display
 
 GIB = 1024**3
-_LABEL = 6
+_LABEL = 7
 _STEP = 5
 """Percent of use are shown in steps of so many: noise must not repaint the screen."""
 _SPAN_MS = 20_000
@@ -38,13 +38,13 @@ def job_rows(status: NodeStatus | None, found: Statistics | None, display: Displ
     if found is None:
         return rows
     buckets = found.buckets
-    room = max(6, width - _LABEL - 8)
+    room = max(6, width - _LABEL - 6)
     ended = [bucket.succeeded + bucket.failed + bucket.stopped + bucket.rejected + bucket.other for bucket in buckets]
     failed = [bucket.failed for bucket in buckets]
     figures = Target("section", "statistics")
     for name, values, role in (("ended", ended, "run"), ("failed", failed, "bad")):
         total = sum(values)
-        plot = spark(values, room, display.glyphs)
+        plot = spark(stretched(values, room), room, display.glyphs)
         shown: Role = role if total else "dim"  # type: ignore[assignment]
         rows.append(
             PaneRow(
@@ -152,7 +152,7 @@ def node_rows(
     """What cannot be told here is left out."""
     if report is None:
         return []
-    room = max(6, min(24, width - 26))
+    room = max(6, min(24, width - 28))
     newest = samples[-1] if samples else None
     rows = []
     if newest is not None and newest.cpu is not None:
@@ -178,7 +178,7 @@ def node_rows(
 
 
 def _use(name: str, plot: str, percent: str, more: str, display: Display, room: int) -> PaneRow:
-    line = (Span(_label(display.text(f"pulse.{name}"))), Span(plot + " " * (room - cells(plot)), "run"))
+    line = (Span(_label(display.text(f"pulse.{name}"))), Span(" " * (room - cells(plot)) + plot, "run"))
     value = (Span(f" {percent:>4}"),) if percent else ()
     return PaneRow((*line, *value), (Span(more, "dim"),), key=name, target=Target("section", "doctor"))
 
@@ -202,13 +202,13 @@ def _magnitude(rate_: int) -> float:
 
 
 def rate(bytes_per_second: int) -> str:
-    """`2.1 MB/s`, to two digits; what is less than a kilobyte is noise."""
+    """`2.1MB/s`, to two digits; what is less than a kilobyte is noise."""
     value, unit = bytes_per_second / 1000, "kB/s"
     if value < 1:
-        return "<1 kB/s"
+        return "<1kB/s"
     if value >= 1000:
         value, unit = value / 1000, "MB/s"
-    return f"{value:.1f} {unit}" if value < 10 else f"{float(f'{value:.2g}'):.0f} {unit}"
+    return f"{value:.1f}{unit}" if value < 10 else f"{float(f'{value:.2g}'):.0f}{unit}"
 
 
 # -- flows ------------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ def flow_rows(found: Statistics | None, display: Display, width: int) -> list[Pa
     """The latest flows, and how their newest runs ended, the newest at the right."""
     if found is None:
         return []
-    runs = max(5, min(20, width // 2 - 4))
+    runs = max(5, min(20, width // 4))
     name = max(8, width - 2 * runs - 1)
     rows = []
     for flow in found.lately:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from quart import Quart
 
-from embedded_scheduler.api.console import endpoint
-from embedded_scheduler.api.console.jobs import last_signs
+from embedded_scheduler.api.console import endpoint, views
+from embedded_scheduler.api.console.catalogue import Peers
+from embedded_scheduler.api.console.jobs import Jobs, last_signs
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.diagnosis import LOW_DISK, NO_DISK, WARN_DAYS, endings
 from embedded_scheduler.domain import attention
@@ -31,6 +32,7 @@ from embedded_scheduler.wire.console_pulse import (
     AttentionList,
     FlowRun,
     FlowRuns,
+    Overview,
     ResourceReport,
     ResourceSample,
     Statistics,
@@ -46,6 +48,8 @@ _RARELY = 50
 _FLOWS, _RUNS, _AMONG = 12, 20, 400
 _FAILED_LATELY_MS = 24 * HOUR_MS
 _OF_ONE_KIND = 30
+_MOST_RUNNING = 50
+_RECENT = 20
 _MINUTE_MS = 60_000
 
 
@@ -54,6 +58,7 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/statistics", pulse.statistics)
     endpoint.route(app, "GET", "/resources", pulse.resources)
     endpoint.route(app, "GET", "/attention", pulse.attention)
+    endpoint.route(app, "GET", "/overview", pulse.overview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Pulse:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._engine = console.engine
+        self._jobs = Jobs(console)
+        self._peers = Peers(console)
         self._counted: dict[int, _Counted] = {}
         self._counting = asyncio.Lock()
         self._endings: tuple[object, list[Concern]] = (None, [])
@@ -134,6 +141,23 @@ class Pulse:
             if sum(other.kind == concern.kind for other in kept) < _OF_ONE_KIND:
                 kept.append(concern)
         return AttentionList(items=[_item(concern) for concern in kept], left_out=len(ordered) - len(kept))
+
+    async def overview(self) -> Overview:
+        attention_list, figures = await self.attention(), await self.statistics()
+        wanted = ledger.Wanted()
+        running, (recent, _) = await self._engine.db.read(
+            lambda reader: (
+                self._jobs.running(reader, _MOST_RUNNING),
+                ledger.newest(reader, wanted, limit=_RECENT),
+            )
+        )
+        return Overview(
+            attention=attention_list,
+            statistics=figures,
+            running=running,
+            peers=(await self._peers.all()).peers,
+            recent=[views.event_row(record) for record in recent],
+        )
 
     def _known(self, reader: Reader, now_ms: int) -> _Known:
         waiting = jobs.page(reader, self_node=self._engine.node_id, limit=_OF_ONE_KIND + 1, needs_decision=True)
