@@ -38,8 +38,8 @@ class Glyphs:
     right 8)."""
     levels: str
     """Heights from none to full, for small plots."""
-    dots: bool = False
-    """Braille may be used: eight dots in a cell."""
+    dots: str = ""
+    """The first sign of braille, eight dots in a cell; empty = it is not to be used."""
 
 
 _PLAIN = " |||-'.+-`,+-+++"
@@ -65,7 +65,7 @@ UNICODE = Glyphs(
     "╌",
     " │││─┘┐┤─└┌├─┴┬┼",
     "▁▂▃▄▅▆▇█",
-    dots=True,
+    dots="\u2800",
 )
 # Terminals set to draw ambiguous-width characters two cells wide shear every table: this set has none.
 SAFE = Glyphs(

@@ -10,7 +10,6 @@ from nodeconsole.viewmodels.glyphs import Glyphs
 Values = Sequence[float | None]
 """None = nothing is known there: the place stays empty."""
 
-_BRAILLE = 0x2800
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a cell's dots: four rows of two."""
 
@@ -113,5 +112,5 @@ def _line_cells(grid: list[list[bool]], line: int, across: int, up: int, glyphs:
             for dot in range(across)
             if grid[line * up + row][column * across + dot]
         )
-        cells.append(chr(_BRAILLE + bits) if bits else " ")
+        cells.append(chr(ord(glyphs.dots) + bits) if bits else " ")
     return "".join(cells)

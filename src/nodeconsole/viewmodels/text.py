@@ -89,7 +89,7 @@ def _cell(char: str) -> int:
 
 
 def clip(text: str, width: int, cut: str) -> str:
-    """Printable text in at most `width` cells, marked by `cut` where something is missing; never half a wide character."""
+    """Printable text in at most `width` cells, marked by `cut` where some is missing; wide characters stay whole."""
     if cells(text) <= width:
         return text
     return cut_to(text, width - len(cut)) + cut if width > len(cut) else cut_to(text, width)
