@@ -75,11 +75,6 @@ class Action:
 GLOBAL = "global"
 
 ACTIONS: tuple[Action, ...] = (
-    # The home screen.
-    Action("pane.open", "pulse", ("enter",), footer=1, row=True),
-    Action("list.problem", "pulse", ("e",), footer=3),
-    Action("list.problem_before", "pulse", ("E",)),
-    Action("pulse.window", "pulse", ("w",), footer=4),
     # The job list.
     Action("jobs.open", "jobs", ("enter",), footer=1, row=True),
     Action("jobs.describe", "jobs", ("d",), row=True),
@@ -129,18 +124,34 @@ ACTIONS: tuple[Action, ...] = (
     Action("spec.find", "job_spec", ("/",), footer=2),
     Action("spec.next", "job_spec", ("n",)),
     Action("spec.before", "job_spec", ("N",)),
+    # The list of logs.
+    Action("logs.open", "logs", ("enter", "l"), footer=1, row=True),
+    Action("logs.job", "logs", ("d",), footer=2, row=True),
     # A log.
     Action("log.follow", "log", ("F", "end"), footer=1),
-    Action("log.all", "log", ("1",), footer=2),
-    Action("log.info", "log", ("2",)),
-    Action("log.error", "log", ("3",)),
-    Action("log.search", "log", ("\\", "/"), footer=3),
+    Action("log.filter", "log", ("/",), footer=2),
+    Action("log.search", "log", ("\\",), footer=3),
     Action("log.next", "log", ("n",), footer=4),
     Action("log.before", "log", ("N",)),
     Action("log.problem", "log", ("e",), footer=5),
     Action("log.problem_before", "log", ("E",)),
+    Action("log.all", "log", ("1",)),
+    Action("log.info", "log", ("2",)),
+    Action("log.warn", "log", ("3",)),
+    Action("log.error", "log", ("4",)),
     Action("log.wrap", "log", ("w",), footer=6),
+    Action("log.numbers", "log", ("#",)),
+    Action("log.times", "log", ("t",)),
+    Action("log.moment", "log", ("T",)),
+    Action("log.recent", "log", ("9",)),
+    Action("log.bookmark", "log", ("m",)),
+    Action("log.bookmark_next", "log", ("'",)),
+    Action("log.rule", "log", ("b",)),
+    Action("log.open", "log", ("enter",)),
+    Action("log.merge", "log", ("+",)),
     Action("log.party", "log", ("p",)),
+    Action("log.save", "log", ("ctrl+s",), command=("save",), argument="PATH"),
+    Action("log.pager", "log", ("o",)),
     Action("log.left", "log", ("left", "h")),
     Action("log.right", "log", ("right",)),
     # The approval card.
@@ -253,7 +264,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.find", "form", ("/",)),
     Action("form.reload", "form", ("r",)),
     # Several panes: keys that move go to the one that is chosen.
-    Action("pane.next", "panes", ("tab",), footer=5),
+    Action("pane.next", "panes", ("tab",)),
     Action("pane.before", "panes", ("shift+tab",)),
     Action("pane.zoom", "panes", ("z",)),
     # Movement, the same everywhere.
@@ -364,10 +375,7 @@ class KeyMap:
 
     def footer(self) -> tuple[Action, ...]:
         """At most eight actions, in order."""
-        shown = sorted(
-            (action for action in self._actions if action.footer and self.keys_of(action)),
-            key=lambda action: action.footer,
-        )
+        shown = sorted((action for action in self._actions if action.footer), key=lambda action: action.footer)
         return tuple(shown[:FOOTER_LIMIT])
 
     def command(self, word: str) -> Action | None:

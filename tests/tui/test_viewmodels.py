@@ -20,12 +20,23 @@ from nodeconsole.viewmodels.display import Display, job_status, share_status, ta
 from nodeconsole.viewmodels.glyphs import ASCII, GLYPH_SETS, SAFE, UNICODE, default_glyphs, progress
 from nodeconsole.viewmodels.job import head_lines, parties_of, task_cells, task_columns, task_lines
 from nodeconsole.viewmodels.jobs import in_order, job_cells, job_columns, job_why, merged
-from nodeconsole.viewmodels.logs import PAGE, LogBuffer, line_role, match_spans, matcher
+from nodeconsole.viewmodels.logs import (
+    PAGE,
+    LogBuffer,
+    Margin,
+    Matches,
+    Merged,
+    Stamps,
+    line_role,
+    match_spans,
+    matcher,
+    readable_block,
+)
 from nodeconsole.viewmodels.node import Link, LinkState, status_line, total_jobs
 from nodeconsole.viewmodels.query import JobQuery, parse_query
 from nodeconsole.viewmodels.spans import Column, fit_columns, plain
 from nodeconsole.viewmodels.text import cells, confirmation_code, printable, size, wrap
-from nodeconsole.viewmodels.times import age, clock, duration, exact_span, span_text
+from nodeconsole.viewmodels.times import age, clock, duration, exact_span, parse_moment, span_text
 from tests.support.fake_node import NOW_MS, make_detail, make_job
 
 EN = Display(load("en_US"), UNICODE, NOW_MS, UTC, "alice")
@@ -456,3 +467,66 @@ def test_changes_name_jobs_and_kinds() -> None:
     assert changes == Changes(frozenset({"job-1"}), frozenset({"task", "peer"}))
     assert not Changes()
     assert (changes | Changes(everything=True)).everything
+
+
+def test_a_merged_log_is_in_the_order_of_times() -> None:
+    merged = Merged(most=5)
+    merged.add("a", 0, ["a1", "a2 without", "a3"], [100, None, 300])
+    merged.add("b", 10, ["b1", "b2"], [200, 300])
+    assert [merged.line(number) for number in range(5)] == ["a1", "a2 without", "b1", "a3", "b2"]
+    assert [merged.tag(number) for number in range(5)] == ["a", "a", "b", "a", "b"]
+    assert merged.place(2) == 10
+    merged.add("a", 3, ["a4 from a clock set back"], [50])
+    assert merged.line(4) == "a4 from a clock set back"
+    assert merged.line(0) == "a2 without"
+    assert merged.begins_late
+
+
+def test_matches_say_which_one_the_cursor_is_on() -> None:
+    matches = Matches()
+    matches.add([3, 70], 100)
+    matches.add([118], None)
+    assert [matches.rank(number) for number in (3, 118, 4)] == [1, 3, 0]
+
+
+def test_a_block_is_the_line_with_what_belongs_to_it() -> None:
+    buffer = LogBuffer()
+    buffer.put(0, ["INFO a", "ERROR b", "  File x", "    y", "INFO c"])
+    assert buffer.block(3) == ["ERROR b", "  File x", "    y"]
+    assert buffer.block(4) == ["INFO c"]
+
+
+def test_json_in_a_line_is_laid_out() -> None:
+    lines = readable_block(['INFO [psi] done {"rows": 3, "ids": ["a"]}', "  more"], 40)
+    assert lines == ["INFO [psi] done", "{", '  "rows": 3,', '  "ids": [', '    "a"', "  ]", "}", "  more"]
+    assert readable_block(["INFO [psi] {not json}"], 40) == ["INFO [psi] {not json}"]
+    assert readable_block(["x" * 50], 40) == ["x" * 40, "x" * 10]
+
+
+def test_the_margin_is_as_wide_as_it_says() -> None:
+    buffer = LogBuffer()
+    buffer.put(0, ["a", "b"], total=12_345, times=[60_000, None])
+    for stamps in Stamps:
+        margin = Margin(numbers=True, stamps=stamps, zero_ms=1_000, zone=UTC, bookmarks=frozenset({1}), tag_width=6)
+        for number in (0, 1, 9_000):
+            assert sum(cells(span.text) for span in margin.spans(buffer, number)) == margin.width(buffer)
+    shown = plain(Margin(stamps=Stamps.SINCE, zero_ms=1_000).spans(buffer, 0))
+    assert shown.strip() == "+59.000"
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("12:04", 43_440_000),
+        ("9:04:31", 32_671_000),
+        ("5m", 86_099_000),
+        ("-30s", 86_369_000),
+        ("1970-01-01 12:04", 43_440_000),
+        ("1970-01-01T00:00:00+01:00", -3_600_000),
+        ("noon", None),
+        ("25:00", None),
+        ("", None),
+    ],
+)
+def test_a_moment_as_a_person_types_it(text: str, ms: int | None) -> None:
+    assert parse_moment(text, 86_399_000, UTC) == ms

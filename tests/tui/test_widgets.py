@@ -12,10 +12,11 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 
 from nodeconsole.theming import load_themes, textual_theme, theme_directories
+from nodeconsole.viewmodels.logs import LogBuffer
 from nodeconsole.viewmodels.spans import Column, Line, Span
-from nodeconsole.viewmodels.text import fit
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.log import VirtualLog
+from nodeconsole.widgets.painted import fit
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 from tests.support.console import screen_text
@@ -173,11 +174,17 @@ def test_fit_never_cuts_a_wide_character_in_half() -> None:
         assert cell_len(fit("样本", width, "…", right=True)) == width
 
 
+def put(log: VirtualLog, start: int, lines: list[str], *, total: int, complete: bool) -> None:
+    assert isinstance(log.buffer, LogBuffer)
+    log.buffer.put(start, lines, total=total, complete=complete)
+    log.grown()
+
+
 async def test_log_asks_for_what_is_looked_at_and_shows_the_gap_until_then() -> None:
     app = LogApp()
     async with app.run_test(size=(60, 11)) as pilot:
         log = app.log_view
-        log.put(9_800, [f"line {n}" for n in range(9_800, 10_000)], total=10_000, complete=False)
+        put(log, 9_800, [f"line {n}" for n in range(9_800, 10_000)], total=10_000, complete=False)
         await pilot.pause()
         assert app.missing == []
         assert "line 9999" in screen_text(pilot)
@@ -185,11 +192,11 @@ async def test_log_asks_for_what_is_looked_at_and_shows_the_gap_until_then() -> 
         await pilot.pause()
         assert app.missing[0] == (0, 200)
         assert "lines 1 - 200 are not loaded yet" in screen_text(pilot)
-        log.put(0, [f"line {n}" for n in range(200)], total=10_000, complete=False)
+        put(log, 0, [f"line {n}" for n in range(200)], total=10_000, complete=False)
         await pilot.pause()
         assert "line 0\n" in screen_text(pilot)
         assert not log.following
-        log.put(10_000, ["line 10000"], total=10_001, complete=False)
+        put(log, 10_000, ["line 10000"], total=10_001, complete=False)
         assert log.top == 0
         log.follow()
         await pilot.pause()
@@ -200,7 +207,7 @@ async def test_scrolling_to_the_end_takes_following_up_again() -> None:
     app = LogApp()
     async with app.run_test(size=(60, 11)) as pilot:
         log = app.log_view
-        log.put(0, [f"line {n}" for n in range(100)], total=100, complete=False)
+        put(log, 0, [f"line {n}" for n in range(100)], total=100, complete=False)
         await pilot.pause()
         log.move(-3)
         assert not log.following
@@ -216,7 +223,7 @@ async def test_wrapped_log_shows_the_end_of_its_last_line() -> None:
     app = LogApp()
     async with app.run_test(size=(41, 11)) as pilot:
         log = app.log_view
-        log.put(0, [f"{n} " + "样本" * 30 + " stop" for n in range(50)], total=50, complete=False)
+        put(log, 0, [f"{n} " + "样本" * 30 + " stop" for n in range(50)], total=50, complete=False)
         log.toggle_wrap()
         await pilot.pause()
         text = screen_text(pilot)
@@ -231,12 +238,12 @@ async def test_found_text_is_marked_and_long_lines_can_be_moved() -> None:
     app = LogApp()
     async with app.run_test(size=(40, 11)) as pilot:
         log = app.log_view
-        log.put(0, ["a needle here", "x" * 30 + "y" * 60], total=2, complete=True)
+        put(log, 0, ["a needle here", "x" * 30 + "y" * 60], total=2, complete=True)
         log.pattern = "needle"
         log.show_line(0)
         await pilot.pause()
         line = log.painted_line(0, 40)
-        assert line.ground == "found"
+        assert line.ground == "cursor"
         assert Span("needle", "match") in line.spans
         assert "y" * 12 not in screen_text(pilot)
         log.sideways(1)
@@ -251,7 +258,7 @@ async def test_many_lines_do_not_stop_the_app() -> None:
         batch = [f"12:00:00 INFO line {n}" for n in range(200)]
         began = time.perf_counter()
         for start in range(0, 20_000, 200):
-            log.put(start, batch, total=start + 200, complete=False)
+            put(log, start, batch, total=start + 200, complete=False)
         await pilot.pause()
         assert time.perf_counter() - began < 2
         assert log.bottom == 19_999

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from embedded_scheduler.config import MIB
@@ -15,8 +16,8 @@ from embedded_scheduler.store import attempts, log_search
 from embedded_scheduler.store import jobs as job_store
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
-from embedded_scheduler.store.log_search import Found, containing
-from embedded_scheduler.store.logs import LEVELS, Level
+from embedded_scheduler.store.log_search import Found
+from embedded_scheduler.store.logs import ERROR, INFO, LEVELS, Level, level_of
 
 SPECIFIED: tuple[Level, ...] = ("debug", "info", "error")
 """What the control layer knows (§5.4); warnings count as information there."""
@@ -105,18 +106,17 @@ async def search(
     task_name: str,
     party: str,
     level: str,
-    text: str,
+    fits: Callable[[bytes], bool],
     start: int,
     limit: int,
     *,
     backward: bool,
 ) -> tuple[Found, int]:
-    """Lines that contain `text`, a bounded search from `start` on; and how many lines of the level there are."""
+    """Lines that fit, a bounded search from `start` on; and how many lines of the level there are."""
     wanted = check_level(level)
     path = await _path(engine, job_id, task_name, party)
     if path is None:
         return Found([], [], None), 0
-    fits = containing(text)
 
     def look() -> tuple[Found, int]:
         found = log_search.search(engine.logs, path, wanted, fits, start=start, limit=limit, backward=backward)
@@ -133,14 +133,29 @@ async def place_of(
     path = await _path(engine, job_id, task_name, party)
     if path is None:
         return 0, None
-    zone = datetime.now(UTC).astimezone().tzinfo or UTC
 
     def look() -> tuple[int, int | None]:
-        line = log_search.first_at(engine.logs, path, wanted, at_ms, zone=zone)
-        lines = engine.logs.read(path, wanted, line, 1)
-        return line, log_search.stamp_ms(lines[0], zone) if lines else None
+        line = log_search.first_at(engine.logs, path, wanted, at_ms, zone=_zone())
+        times = times_of(engine.logs.read(path, wanted, line, 1))
+        return line, times[0] if times else None
 
     return await asyncio.to_thread(look)
+
+
+def times_of(lines: Sequence[bytes]) -> list[int | None]:
+    """The time each line names, in Unix epoch milliseconds."""
+    zone = _zone()
+    return [log_search.stamp_ms(line, zone) for line in lines]
+
+
+def is_problem(line: bytes) -> bool:
+    """Whether a line by itself reports an error; what only continues one does not."""
+    return level_of(line, INFO) == ERROR
+
+
+def _zone() -> tzinfo:
+    """Whose time a line means that names no zone: this machine's."""
+    return datetime.now(UTC).astimezone().tzinfo or UTC
 
 
 async def recent(engine: Engine, *, jobs: int) -> list[tuple[str, Attempt, int]]:

@@ -343,7 +343,9 @@ class LogPage(Message):
     complete: bool = False
     """The end marker has been written: no line will follow."""
     counts: dict[str, int] = Field(default_factory=dict)
-    """Lines per level filter: debug (all), info, error."""
+    """Lines per level filter: debug (all), info, warn, error."""
+    times: list[int | None] = Field(default_factory=list)
+    """When asked for: the time each line begins with, in Unix epoch milliseconds; None = it names none."""
 
 
 class DatasetRequest(Message):

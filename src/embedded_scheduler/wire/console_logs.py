@@ -12,6 +12,8 @@ class LogMatches(Message):
 
     numbers: list[int] = Field(default_factory=list)
     lines: list[str] = Field(default_factory=list)
+    times: list[int | None] = Field(default_factory=list)
+    """As of `LogPage`."""
     next: int | None = None
     """Ask again from here: so many lines were looked at, not all. None = there is nothing more that way."""
     total: int = 0

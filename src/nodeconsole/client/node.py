@@ -66,7 +66,7 @@ from embedded_scheduler.wire.console_grants import (
 )
 from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
-from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, Overview, ResourceReport, Statistics
+from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, ResourceReport, Statistics
 from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
@@ -132,7 +132,7 @@ class NodeClient:
     ) -> JobPage:
         """Newest first. `before` is `next` of the page before; `state` one or more states separated by commas."""
         query = {"before": before, "limit": limit, "state": state, "flow_id": flow_id, "q": q}
-        return await self._get(JobPage, "/jobs", query | {"needs_decision": "1" if needs_decision else None})
+        return await self._get(JobPage, "/jobs", query | {"needs_decision": needs_decision})
 
     async def job(self, job_id: str) -> JobDetail:
         """`job_id` may be cut to a prefix that fits one job only."""
@@ -166,35 +166,46 @@ class NodeClient:
         level: str = "debug",
         start: int = 0,
         limit: int = 200,
+        times: bool = False,
     ) -> LogPage:
         """`start` below 0 counts from the end; without `party`, the first share that runs on this node."""
-        query = {"party": party, "level": level, "start": start, "limit": limit}
+        query = {"party": party, "level": level, "start": start, "limit": limit, "times": times}
         return await self._get(LogPage, _path("jobs", job_id, "tasks", task, "logs"), query)
 
     def follow_log(
-        self, job_id: str, task: str, *, party: str | None = None, level: str = "debug", start: int = 0
+        self,
+        job_id: str,
+        task: str,
+        *,
+        party: str | None = None,
+        level: str = "debug",
+        start: int = 0,
+        times: bool = False,
     ) -> PageStream[LogPage]:
         """Pages of new lines as they come; ends when the log is complete or the node stops."""
-        query = {"party": party, "level": level, "start": start}
+        query = {"party": party, "level": level, "start": start, "times": times}
         return self._pages(LogPage, _path("jobs", job_id, "tasks", task, "logs", "stream"), query)
 
     async def search_log(
         self,
         job_id: str,
         task: str,
-        text: str,
+        text: str = "",
         *,
         party: str | None = None,
         level: str = "debug",
         start: int = 0,
-        backward: bool = False,
         limit: int = 1,
+        backward: bool = False,
+        problems: bool = False,
+        bare: bool = False,
+        times: bool = False,
     ) -> LogMatches:
-        """Lines that contain `text` from line `start` on, in the order of the search; the node looks at a bounded
-        number of lines and says where to go on."""
-        query = {"party": party, "level": level, "text": text, "start": start, "limit": limit}
-        place = _path("jobs", job_id, "tasks", task, "logs", "search")
-        return await self._get(LogMatches, place, query | {"backward": "1" if backward else None})
+        """Lines that contain `text`, or with `problems` those that report an error, from line `start` on, in the order
+        of the search; the node looks at a bounded number of lines and says where to go on."""
+        query = {"party": party, "level": level, "text": text or None, "start": start, "limit": limit}
+        query |= {"backward": backward, "problems": problems, "bare": bare, "times": times}
+        return await self._get(LogMatches, _path("jobs", job_id, "tasks", task, "logs", "search"), query)
 
     async def log_place(
         self, job_id: str, task: str, at_ms: int, *, party: str | None = None, level: str = "debug"
@@ -445,14 +456,9 @@ class NodeClient:
         """Counted at most every few seconds, however often it is asked."""
         return await self._get(Statistics, "/statistics", {"hours": hours})
 
-    async def overview(self, *, hours: int = 24) -> Overview:
-        """What the home screen shows."""
-        return await self._get(Overview, "/overview", {"hours": hours})
-
-    async def resources(self, *, after: int = 0) -> ResourceReport:
-        """Samples younger than `after` (epoch ms). Asking keeps the node sampling for some seconds: ask only while
-        somebody looks."""
-        return await self._get(ResourceReport, "/resources", {"after": after})
+    async def resources(self) -> ResourceReport:
+        """Asking keeps the node sampling for some seconds: ask only while somebody looks."""
+        return await self._get(ResourceReport, "/resources")
 
     async def attention(self) -> AttentionList:
         """What needs a person, the most urgent first."""
@@ -564,7 +570,9 @@ def _path(*segments: str) -> str:
 
 
 def _present(query: Mapping[str, Any] | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (query or {}).items() if value is not None}
+    """What is given, as text; a flag only when it is set."""
+    given = {name: value for name, value in (query or {}).items() if value is not None and value is not False}
+    return {name: "1" if value is True else str(value) for name, value in given.items()}
 
 
 def _body(kind: type[BaseModel], **members: str) -> dict[str, Any]:

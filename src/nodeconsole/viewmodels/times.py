@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+import re
+from datetime import UTC, datetime, time, tzinfo
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -64,6 +65,28 @@ def clock(at_ms: int, zone: tzinfo | None) -> str:
 def clock_seconds(at_ms: int, zone: tzinfo | None) -> str:
     """`12:04:31`."""
     return _local(at_ms, zone).strftime("%H:%M:%S")
+
+
+def clock_millis(at_ms: int, zone: tzinfo | None) -> str:
+    """`12:04:31.120`."""
+    return f"{clock_seconds(at_ms, zone)}.{at_ms % 1000:03d}"
+
+
+def parse_moment(text: str, near_ms: int, zone: tzinfo | None) -> int | None:
+    """A point in time as a person types it: `12:04`, `12:04:31` (of the day of `near_ms`), a date with or without a
+    time, or a span back from `near_ms` (`5m 2h 1d`). None when it is none of these."""
+    unit, number = (_UNITS | {"s": SECOND, "m": MINUTE}).get(text[-1:]), text[:-1].removeprefix("-")
+    if unit and number.isascii() and number.isdecimal() and len(number) < 6:
+        return near_ms - int(number) * unit
+    try:
+        if re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", text):
+            day = _local(near_ms, zone)
+            written = datetime.combine(day.date(), time.fromisoformat(text.zfill(len(text) + (text[1] == ":"))))
+        else:
+            written = datetime.fromisoformat(text)
+        return int((written if written.tzinfo else written.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def parse_until(text: str, now_ms: int, zone: tzinfo | None) -> int | None:

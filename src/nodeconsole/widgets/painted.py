@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -16,11 +18,13 @@ Ground = Literal["", "cursor", "bar", "found"]
 
 
 class PaintedLine(NamedTuple):
-    """One line of the screen. `left` = cells cut off at its start (horizontal scrolling)."""
+    """One line of the screen. `left` = cells cut off at the start of `spans` (horizontal scrolling); `head` stands
+    before them and stays."""
 
     spans: tuple[Span, ...]
     ground: Ground = ""
     left: int = 0
+    head: tuple[Span, ...] = ()
 
 
 EMPTY = PaintedLine(())
@@ -68,10 +72,10 @@ class Painted(ScrollView, can_focus=False):
     Painted > .role--warn { color: $role-warn; }
     Painted > .role--key { color: $role-key; text-style: bold; }
     Painted > .role--accent { color: $role-accent; text-style: bold; }
-    Painted > .role--match { background: $ground-match; text-style: $match-style; }
-    Painted > .ground--cursor { background: $ground-cursor; text-style: $ground-cursor-style; }
-    Painted > .ground--bar { background: $ground-bar; text-style: $ground-bar-style; }
-    Painted > .ground--found { background: $ground-match; text-style: $ground-match-style; }
+    Painted > .role--match { background: $ground-match; text-style: bold; }
+    Painted > .ground--cursor { background: $ground-cursor; }
+    Painted > .ground--bar { background: $ground-bar; }
+    Painted > .ground--found { background: $ground-match; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
@@ -132,11 +136,41 @@ class Painted(ScrollView, can_focus=False):
             base += self.get_component_rich_style(f"ground--{line.ground}", partial=True)
         if self._stale:
             base += Style(dim=True)
-        segments = [Segment(span.text, base + self._role(span.role) if span.role else base) for span in line.spans]
-        strip = Strip(segments)
+        strip = self._segments(line.spans, base)
         if line.left:
             strip = strip.crop(line.left)
+        if line.head:
+            strip = Strip.join([self._segments(line.head, base), strip])
         return strip.adjust_cell_length(width, base).simplify()
+
+    def _segments(self, spans: Iterable[Span], base: Style) -> Strip:
+        return Strip([Segment(span.text, base + self._role(span.role) if span.role else base) for span in spans])
 
     def _role(self, role: Role) -> Style:
         return self.get_component_rich_style(f"role--{role}", partial=True)
+
+
+def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells; what does not fit is replaced by `cut`, never half a wide character."""
+    length = cell_len(text)
+    if length == width:
+        return text
+    if length < width:
+        blank = " " * (width - length)
+        return blank + text if right else text + blank
+    room = width - len(cut)
+    return set_cell_size(text, room) + cut if room > 0 else set_cell_size(text, width)
+
+
+def fit_line(spans: Sequence[Span], width: int, cut: str) -> tuple[Span, ...]:
+    """A whole line in at most `width` cells, marked by `cut` when something is missing."""
+    left = width
+    fitted: list[Span] = []
+    for span in spans:
+        length = cell_len(span.text)
+        if length > left:
+            fitted.append(Span(fit(span.text, left, cut), span.role))
+            break
+        fitted.append(span)
+        left -= length
+    return tuple(fitted)

@@ -10,8 +10,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 
 from nodeconsole.viewmodels.spans import Column, Fitted, Line, Span, fit_columns
-from nodeconsole.viewmodels.text import fit
-from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, fit
 
 T = TypeVar("T")
 

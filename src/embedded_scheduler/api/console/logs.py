@@ -16,6 +16,7 @@ from embedded_scheduler.domain.lifecycle import JOB, TASK
 from embedded_scheduler.engine import logs as verbs
 from embedded_scheduler.engine import progress
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
+from embedded_scheduler.store.log_search import containing
 from embedded_scheduler.wire.console import LogPage
 from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 
@@ -34,12 +35,13 @@ _CALM_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which log; `party` empty = the first share of the task that ran here."""
+    """Which log; `party` empty = the first share of the task that ran here. `times` = the caller wants them, too."""
 
     job_id: str
     task: str
     party: str
     level: str
+    times: bool = False
 
 
 def install(app: Quart, console: Console) -> None:
@@ -70,21 +72,22 @@ class Logs:
         return stream_response(self._follow(place, first))
 
     async def search(self, job_id: str, task: str) -> LogMatches:
-        """Lines that contain `text` (exact in case only if it has a capital letter), from line `start` on; every
-        line when it is empty, so that a level alone can be looked for."""
+        """Lines that contain `text` (exact in case only if it has a capital letter), or with `problems` those that
+        report an error, from line `start` on. `bare` = their numbers alone."""
         place = await self._place(job_id, task)
         text = endpoint.text_query("text")
         if len(text) > _LONGEST_TEXT:
             raise InvalidRequest(f"the text to look for is longer than {_LONGEST_TEXT} characters")
         start = endpoint.number_query("start", 0, low=0, high=_FAR)
         limit = endpoint.number_query("limit", 1, low=1, high=_MATCHES)
-        backward = endpoint.flag_query("backward")
+        backward, problems = endpoint.flag_query("backward"), endpoint.flag_query("problems")
+        wanted = verbs.is_problem if problems else containing(text)
         found, total = await verbs.search(
-            self._engine, place.job_id, place.task, place.party, place.level, text, start, limit, backward=backward
+            self._engine, place.job_id, place.task, place.party, place.level, wanted, start, limit, backward=backward
         )
-        return LogMatches(
-            numbers=found.numbers, lines=[_text(line) for line in found.lines], next=found.next, total=total
-        )
+        lines = [] if endpoint.flag_query("bare") else [_text(line) for line in found.lines]
+        times = verbs.times_of(found.lines) if place.times else []
+        return LogMatches(numbers=found.numbers, lines=lines, times=times, next=found.next, total=total)
 
     async def at(self, job_id: str, task: str) -> LogPlace:
         """Where the moment `at_ms` (Unix epoch milliseconds) is in the log."""
@@ -125,7 +128,7 @@ class Logs:
         if party and party not in local:
             where = ", ".join(local) or "none"
             raise NotFound(f"{shorten(party)} is no share of {task} on this node; its shares here: {where}")
-        return Place(found, task, party, level)
+        return Place(found, task, party, level, endpoint.flag_query("times"))
 
     async def _read(self, place: Place, start: int, limit: int) -> LogPage:
         lines = await verbs.page(self._engine, place.job_id, place.task, place.party, place.level, start, limit)
@@ -135,6 +138,7 @@ class Logs:
             total=lines.counts[place.level],
             complete=lines.complete,
             counts=lines.counts,
+            times=verbs.times_of(lines.lines) if place.times else [],
         )
 
     async def _follow(self, place: Place, page: LogPage) -> AsyncIterator[bytes]:
