@@ -42,7 +42,7 @@ from embedded_scheduler.engine.greetings import Greetings
 from embedded_scheduler.engine.linktest import LinkTests
 from embedded_scheduler.engine.open_applications import OpenApplications
 from embedded_scheduler.engine.recovery import recover
-from embedded_scheduler.engine.resources import ResourceWatch
+from embedded_scheduler.engine.resources import ResourceSource, ResourceWatch
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
 from embedded_scheduler.engine.sessions import SessionPolicy
@@ -136,7 +136,7 @@ class Node:
             await tokens.start(engine)
             watching = Watching(engine)
             await recover(engine, watching)
-            watchdog, resources = Watchdog(engine, watching), ResourceWatch(self.home.path, self._clock)
+            watchdog, resources = Watchdog(engine, watching), self._resources()
             services = [*self._services(engine, watching, links.contacts, renewal), watchdog, resources]
             supervisor = Supervisor(services, clock=self._clock)
             streams = Streams(bus)
@@ -251,6 +251,9 @@ class Node:
             renewal,
             self._assemblies,
         ]
+
+    def _resources(self) -> ResourceSource:
+        return self._exhibit.machine if self._exhibit else ResourceWatch(self.home.path, self._clock)
 
     def _operators(self) -> Operators:
         named = self.settings.operators

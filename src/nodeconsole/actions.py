@@ -75,6 +75,11 @@ class Action:
 GLOBAL = "global"
 
 ACTIONS: tuple[Action, ...] = (
+    # The home screen.
+    Action("pane.open", "pulse", ("enter",), footer=1, row=True),
+    Action("list.problem", "pulse", ("e",), footer=3),
+    Action("list.problem_before", "pulse", ("E",)),
+    Action("pulse.window", "pulse", ("w",), footer=4),
     # The job list.
     Action("jobs.open", "jobs", ("enter",), footer=1, row=True),
     Action("jobs.describe", "jobs", ("d",), row=True),
@@ -264,7 +269,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.find", "form", ("/",)),
     Action("form.reload", "form", ("r",)),
     # Several panes: keys that move go to the one that is chosen.
-    Action("pane.next", "panes", ("tab",)),
+    Action("pane.next", "panes", ("tab",), footer=5),
     Action("pane.before", "panes", ("shift+tab",)),
     Action("pane.zoom", "panes", ("z",)),
     # Movement, the same everywhere.
@@ -375,7 +380,10 @@ class KeyMap:
 
     def footer(self) -> tuple[Action, ...]:
         """At most eight actions, in order."""
-        shown = sorted((action for action in self._actions if action.footer), key=lambda action: action.footer)
+        shown = sorted(
+            (action for action in self._actions if action.footer and self.keys_of(action)),
+            key=lambda action: action.footer,
+        )
         return tuple(shown[:FOOTER_LIMIT])
 
     def command(self, word: str) -> Action | None:

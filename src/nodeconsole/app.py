@@ -18,11 +18,10 @@ from textual.app import App
 from textual.screen import Screen
 
 from nodeconsole import theming
-from nodeconsole.actions import GLOBAL, Action, KeyMap, available
+from nodeconsole.actions import GLOBAL, Action, KeyMap
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
-from nodeconsole.places import config_directory, state_directory
-from nodeconsole.preferences import Preferences
-from nodeconsole.preferences import read as read_preferences
+from nodeconsole.own_files import OwnFiles
+from nodeconsole.places import state_directory
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.held import HeldWrites
 from nodeconsole.screens.session import Session
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from nodeconsole.client import NodeClient
 
 SECTIONS: Mapping[str, str] = {
+    "pulse": "nodeconsole.screens.pulse:PulseScreen",
     "jobs": "nodeconsole.screens.jobs:JobsScreen",
     "logs": "nodeconsole.screens.logs:LogsScreen",
     "approvals": "nodeconsole.screens.approvals:ApprovalsScreen",
@@ -87,30 +87,32 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         section: str = "",
     ) -> None:
         environ = os.environ if environ is None else environ
-        self._places = config_directory(environ), state_directory(environ)
-        preferences, self._faults = self._read_preferences()
-        state = self._open_state(socket) if not clean else State()
-        self._themes, theme_faults = theming.load_themes(theming.theme_directories(environ))
-        self._faults += (*theme_faults, *((state.fault,) if state.fault else ()))
+        files = OwnFiles(environ)
+        self._state_directory = state_directory(environ)
+        state = (
+            State() if clean or self._state_directory is None else State(state_path(self._state_directory, str(socket)))
+        )
+        self._shelf = theming.Shelf(theming.theme_directories(environ))
+        self._faults = (*self._shelf.faults, *((state.fault,) if state.fault else ()))
         # Textual reads it once, when it makes its stacks.
         self.DEFAULT_MODE = section or _first_section(state)  # type: ignore[misc]
         super().__init__()
-        self.animation_level = "basic" if preferences.motion else "none"
+        self.animation_level = "basic" if files.preferences.motion else "none"
         self._socket = socket
-        glyphs = glyphs or environ.get("NODECONSOLE_GLYPHS") or state.recall("glyphs", "") or preferences.glyphs
+        glyphs = glyphs or environ.get("NODECONSOLE_GLYPHS") or state.recall("glyphs", "") or files.preferences.glyphs
         language = language or (default_language(environ) if environ.get("NODECONSOLE_LANG") else "")
-        language = language or state.recall("language", "") or preferences.language
+        language = language or state.recall("language", "") or files.preferences.language
         self._chosen_glyphs: Glyphs = GLYPH_SETS.get(glyphs) or default_glyphs(environ)
         self.session = Session(
             catalogue=load(language if language in LANGUAGES else default_language(environ)),
             glyphs=self._chosen_glyphs,
             now_ms=now_ms or (lambda: time.time_ns() // 1_000_000),
             zone=zone,
-            actions=available(SECTIONS),
+            sections=SECTIONS,
             state=state,
-            preferences=preferences,
+            files=files,
         )
-        undo = preferences.undo if undo_seconds is None else undo_seconds
+        undo = files.preferences.undo if undo_seconds is None else undo_seconds
         self.session.held = HeldWrites(self.session, self._start_write, seconds=undo)
         self.session.read_only = read_only
         self._leaving = False
@@ -120,22 +122,14 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self._visits = Visits(self.DEFAULT_MODE)
         for name, maker in SECTIONS.items():
             self.add_mode(name, partial(self._make_section, maker))
-        for file in self._themes.values():
-            self.register_theme(theming.textual_theme(file))
-        chosen = (theme, environ.get("NODECONSOLE_THEME"), state.recall("theme", ""), preferences.theme)
-        self._use_theme(next((name for name in chosen if name in self._themes), theming.DEFAULT))
-
-    def _read_preferences(self) -> tuple[Preferences, tuple[str, ...]]:
-        config = self._places[0]
-        return read_preferences(config / "settings.toml") if config is not None else (Preferences(), ())
-
-    def _open_state(self, socket: Path) -> State:
-        directory = self._places[1]
-        return State(state_path(directory, str(socket.absolute()))) if directory is not None else State()
+        self._register_themes()
+        chosen = (theme, environ.get("NODECONSOLE_THEME"), state.recall("theme", ""), files.preferences.theme)
+        self._use_theme(next((name for name in chosen if name in self._shelf.themes), theming.DEFAULT))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our widgets' variables also under a theme of Textual's own."""
-        return theming.variables(self._themes[theming.DEFAULT]) if theming.DEFAULT in self._themes else {}
+        plain = self._shelf.themes.get(theming.DEFAULT)
+        return theming.variables(plain) if plain is not None else {}
 
     def _make_section(self, maker: str) -> Screen[None]:
         module, _, name = maker.partition(":")
@@ -143,8 +137,8 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         return screen
 
     def on_mount(self) -> None:
-        self._ticking = self.set_interval(self.session.preferences.refresh, self._tick)
-        for fault in self._faults:
+        self._ticking = self.set_interval(self.session.files.preferences.refresh, self._tick)
+        for fault in (*self._faults, *self.session.faults):
             self.session.say(fault, "warn")
         # The frame is painted before the client's libraries are loaded.
         self.call_after_refresh(self._start_watching)
@@ -166,10 +160,23 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         """Also below a question: its background shows how old things are."""
         if self.session.state.unsaved:
             self.run_worker(self._save_state(), group="state", exclusive=True)
+        self._read_own_files()
+        if self._shelf.refresh():
+            self._take_up_themes()
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 screen.tick()
                 return
+
+    def _read_own_files(self) -> None:
+        """Again, when the operator has changed one with an editor."""
+        changed = self.session.files.poll()
+        if "keymap.toml" in changed:
+            self.session.bind_keys()
+        if changed:
+            self.session.say(self.session.text("message.files_read", names=" ".join(sorted(changed))), "dim")
+            for fault in self.session.faults:
+                self.session.say(fault, "warn")
 
     async def _save_state(self) -> None:
         try:
@@ -335,7 +342,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
             self.session.say(self.session.text("message.which_job"), "warn")
 
     def act_app_theme(self, *names: str) -> None:
-        available = list(self._themes)
+        available = list(self._shelf.themes)
         if names and names[0] not in available:
             self.session.say(self.session.text("message.no_theme", names=" ".join(available)), "warn")
             return
@@ -347,8 +354,20 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self.session.state.remember("theme", chosen)
         self.session.say(self.session.text("message.theme", name=chosen), "dim")
 
+    def _register_themes(self) -> None:
+        for file in self._shelf.themes.values():
+            self.register_theme(theming.textual_theme(file))
+
+    def _take_up_themes(self) -> None:
+        """A theme's file changed: whoever designs one sees it at once, or what is wrong with it."""
+        self._register_themes()
+        self._use_theme(self.theme)
+        self.mutate_reactive(App.theme)
+        for fault in self._shelf.faults:
+            self.session.say(fault, "warn")
+
     def _use_theme(self, name: str) -> None:
-        file = self._themes.get(name)
+        file = self._shelf.themes.get(name)
         if file is None:
             return
         self.theme = name

@@ -10,15 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from textual.color import Color
 
 from nodeconsole.actions import ACTIONS, GLOBAL, KeyMap, Pending, key_name
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
-from nodeconsole.theming import DEFAULT, ROLES, ThemeFault, ThemeFile, load_themes, read_theme, theme_directories
 from nodeconsole.viewmodels.text import cells
 
 _SOURCES = Path(__file__).parents[2] / "src" / "nodeconsole"
 _SCOPES = (
+    ("pulse", "panes", "move", GLOBAL),
     ("jobs", "move", GLOBAL),
     *((f"job_{tab}", "job", "move", GLOBAL) for tab in ("graph", "tasks", "timeline", "events", "results", "spec")),
     ("log", "move", GLOBAL),
@@ -30,7 +29,6 @@ _SCOPES = (
     ("invitation", "move", GLOBAL),
     ("move", GLOBAL),
 )
-THEMES, FAULTS = load_themes(theme_directories({}))
 
 
 def _placeholders(template: str) -> set[str]:
@@ -140,56 +138,6 @@ def test_resolving_keys() -> None:
     assert keymap.command("pee") is keymap.command("peers")
     assert keymap.command("p") is None
     assert key_name("f2") == "F2"
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
-def test_contrast(theme: ThemeFile) -> None:
-    """WCAG: 4.5 for text on the background; 3 for words of state, also on the row of the cursor and the bars."""
-    background = theme.colors["background"]
-    assert _contrast(theme.colors["foreground"], background) >= 4.5
-    for ground in ("cursor", "bar", "match"):
-        assert _contrast(theme.colors["foreground"], theme.grounds[ground]) >= 4.5, ground
-    for role in ROLES:
-        assert _contrast(theme.roles[role], background) >= 4.5, role
-        for ground in ("cursor", "bar"):
-            assert _contrast(theme.roles[role], theme.grounds[ground]) >= 3, (role, ground)
-
-
-def _contrast(one: str, other: str) -> float:
-    dark, light = sorted((_luminance(one), _luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(color: str) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in Color.parse(color).normalized]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_built_in_themes() -> None:
-    assert not FAULTS
-    assert {"dark", "light", "mono", "contrast"} <= THEMES.keys()
-    assert next(iter(THEMES)) == DEFAULT
-    assert THEMES["mono"].glyphs == "ascii"
-
-
-def test_faulty_user_themes_are_named_and_left_out(tmp_path: Path) -> None:
-    good = next(iter(theme_directories({}))) / "dark.toml"
-    text = good.read_text("utf-8")
-    (tmp_path / "mine.toml").write_text(text.replace('name = "dark"', 'name = "mine"'), "utf-8")
-    (tmp_path / "colour.toml").write_text(text.replace("#11151a", "blackish", 1), "utf-8")
-    (tmp_path / "short.toml").write_text(text.replace("[roles]", "[rolls]"), "utf-8")
-    (tmp_path / "noise.toml").write_text("=", "utf-8")
-    themes, faults = load_themes((tmp_path,))
-    assert list(themes) == ["mine"]
-    assert len(faults) == 3
-    with pytest.raises(ThemeFault, match=r"colors\.background: 'blackish' is not a colour"):
-        read_theme(tmp_path / "colour.toml")
-
-
-def test_user_themes_have_a_place() -> None:
-    assert theme_directories({"HOME": "/home/li"})[1] == Path("/home/li/.config/nodeconsole/themes")
-    assert theme_directories({"HOME": "/home/li", "XDG_CONFIG_HOME": "/c"})[1] == Path("/c/nodeconsole/themes")
-    assert len(theme_directories({})) == 1
 
 
 @pytest.mark.parametrize(

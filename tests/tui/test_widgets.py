@@ -14,9 +14,9 @@ from textual.geometry import Region
 from nodeconsole.theming import load_themes, textual_theme, theme_directories
 from nodeconsole.viewmodels.logs import LogBuffer
 from nodeconsole.viewmodels.spans import Column, Line, Span
+from nodeconsole.viewmodels.text import fit
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.log import VirtualLog
-from nodeconsole.widgets.painted import fit
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 from tests.support.console import screen_text

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from embedded_scheduler.clock import Clock
 
@@ -16,7 +17,7 @@ EVERY = 2.0
 """Seconds between two samples."""
 _LOOKED_AT = 15.0
 """So long after the last question sampling goes on."""
-_KEPT = 60
+_KEPT = 180
 _SMOOTHED = 3
 """Samples that one figure of use is averaged over: noise must not repaint a screen."""
 _OTHERS = ("lo",)
@@ -59,6 +60,19 @@ class _Counters:
     total: int
     received: int
     sent: int
+
+
+class ResourceSource(Protocol):
+    """Who can say how this machine is; a service of the node."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self) -> None: ...
+
+    async def look(self) -> Resources: ...
+
+    def disk_free(self) -> int: ...
 
 
 class ResourceWatch:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from embedded_scheduler.clock import Clock, SystemClock
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.showcase.catalogue import PARTNERS
+from embedded_scheduler.showcase.machine import StagedMachine
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
 
 SCHEME = "exhibit:"
@@ -125,3 +126,7 @@ class Exhibit:
         default_factory=lambda: StagedPartners({facts.node_id for facts in PARTNERS if not facts.answers})
     )
     runner: StagedRunner = field(default_factory=StagedRunner)
+
+    @property
+    def machine(self) -> StagedMachine:
+        return StagedMachine(self.clock)

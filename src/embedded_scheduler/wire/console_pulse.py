@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import EventRow, Message
+from embedded_scheduler.wire.console import EventRow, JobRow, Message, PeerRow
 
 
 class Took(Message):
@@ -118,6 +118,18 @@ class AttentionList(Message):
     items: list[AttentionItem] = Field(default_factory=list)
     left_out: int = 0
     """So many more there are."""
+
+
+class Overview(Message):
+    """What the home screen shows, in one answer."""
+
+    attention: AttentionList
+    statistics: Statistics
+    running: list[JobRow] = Field(default_factory=list)
+    """The newest jobs that run."""
+    peers: list[PeerRow] = Field(default_factory=list)
+    recent: list[EventRow] = Field(default_factory=list)
+    """The newest events, newest first."""
 
 
 class LedgerPage(Message):

@@ -66,7 +66,7 @@ from embedded_scheduler.wire.console_grants import (
 )
 from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
-from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, ResourceReport, Statistics
+from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, Overview, ResourceReport, Statistics
 from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
@@ -456,9 +456,14 @@ class NodeClient:
         """Counted at most every few seconds, however often it is asked."""
         return await self._get(Statistics, "/statistics", {"hours": hours})
 
-    async def resources(self) -> ResourceReport:
-        """Asking keeps the node sampling for some seconds: ask only while somebody looks."""
-        return await self._get(ResourceReport, "/resources")
+    async def overview(self, *, hours: int = 24) -> Overview:
+        """What the home screen shows."""
+        return await self._get(Overview, "/overview", {"hours": hours})
+
+    async def resources(self, *, after: int = 0) -> ResourceReport:
+        """Samples younger than `after` (epoch ms). Asking keeps the node sampling for some seconds: ask only while
+        somebody looks."""
+        return await self._get(ResourceReport, "/resources", {"after": after})
 
     async def attention(self) -> AttentionList:
         """What needs a person, the most urgent first."""

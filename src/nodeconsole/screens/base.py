@@ -51,7 +51,8 @@ class ConsoleScreen(Screen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.keymap = KeyMap(self.SCOPES, session.actions)
+        self._keymap = KeyMap(self.SCOPES, session.actions)
+        self._keymap_of = (self.SCOPES, session.actions)
         self._typed: tuple[str, ...] = ()
         self._pending: Changes = NOTHING
         self._reloading = False
@@ -59,6 +60,19 @@ class ConsoleScreen(Screen[None]):
         self._loaded = False
         self._pane = 0
         self._zoomed = False
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that apply now; a screen with tabs gives its tab's first."""
+        return self.SCOPES
+
+    @property
+    def keymap(self) -> KeyMap:
+        """What keys mean here and now: the operator may bind others at any time."""
+        wanted = (self.scopes, self.session.actions)
+        if wanted != self._keymap_of:
+            self._keymap_of, self._keymap = wanted, KeyMap(*wanted)
+        return self._keymap
 
     @property
     def console(self) -> Console:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from nodeconsole.actions import GLOBAL, Action, KeyMap
+from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_stop
 from nodeconsole.screens.job_tabs import TABS, EventsTab, JobTab, TasksTab
@@ -170,12 +170,15 @@ class JobScreen(Moves, ConsoleScreen):
     def _tasks_tab(self) -> TasksTab:
         return next(tab for tab in self._tabs if isinstance(tab, TasksTab))
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return (self._tab.scope, *self.SCOPES[1:])
+
     def open_tab(self, name: str) -> None:
         """Show the job in another way."""
         before, self._tab = self._tab, next(tab for tab in self._tabs if tab.name == name)
         self.query_one(f"#tab-{before.name}").display = False
         self.query_one(f"#tab-{name}").display = True
-        self.keymap = KeyMap((self._tab.scope, "job", "move", GLOBAL), self.session.actions)
         self._tab.choose(self.chosen)
         # The widgets have a size after the layout only.
         self.call_after_refresh(self._tab_opened)

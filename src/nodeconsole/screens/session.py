@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from nodeconsole.actions import ACTIONS, Action
+from nodeconsole.actions import Action, available
 from nodeconsole.i18n.catalogue import Catalogue, load
-from nodeconsole.preferences import Preferences
+from nodeconsole.keymap import bind
+from nodeconsole.own_files import OwnFiles
 from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
@@ -70,19 +71,19 @@ class Session:
         glyphs: Glyphs,
         now_ms: Callable[[], int],
         zone: tzinfo | None = None,
-        actions: Sequence[Action] = ACTIONS,
+        sections: Collection[str] = (),
         state: State | None = None,
-        preferences: Preferences | None = None,
+        files: OwnFiles | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.glyphs = glyphs
         self.now_ms = now_ms
         self.zone = zone
-        self.actions = actions
-        """What this console can be told to do."""
+        self.files = files or OwnFiles({})
+        self._available = available(sections)
+        self._bound = bind(self.files.keys, self._available)
         self.state = state or State()
         """What is remembered beyond this console's end; names of values begin with the screen's: `jobs.filter`."""
-        self.preferences = preferences or Preferences()
         self.client: NodeClient | None = None
         self.status: NodeStatus | None = None
         self.link = Link(since_ms=now_ms())
@@ -123,6 +124,21 @@ class Session:
     def _retranslate(self) -> None:
         for screen in self._audience:
             screen.retranslate()
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What this console can be told to do, with the keys that count now."""
+        return self._bound.actions
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the operator's own files: settings, keys that clash or that there are not, aliases."""
+        return (*self.files.faults, *(fault for fault in self._bound.faults if fault not in self.files.faults))
+
+    def bind_keys(self) -> None:
+        """The operator's keys changed."""
+        self._bound = bind(self.files.keys, self._available)
+        self._retranslate()
 
     @property
     def read_only(self) -> bool:

@@ -54,11 +54,14 @@ _APPROVALS = {"PENDING": "waiting", "APPROVED": "done", "REJECTED": "rejected", 
 
 def job_status(job: JobRow) -> str:
     """One word for what a job is up to; `waiting` = for this node's decision."""
-    if job.needs_decision:
-        return "waiting"
-    if job.state == "FINISHED":
-        return _OUTCOMES.get(job.outcome or "", "finished")
-    return _JOB_STATES.get(job.state, job.state.lower())
+    return "waiting" if job.needs_decision else run_status(job.state, job.outcome)
+
+
+def run_status(state: str, outcome: str | None) -> str:
+    """The same for somebody who only looks at how it ended."""
+    if state == "FINISHED":
+        return _OUTCOMES.get(outcome or "", "finished")
+    return _JOB_STATES.get(state, state.lower())
 
 
 def task_status(task: TaskRow) -> str:

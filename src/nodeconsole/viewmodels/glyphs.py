@@ -36,6 +36,10 @@ class Glyphs:
     lines: str
     """Lines of a graph, by the directions in which they leave their cell (`viewmodels.graph`: up 1, down 2, left 4,
     right 8)."""
+    levels: str
+    """Heights from none to full, for small plots."""
+    dots: str = ""
+    """The first sign of braille, eight dots in a cell; empty = it is not to be used."""
 
 
 _PLAIN = " |||-'.+-`,+-+++"
@@ -60,13 +64,15 @@ UNICODE = Glyphs(
     "→",
     "╌",
     " │││─┘┐┤─└┌├─┴┬┼",
+    "▁▂▃▄▅▆▇█",
+    dots="\u2800",
 )
 # Terminals set to draw ambiguous-width characters two cells wide shear every table: this set has none.
 SAFE = Glyphs(
-    "safe", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN
+    "safe", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN, ".:|#"
 )
 ASCII = Glyphs(
-    "ascii", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN
+    "ascii", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN, ".:|#"
 )
 
 GLYPH_SETS: Mapping[str, Glyphs] = {glyphs.name: glyphs for glyphs in (UNICODE, SAFE, ASCII)}

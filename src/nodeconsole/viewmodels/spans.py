@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from nodeconsole.viewmodels.text import cells, fit
+
 Role = Literal["", "dim", "strong", "run", "ok", "wait", "bad", "warn", "key", "accent", "match"]
 
 
@@ -22,6 +24,30 @@ Line = tuple[Span, ...]
 def plain(line: Iterable[Span]) -> str:
     """The line without its roles."""
     return "".join(span.text for span in line)
+
+
+def fit_line(spans: Sequence[Span], width: int, cut: str) -> Line:
+    """A whole line in at most `width` cells, marked by `cut` when something is missing."""
+    left = width
+    fitted: list[Span] = []
+    for span in spans:
+        length = cells(span.text)
+        if length > left:
+            fitted.append(Span(fit(span.text, left, cut), span.role))
+            break
+        fitted.append(span)
+        left -= length
+    return tuple(fitted)
+
+
+def spread(left: Sequence[Span], right: Sequence[Span], width: int, cut: str) -> Line:
+    """A line of `width` cells whose right part keeps its place; the left one is cut when it is too narrow for both."""
+    taken = sum(cells(span.text) for span in right)
+    if taken + 1 > width:
+        return fit_line(left, width, cut)
+    fitted = fit_line(left, width - taken - (1 if taken else 0), cut)
+    blank = width - taken - sum(cells(span.text) for span in fitted)
+    return (*fitted, Span(" " * blank), *right)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,15 +89,29 @@ def _cell(char: str) -> int:
 
 
 def clip(text: str, width: int, cut: str) -> str:
-    """Printable text in at most `width` cells, marked by `cut` where something is missing."""
+    """Printable text in at most `width` cells, marked by `cut` where some is missing; wide characters stay whole."""
     if cells(text) <= width:
         return text
-    kept, used = "", 0
-    for char in text:
-        if used + _cell(char) > width - len(cut):
-            break
-        kept, used = kept + char, used + _cell(char)
-    return (kept + cut)[: max(0, width)]
+    return cut_to(text, width - len(cut)) + cut if width > len(cut) else cut_to(text, width)
+
+
+def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells."""
+    text = clip(text, width, cut)
+    blank = " " * (width - cells(text))
+    return blank + text if right else text + blank
+
+
+def cut_to(text: str, width: int) -> str:
+    """The beginning of `text` that fits into `width` cells."""
+    if text.isascii():
+        return text[: max(0, width)]
+    used = 0
+    for place, char in enumerate(text):
+        used += _cell(char)
+        if used > width:
+            return text[:place]
+    return text
 
 
 def wrap(text: str, width: int) -> list[str]:

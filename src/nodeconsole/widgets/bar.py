@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
-from nodeconsole.viewmodels.spans import Span
-from nodeconsole.widgets.painted import Ground, Painted, PaintedLine, fit_line
+from nodeconsole.viewmodels.spans import Span, spread
+from nodeconsole.widgets.painted import Ground, Painted, PaintedLine
 
 
 class Bar(Painted):
@@ -29,9 +27,4 @@ class Bar(Painted):
         self.repaint()
 
     def painted_line(self, y: int, width: int) -> PaintedLine:  # noqa: ARG002 - there is one line
-        taken = sum(cell_len(span.text) for span in self._right)
-        if taken + 1 > width:
-            return PaintedLine(fit_line(self._left, width, self._cut), self._ground)
-        left = fit_line(self._left, width - taken - (1 if taken else 0), self._cut)
-        blank = width - taken - sum(cell_len(span.text) for span in left)
-        return PaintedLine((*left, Span(" " * blank), *self._right), self._ground)
+        return PaintedLine(spread(self._left, self._right, width, self._cut), self._ground)

@@ -10,9 +10,9 @@ from textual.geometry import Size
 from textual.message import Message
 
 from nodeconsole.viewmodels.logs import PAGE, Lines, LogBuffer, Margin, line_role, match_spans
-from nodeconsole.viewmodels.spans import Role, Span
+from nodeconsole.viewmodels.spans import Role, Span, fit_line
 from nodeconsole.viewmodels.text import count
-from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, fit_line
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
 
 _MARGIN = 50
 """Lines around the visible ones that are fetched with them."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import ClassVar, Literal, NamedTuple
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -72,10 +71,10 @@ class Painted(ScrollView, can_focus=False):
     Painted > .role--warn { color: $role-warn; }
     Painted > .role--key { color: $role-key; text-style: bold; }
     Painted > .role--accent { color: $role-accent; text-style: bold; }
-    Painted > .role--match { background: $ground-match; text-style: bold; }
-    Painted > .ground--cursor { background: $ground-cursor; }
-    Painted > .ground--bar { background: $ground-bar; }
-    Painted > .ground--found { background: $ground-match; }
+    Painted > .role--match { background: $ground-match; text-style: $match-style; }
+    Painted > .ground--cursor { background: $ground-cursor; text-style: $ground-cursor-style; }
+    Painted > .ground--bar { background: $ground-bar; text-style: $ground-bar-style; }
+    Painted > .ground--found { background: $ground-match; text-style: $ground-match-style; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
@@ -148,29 +147,3 @@ class Painted(ScrollView, can_focus=False):
 
     def _role(self, role: Role) -> Style:
         return self.get_component_rich_style(f"role--{role}", partial=True)
-
-
-def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:
-    """`text` in exactly `width` cells; what does not fit is replaced by `cut`, never half a wide character."""
-    length = cell_len(text)
-    if length == width:
-        return text
-    if length < width:
-        blank = " " * (width - length)
-        return blank + text if right else text + blank
-    room = width - len(cut)
-    return set_cell_size(text, room) + cut if room > 0 else set_cell_size(text, width)
-
-
-def fit_line(spans: Sequence[Span], width: int, cut: str) -> tuple[Span, ...]:
-    """A whole line in at most `width` cells, marked by `cut` when something is missing."""
-    left = width
-    fitted: list[Span] = []
-    for span in spans:
-        length = cell_len(span.text)
-        if length > left:
-            fitted.append(Span(fit(span.text, left, cut), span.role))
-            break
-        fitted.append(span)
-        left -= length
-    return tuple(fitted)

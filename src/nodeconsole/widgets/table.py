@@ -10,7 +10,8 @@ from textual.geometry import Region, Size
 from textual.message import Message
 
 from nodeconsole.viewmodels.spans import Column, Fitted, Line, Span, fit_columns
-from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, fit
+from nodeconsole.viewmodels.text import fit
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
 
 T = TypeVar("T")
 

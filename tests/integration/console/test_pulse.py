@@ -14,7 +14,7 @@ from embedded_scheduler.wire.console import JobDetail, PeerRequest
 from embedded_scheduler.wire.console_pulse import AttentionItem
 from nodeconsole.client import ClientError, NodeClient
 
-SETTINGS = 'timing.stuck = 0.6\napproval.own_jobs = "manual"\n'
+SETTINGS = 'timing.stuck = 0.4\ntiming.submit_wait = 0.5\napproval.own_jobs = "manual"\n'
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_what_needs_a_person(client: NodeClient) -> None:
 
 
 async def test_a_task_without_a_sign_of_life_looks_stuck_and_goes_on(client: NodeClient) -> None:
-    job_id = await start(client, sleep=4)
+    job_id = await start(client, sleep=2)
 
     async def stuck() -> JobDetail | None:
         detail = await client.job(job_id)

@@ -158,6 +158,11 @@ class Jobs:
             row.approved_by = [vote.actor for vote in votes.so_far(reader, "job", head.job_id)]
         return row
 
+    def running(self, reader: Reader, limit: int) -> list[JobRow]:
+        """The newest jobs that run."""
+        heads = store.page(reader, self_node=self._engine.node_id, states=(JobState.RUNNING,), limit=limit)
+        return [self._row(reader, head) for head in heads]
+
     def _still(self, job_id: str) -> tuple[views.Still, ...]:
         return tuple((stuck, last_signs(self._console, stuck)) for stuck in self._console.watchdog.of_job(job_id))
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from quart import Quart
 
-from embedded_scheduler.api.console import endpoint
-from embedded_scheduler.api.console.jobs import last_signs
+from embedded_scheduler.api.console import endpoint, views
+from embedded_scheduler.api.console.catalogue import Peers
+from embedded_scheduler.api.console.jobs import Jobs, last_signs
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.diagnosis import LOW_DISK, NO_DISK, WARN_DAYS, endings
 from embedded_scheduler.domain import attention
@@ -31,6 +32,7 @@ from embedded_scheduler.wire.console_pulse import (
     AttentionList,
     FlowRun,
     FlowRuns,
+    Overview,
     ResourceReport,
     ResourceSample,
     Statistics,
@@ -41,10 +43,13 @@ from embedded_scheduler.wire.console_pulse import (
 
 _LONGEST_HOURS = 24 * 366
 _RECOUNT_MS = 2_000
-"""A count is used again for at least so long; of a long window, for longer."""
+"""A count is used again for at least so long, and for `_RARELY` times as long as it took to count."""
+_RARELY = 50
 _FLOWS, _RUNS, _AMONG = 12, 20, 400
 _FAILED_LATELY_MS = 24 * HOUR_MS
 _OF_ONE_KIND = 30
+_MOST_RUNNING = 50
+_RECENT = 20
 _MINUTE_MS = 60_000
 
 
@@ -53,11 +58,13 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/statistics", pulse.statistics)
     endpoint.route(app, "GET", "/resources", pulse.resources)
     endpoint.route(app, "GET", "/attention", pulse.attention)
+    endpoint.route(app, "GET", "/overview", pulse.overview)
 
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
     last_seq: int
+    took_ms: int
     reply: Statistics
 
 
@@ -65,6 +72,8 @@ class Pulse:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._engine = console.engine
+        self._jobs = Jobs(console)
+        self._peers = Peers(console)
         self._counted: dict[int, _Counted] = {}
         self._counting = asyncio.Lock()
         self._endings: tuple[object, list[Concern]] = (None, [])
@@ -83,10 +92,10 @@ class Pulse:
         seq = (await self._engine.db.read(ledger.last))[0]
         held = self._counted.get(hours)
         if held is not None and held.reply.until_ms == span.until_ms:
-            pause = max(_RECOUNT_MS, span.step_ms // 5_000)
+            pause = max(_RECOUNT_MS, held.took_ms * _RARELY)
             if held.last_seq == seq or 0 <= now_ms - held.reply.at_ms < pause:
                 return held.reply
-        node_id = self._engine.node_id
+        node_id, began = self._engine.node_id, self._engine.clock.monotonic()
         figures, lately = await self._engine.db.read(
             lambda reader: (
                 statistics.figures(reader, span, self_node=node_id),
@@ -94,13 +103,16 @@ class Pulse:
             )
         )
         reply = _statistics(hours, now_ms, span, figures, lately)
-        self._counted = {**self._counted, hours: _Counted(seq, reply)} if len(self._counted) < 8 else {}
+        took_ms = round((self._engine.clock.monotonic() - began) * 1000)
+        # Somebody may ask for windows of every length: the last few are kept.
+        self._counted = {**dict([*self._counted.items()][-7:]), hours: _Counted(seq, took_ms, reply)}
         return reply
 
     async def resources(self) -> ResourceReport:
+        after = endpoint.number_query("after", 0, low=0, high=1 << 62)
         found = await self._console.resources.look()
         return ResourceReport(
-            samples=[ResourceSample(**asdict(sample)) for sample in found.samples],
+            samples=[ResourceSample(**asdict(sample)) for sample in found.samples if sample.at_ms > after],
             every_ms=round(EVERY * 1000),
             cores=found.cores,
             memory_total=found.memory_total,
@@ -129,6 +141,23 @@ class Pulse:
             if sum(other.kind == concern.kind for other in kept) < _OF_ONE_KIND:
                 kept.append(concern)
         return AttentionList(items=[_item(concern) for concern in kept], left_out=len(ordered) - len(kept))
+
+    async def overview(self) -> Overview:
+        attention_list, figures = await self.attention(), await self.statistics()
+        wanted = ledger.Wanted()
+        running, (recent, _) = await self._engine.db.read(
+            lambda reader: (
+                self._jobs.running(reader, _MOST_RUNNING),
+                ledger.newest(reader, wanted, limit=_RECENT),
+            )
+        )
+        return Overview(
+            attention=attention_list,
+            statistics=figures,
+            running=running,
+            peers=(await self._peers.all()).peers,
+            recent=[views.event_row(record) for record in recent],
+        )
 
     def _known(self, reader: Reader, now_ms: int) -> _Known:
         waiting = jobs.page(reader, self_node=self._engine.node_id, limit=_OF_ONE_KIND + 1, needs_decision=True)

@@ -10,7 +10,7 @@ from embedded_scheduler.api.courier import Courier
 from embedded_scheduler.api.limits import Refusals, no_refusals
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.resources import ResourceWatch
+from embedded_scheduler.engine.resources import ResourceSource
 from embedded_scheduler.engine.supervisor import Health
 from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.security.operators import Operators
@@ -28,7 +28,7 @@ class Console:
     health: Callable[[], Sequence[Health]]
     operators: Operators
     watchdog: Watchdog
-    resources: ResourceWatch
+    resources: ResourceSource
     refusals: Callable[[], Refusals] = no_refusals
     """What the limits of the partner listener have turned away."""
     exhibit: bool = False

@@ -1,0 +1,149 @@
+"""What screens of several panes share: how the panes stand, which one has the keys, what Enter and `e` do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.containers import Grid
+from textual.widget import Widget
+
+from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.movement import Moves
+from nodeconsole.viewmodels.panes import PaneRow, Target
+from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.widgets.pane import Pane
+
+NARROW, WIDE = 80, 140
+"""Below the one there is room for one pane at a time, from the other on for three side by side."""
+_LOW = 20
+
+
+class PanesScreen(Moves, ConsoleScreen):
+    """Subclasses name their `PANES`, in reading order, and give `pane_rows`."""
+
+    DEFAULT_CSS = """
+    PanesScreen Grid { height: 1fr; grid-gutter: 0 2; }
+    """
+    MOST_COLUMNS = 3
+
+    def body(self) -> Iterable[Widget]:
+        with Grid(id="panes"):
+            for name in self.PANES:
+                yield Pane(self.session.glyphs, id=name)
+
+    def pane_rows(self, name: str, width: int, height: int) -> tuple[Line, list[PaneRow]]:
+        """Title and rows of a pane with so much room for them."""
+        raise NotImplementedError
+
+    # How they stand.
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._arrange()
+
+    def on_resize(self) -> None:
+        self._arrange()
+        super().on_resize()
+
+    @property
+    def _cramped(self) -> bool:
+        return self.size.width < NARROW or self.size.height < _LOW
+
+    def _arrange(self) -> None:
+        alone = self._zoomed or self._cramped
+        columns = 1 if alone else min(self.MOST_COLUMNS, 3 if self.size.width >= WIDE else 2)
+        grid = self.query_one("#panes", Grid)
+        grid.styles.grid_size_columns = columns
+        grid.styles.grid_size_rows = 1 if alone else -(-len(self.PANES) // columns)
+        for name in self.PANES:
+            pane = self.query_one(f"#{name}", Pane)
+            pane.display = not alone or name == self.pane
+            pane.active = name == self.pane
+
+    def _show_panes(self) -> None:
+        self._arrange()
+
+    def pane_chosen(self) -> None:
+        self._arrange()
+        self.repaint_chrome()
+
+    def on_pane_chosen(self, message: Pane.Chosen) -> None:
+        self.choose(message.pane.id or self.pane)
+        if message.again:
+            self.act_pane_open()
+
+    def choose(self, name: str) -> None:
+        """Give a pane the keys."""
+        self._pane = self.PANES.index(name)
+        self.pane_chosen()
+
+    # What they show.
+
+    @property
+    def main(self) -> Pane:
+        return self.query_one(f"#{self.pane}", Pane)
+
+    def repaint_body(self) -> None:
+        for name in self.PANES:
+            pane = self.query_one(f"#{name}", Pane)
+            if pane.display and pane.view_width > 0:
+                title, rows = self.pane_rows(name, pane.view_width - 2, pane.room)
+                pane.show(title, rows, self.session.glyphs)
+
+    def why(self) -> Line:
+        row = self.main.row
+        return row.why if row is not None else ()
+
+    def on_pane_moved(self) -> None:
+        self.repaint_chrome()
+
+    # What one does there.
+
+    def act_pane_open(self, *_: str) -> None:
+        row = self.main.row
+        if row is not None and row.target is not None:
+            self._open(row.target)
+
+    def _open(self, target: Target) -> None:
+        match target.kind:
+            case "job":
+                from nodeconsole.screens.job import JobScreen  # noqa: PLC0415 - loaded when it is asked for
+
+                self.app.push_screen(JobScreen(self.session, target.name))
+            case "contract":
+                from nodeconsole.screens.contract import ContractScreen  # noqa: PLC0415
+
+                self.app.push_screen(ContractScreen(self.session, target.name))
+            case "grant":
+                from nodeconsole.screens.grant import GrantScreen  # noqa: PLC0415
+
+                self.app.push_screen(GrantScreen(self.session, target.name))
+            case _:
+                self.console.open_section(target.name, *target.words)
+
+    def act_list_problem(self, *_: str) -> None:
+        self._problem(1)
+
+    def act_list_problem_before(self, *_: str) -> None:
+        self._problem(-1)
+
+    def _problem(self, step: int) -> None:
+        """Through this pane, then through the others in turn."""
+        at = self.PANES.index(self.pane)
+        if self.main.find(_is_problem, step, wrap=False):
+            return
+        for distance in range(1, len(self.PANES) + 1):
+            name = self.PANES[(at + step * distance) % len(self.PANES)]
+            pane = self.query_one(f"#{name}", Pane)
+            if pane.find(_is_problem, step, wrap=True):
+                self.choose(name)
+                return
+        self.session.say(self.session.text("message.no_problem"), "dim")
+
+    def heading(self, name: str) -> tuple[Span, ...]:
+        """The title of a pane in this language."""
+        return (Span(self.session.text(f"pane.{name}")),)
+
+
+def _is_problem(row: PaneRow) -> bool:
+    return row.problem

@@ -1,0 +1,177 @@
+"""Home, statistics, audit and doctor: view models as tables, the screens against a real node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+
+import pytest
+
+from embedded_scheduler.wire.console_pulse import AttentionItem, AttentionList, ResourceSample
+from nodeconsole.i18n.catalogue import load
+from nodeconsole.viewmodels.attention import attention_rows, attention_text
+from nodeconsole.viewmodels.display import Display
+from nodeconsole.viewmodels.glyphs import ASCII, UNICODE, Glyphs
+from nodeconsole.viewmodels.plots import bars, gauge, line, spark, stretched
+from nodeconsole.viewmodels.pulse import _over_time, rate
+from nodeconsole.viewmodels.spans import plain
+from tests.support.console import press, screen_text, until_gone, until_shown
+from tests.support.hosted import Hosted
+from tests.support.showcase import NOW_MS, app_of, serving
+
+EN = Display(load("en_US"), UNICODE, NOW_MS, UTC, "alice")
+ZH = Display(load("zh_CN"), ASCII, NOW_MS, UTC, "alice")
+SIZE = (80, 24)
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Hosted]:
+    with serving() as running:
+        yield running
+
+
+# -- plots ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "glyphs", "drawn"),
+    [
+        ([], 5, UNICODE, ""),
+        ([0, 1, 4, 8], 9, UNICODE, "▁▂▅█"),
+        ([0, 1, 4, 8], 9, ASCII, ".:|#"),
+        ([None, 0, None], 9, UNICODE, " ▁ "),
+        ([0, 0], 9, ASCII, ".."),
+        ([1, 9, 2, 2], 2, UNICODE, "█▃"),
+        ([0.001, 1000], 9, UNICODE, "▂█"),
+    ],
+    ids=["nothing", "levels", "ascii", "unknown", "zero", "gathered", "never like nothing"],
+)
+def test_sparks(values: list[float | None], width: int, glyphs: Glyphs, drawn: str) -> None:
+    assert spark(values, width, glyphs) == drawn
+
+
+def test_a_known_top_keeps_the_scale() -> None:
+    assert spark([50, 100], 9, UNICODE, top=100) == "▅█"
+    assert spark([50, 50], 9, UNICODE, top=100) == "▅▅"
+    assert stretched([1, 2], 5) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("part", "filled"), [(0, 0), (1, 1), (50, 5), (100, 10), (200, 10)])
+def test_gauges(part: float, filled: int) -> None:
+    assert gauge(part, 100, 10, ASCII) == "#" * filled + "." * (10 - filled)
+
+
+def test_bars() -> None:
+    assert bars([4, 2, 0, None, 1], 15, 2, UNICODE) == ["██             ", "██ ██       ▄▄ "]
+    assert bars([4, 2, 0, None, 1], 5, 2, ASCII) == ["#    ", "##  :"]
+
+
+def test_lines() -> None:
+    assert line([0, 1], 4, 2, ASCII) == ["  **", "**  "]
+    assert line([0, None, 1], 3, 3, ASCII) == ["  *", "   ", "*  "]
+    drawn = line([0, 4, 0], 4, 2, UNICODE)
+    assert all(len(row) == 4 for row in drawn)
+    assert all(char == " " or 0x2800 < ord(char) < 0x2900 for row in drawn for char in row)
+    assert line([], 3, 2, UNICODE) == ["   ", "   "]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "<1kB/s"), (999, "<1kB/s"), (2_149, "2.1kB/s"), (341_700, "340kB/s"), (2_100_000, "2.1MB/s")],
+)
+def test_rates_are_rounded_so_that_noise_does_not_show(value: int, text: str) -> None:
+    assert rate(value) == text
+
+
+def test_a_plot_moves_on_with_the_clock() -> None:
+    samples = [ResourceSample(at_ms=at) for at in (0, 2_000, 19_999, 20_000, 60_001)]
+    assert _over_time([1, 5, 2, 3, 4], samples) == [5, 3, None, 4]
+
+
+# -- what needs a person ----------------------------------------------------------------------------------------------
+
+
+def item(kind: str, **values: object) -> AttentionItem:
+    known: dict[str, object] = {"severity": "error", "target": "job", "subject": "job-1", "name": "n", "since_ms": 1}
+    return AttentionItem.model_validate({"kind": kind} | known | values)
+
+
+def test_the_console_has_words_for_every_kind_in_both_languages() -> None:
+    from embedded_scheduler.api.console.pulse import _TEXTS  # noqa: PLC0415 - the node's list of kinds
+
+    for display in (EN, ZH):
+        for kind in _TEXTS:
+            assert f"attention.{kind}" in display.catalogue.keys, kind
+    facts = {"days": "9", "by": "bob", "task": "psi", "undelivered": "2", "free_mib": "7"}
+    assert all("{" not in attention_text(item(kind, facts=facts), ZH) for kind in _TEXTS)
+
+
+def test_a_kind_from_a_newer_node_is_shown_in_its_own_words() -> None:
+    assert attention_text(item("moon", text="the moon is \x1b[2Jfull"), ZH) == "the moon is full"
+
+
+@pytest.mark.parametrize(
+    ("severity", "start"), [("decide", "? "), ("error", "✗ "), ("warning", "! ")], ids=lambda value: value
+)
+def test_urgency_is_a_sign_too(severity: str, start: str) -> None:
+    (row,) = attention_rows(AttentionList(items=[item("job_failed", severity=severity)]), EN)
+    assert plain(row.line).startswith(start)
+    assert row.problem
+    assert row.target == ("job", "job-1", ())
+
+
+def test_nothing_to_do_is_said_and_what_is_left_out_counted() -> None:
+    assert attention_rows(None, EN) == []
+    assert "nothing needs you" in plain(attention_rows(AttentionList(), EN)[0].line)
+    rows = attention_rows(AttentionList(items=[item("job_failed")], left_out=7), EN)
+    assert "7 more" in plain(rows[-1].line)
+
+
+# -- the home screen --------------------------------------------------------------------------------------------------
+
+
+async def test_pulse_at_a_glance(node: Hosted) -> None:
+    async with app_of(node).run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "psi-credit-daily")
+        await press(pilot, "g", "p")
+        await until_shown(pilot, "risk-join-2026q4  from bob")
+        shown = screen_text(pilot)
+        for words in ("NEEDS YOU 8", "JOBS", "RUNNING", "PARTNERS", "NODE", "FLOWS x RUNS", "122 GiB free", "p50"):
+            assert words in shown, words
+        assert all(len(row) <= 80 for row in shown.splitlines())
+        # The reason is said below, where there is room.
+        await press(pilot, "e", "e", "e", "e", "e", "e")
+        await until_shown(pilot, "woe-binning failed  ")
+
+
+async def test_pulse_by_keys(node: Hosted) -> None:
+    async with app_of(node).run_test(size=SIZE) as pilot:
+        await press(pilot, "g", "p")
+        await until_shown(pilot, "risk-join-2026q4  from bob")
+        await press(pilot, "tab", "tab")
+        await until_shown(pilot, "job-")
+        await press(pilot, "enter")
+        await until_shown(pilot, "jobs > ")
+        await press(pilot, "escape")
+        await until_shown(pilot, "FLOWS x RUNS")
+        await press(pilot, "z")
+        await until_gone(pilot, "FLOWS x RUNS")
+        await press(pilot, "escape")
+        await until_shown(pilot, "FLOWS x RUNS")
+        await press(pilot, "w")
+        await until_shown(pilot, "last 7d")
+        # Backwards through the panes: the last one lists flows, Enter their jobs.
+        await press(pilot, "shift+tab", "shift+tab", "shift+tab", "enter")
+        await until_shown(pilot, "filter: psi-credit-daily")
+
+
+@pytest.mark.parametrize("size", [(60, 18), (100, 30), (160, 45)], ids=str)
+async def test_pulse_fits_every_terminal(node: Hosted, size: tuple[int, int]) -> None:
+    async with app_of(node, language="zh_CN").run_test(size=size) as pilot:
+        await press(pilot, "g", "p")
+        await until_shown(pilot, "待您处理")
+        await until_shown(pilot, "frank")
+        beside = screen_text(pilot).count("──")
+        assert beside >= 1
+        await press(pilot, "tab")
+        await until_shown(pilot, "作业")
