@@ -26,6 +26,7 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.session import session_id
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import datasets, progress
+from embedded_scheduler.engine.components import refusal
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.transitions import Cause, advance
@@ -149,6 +150,8 @@ async def _prepare(
     )
     if found is None:
         raise Refused(f"component {ref.provider} {ref.name} {ref.version} is not registered on {engine.node_id}")
+    if not found.enabled:
+        raise Refused(refusal(found, engine.runners))
     runner = engine.runner_for(found.image_url)
     if runner is None:
         reasons = "; ".join(r.accepts(found.image_url) for r in engine.runners.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,6 +38,63 @@ async def register(engine: Engine, image_url: str, manifest: Mapping[str, Any], 
     return await engine.db.write(lambda tx: _put(tx, parsed, image_url, manifest, actor))
 
 
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a registration would be. `before`: the registration of the same identity that it would replace."""
+
+    component: Component
+    parsed: ComponentManifest
+    before: Component | None
+
+    @property
+    def unchanged(self) -> bool:
+        """It is registered already just so."""
+        before = self.before
+        return before is not None and (before.image_url, before.manifest) == (
+            self.component.image_url,
+            self.component.manifest,
+        )
+
+
+async def inspect(engine: Engine, image_url: str, manifest: Mapping[str, Any], *, actor: str) -> Inspection:
+    """What `register` would do, without doing it. An empty address is not looked at: it may not be known yet.
+
+    Raises as `register` does.
+    """
+    parsed = parse_manifest(manifest)
+    if image_url:
+        _check_address(engine, image_url)
+
+    def look(reader: Reader) -> Inspection:
+        before = components.get(reader, *parsed.identity)
+        enabled = before is None or before.enabled
+        component = Component(
+            *parsed.identity, parsed.code, image_url, dict(manifest), reader.now_ms, actor, enabled=enabled
+        )
+        return Inspection(component, parsed, before)
+
+    return await engine.db.read(look)
+
+
+async def set_enabled(
+    engine: Engine, provider: str, name: str, version: str, *, enabled: bool, reason: str = "", actor: str
+) -> Component:
+    """Let a component run or not. A disabled one stays registered, and jobs that need it are refused with the reason;
+    attempts that run are not touched. Repeated, it changes nothing. `NotFound` if it is not registered."""
+
+    def work(tx: Tx) -> Component:
+        found = components.get(tx, provider, name, version)
+        if found is None:
+            raise NotFound(f"component {_named(provider, name, version)} is not registered on this node")
+        if found.enabled is enabled:
+            return found
+        components.set_enabled(tx, provider, name, version, enabled=enabled)
+        _record(tx, found, "component.enabled" if enabled else "component.disabled", actor, reason)
+        return replace(found, enabled=enabled)
+
+    return await engine.db.write(work)
+
+
 async def remove(engine: Engine, provider: str, name: str, version: str, *, actor: str) -> None:
     """Forget a component; `NotFound` if it is not registered. Attempts that run are not touched."""
 
@@ -69,13 +127,21 @@ def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mappi
                 "on this node: register it with `nodeconsole component register`"
             )
             continue
-        reason = why_not(component.image_url, runners)
+        reason = refusal(component, runners)
         if reason:
             found.append(f"{task_name}: {reason}")
         manifest = parse_manifest(component.manifest)
         for party in parties:
             found += [f"{task_name}: {fault}" for fault in _faults(reader, spec, task_name, party, manifest)]
     return list(dict.fromkeys(found))
+
+
+def refusal(component: Component, runners: Mapping[str, Runner]) -> str:
+    """Why a registered component cannot run here now; empty = it can."""
+    if not component.enabled:
+        named = _named(component.provider, component.name, component.version)
+        return f"component {named} is disabled on this node: enable it with `nodeconsole component enable`"
+    return why_not(component.image_url, runners)
 
 
 def why_not(image_url: str, runners: Mapping[str, Runner]) -> str:
@@ -132,13 +198,14 @@ def _put(tx: Tx, parsed: ComponentManifest, image_url: str, manifest: Mapping[st
     return stored
 
 
-def _record(tx: Tx, component: Component, event: str, actor: str) -> None:
+def _record(tx: Tx, component: Component, event: str, actor: str, reason: str = "") -> None:
     ledger.append(
         tx,
         subject="component",
         subject_id=f"{component.provider}/{component.name}/{component.version}",
         event=event,
         actor=actor,
+        reason=reason,
         data={"image_url": component.image_url, "code": component.code},
     )
 

@@ -56,6 +56,19 @@ async def submit(
     delivered as soon as it can be. Raises `Refused` when a participant said no.
     """
     job_id = engine.mint.job_id()
+    spec, coordinator = await plan(engine, job_id, document)
+    cause = Cause(actor, trace_id or job_id)
+    own = "own job" if engine.settings.approval.own_jobs == "auto" else ""
+    approve = await _ruled(engine, spec, coordinator, otherwise=own, frank=True)
+    await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
+    return await _created_everywhere(engine, job_id)
+
+
+async def plan(engine: Engine, job_id: str, document: Mapping[str, Any]) -> tuple[JobSpec, str]:
+    """A job of this node's own side as it would be submitted, and its coordinator. Nothing is stored or sent.
+
+    Raises what is wrong with the document itself, or with who is to take part.
+    """
     spec = await engine.db.read(lambda reader: _normalised(reader, job_id, document))
     if spec.initiator != engine.node_id:
         raise InvalidRequest(
@@ -68,11 +81,7 @@ async def submit(
     spec = _with_session_style(engine, spec, coordinator)
     if problem := session_conflict(spec, engine.directory.session_need):
         raise InvalidRequest(problem)
-    cause = Cause(actor, trace_id or job_id)
-    own = "own job" if engine.settings.approval.own_jobs == "auto" else ""
-    approve = await _ruled(engine, spec, coordinator, otherwise=own, frank=True)
-    await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
-    return await _created_everywhere(engine, job_id)
+    return spec, coordinator
 
 
 def _normalised(reader: Reader, job_id: str, document: Mapping[str, Any]) -> JobSpec:

@@ -62,6 +62,8 @@ MANAGEMENT: Mapping[str, str] = {
     "node/health": "GET",
     "dataset/pub/list": "GET",
     "dataset/pub/query": "GET",
+    "component/list": "GET",
+    "component/query": "GET",
     **{
         f"{kind}/audit/{verb}": "POST"
         for kind in ("dataset", "project", "flow", "job", "model")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from embedded_scheduler.domain.job import canonical_json
 from embedded_scheduler.store.database import Reader, Tx
 
 
@@ -23,6 +25,13 @@ class Component:
     manifest: dict[str, Any]
     registered_ms: int
     registered_by: str
+    enabled: bool = True
+    """It may run; the operator can say otherwise without forgetting it."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the self-description: tells whether two nodes mean the same."""
+        return hashlib.sha256(canonical_json(self.manifest)).hexdigest()
 
 
 def put(
@@ -36,8 +45,11 @@ def put(
     manifest: Mapping[str, Any],
     registered_by: str,
 ) -> Component:
-    """Register at the transaction's time; replaces a registration of the same provider, name and version."""
-    component = Component(provider, name, version, code, image_url, dict(manifest), tx.now_ms, registered_by)
+    """Register at the transaction's time; replaces a registration of the same provider, name and version, which stays
+    enabled or disabled as it was."""
+    before = get(tx, provider, name, version)
+    enabled = before is None or before.enabled
+    component = Component(provider, name, version, code, image_url, dict(manifest), tx.now_ms, registered_by, enabled)
     tx.run(
         "components.put",
         provider=provider,
@@ -60,6 +72,10 @@ def get(reader: Reader, provider: str, name: str, version: str) -> Component | N
 def all(reader: Reader) -> list[Component]:  # noqa: A001 - read as `components.all`
     """Every registration, by provider, name and version."""
     return [_parse(row) for row in reader.all("components.all")]
+
+
+def set_enabled(tx: Tx, provider: str, name: str, version: str, *, enabled: bool) -> None:
+    tx.run("components.set_enabled", provider=provider, name=name, version=version, enabled=int(enabled))
 
 
 def delete(tx: Tx, provider: str, name: str, version: str) -> bool:
@@ -101,4 +117,5 @@ def _component(row: sqlite3.Row | None) -> Component | None:
 def _parse(row: sqlite3.Row) -> Component:
     columns = dict(row)
     columns["manifest"] = json.loads(columns["manifest"])
+    columns["enabled"] = bool(columns["enabled"])
     return Component(**columns)

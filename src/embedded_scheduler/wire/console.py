@@ -396,7 +396,65 @@ class ComponentRow(Message):
     registered_ms: int = 0
     runnable: bool = True
     why_not: str = ""
+    enabled: bool = True
+    registered_by: str = ""
+    digest: str = ""
+    """SHA-256 of the self-description."""
+    inputs: list[PortRow] = Field(default_factory=list)
+    outputs: list[PortRow] = Field(default_factory=list)
+    parameters: int = 0
+    actions: list[str] = Field(default_factory=list)
     manifest: dict[str, Any] = Field(default_factory=dict)
+
+
+class PortRow(Message):
+    name: str
+    type: str
+    description: str = ""
+    required: bool = False
+
+
+class ComponentCheck(Message):
+    """What a registration would be; nothing is stored."""
+
+    component: ComponentRow
+    replaces: bool = False
+    """The same provider, name and version are registered with another description or address."""
+    unchanged: bool = False
+
+
+class ComponentState(Message):
+    """Body of enable and disable."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class PartnerComponentRow(Message):
+    code: str
+    version: str
+    provider: str = ""
+
+
+class PartnerComponentList(Message):
+    components: list[PartnerComponentRow]
+
+
+class ChoiceRow(Message):
+    value: str
+    label: str = ""
+
+
+class ChoiceList(Message):
+    choices: list[ChoiceRow]
+
+
+class JobCheck(Message):
+    """What would become of a job; nothing is stored or sent."""
+
+    problems: list[str] = Field(default_factory=list)
+    """Why it would be refused, or could not run here; empty = it can be submitted."""
+    warnings: list[str] = Field(default_factory=list)
+    coordinator: str = ""
 
 
 class PeerRequest(Message):
@@ -480,6 +538,7 @@ class DoctorReport(Message):
     findings: list[Finding]
 
 
+ComponentRow.model_rebuild()
 JobDetail.model_rebuild()
 NodeStatus.model_rebuild()
 

@@ -3,37 +3,116 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from embedded_scheduler.wire.console import ComponentRow
 from nodeconsole.cli.exits import CommandError, Exit
-from nodeconsole.cli.invocation import Command, Invocation, read_document
+from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
 from nodeconsole.client import NodeClient
+from nodeconsole.i18n.catalogue import load
+from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
+from nodeconsole.viewmodels.forms.selfdesc import form_of_component
 
 
 async def register(call: Invocation) -> Exit:
-    manifest = read_document(call.args.file)
+    manifest, _ = _description(call.args.file)
     async with call.client() as client:
         row = await client.register_component(call.args.image, manifest)
     return _show(call, row)
 
 
+async def check(call: Invocation) -> Exit:
+    manifest, mended = _description(call.args.file)
+    async with call.client() as client:
+        found = await client.check_component(call.args.image, manifest)
+    warnings = [*mended, *found.component.warnings, *_form_warnings(manifest)]
+    if call.out.as_json:
+        call.out.document(found.model_dump(mode="json") | {"warnings": warnings})
+        return Exit.OK
+    what = "is registered just so" if found.unchanged else "would be replaced" if found.replaces else "is new"
+    row = found.component
+    call.out.line(f"{_identity(row)} {what}; {row.parameters} parameters")
+    if row.why_not:
+        call.out.line(f"cannot run here: {row.why_not}")
+    for warning in dict.fromkeys(warnings):
+        call.out.line(f"warning: {warning}")
+    return Exit.OK
+
+
+def _description(name: str) -> tuple[dict[str, Any], list[str]]:
+    """A self-description, and what had to be read over to get it: the specification's own sample is no JSON."""
+    try:
+        manifest, mended = parse_object(read_text(name))
+    except Unreadable as error:
+        raise CommandError(f"{name}: {error}", Exit.USAGE) from None
+    texts = load("en_US")
+    return manifest, [texts.text(f"component.mended.{what}") for what in mended]
+
+
+def _form_warnings(manifest: dict[str, Any]) -> list[str]:
+    texts = load("en_US")
+    notes = form_of_component(manifest).notes
+    return [f"{note.about}: {note.text(texts)}" if note.about else note.text(texts) for note in notes]
+
+
 async def listing(call: Invocation) -> Exit:
+    if call.args.of:
+        return await _of_partner(call)
     async with call.client() as client:
         rows = await client.components()
     if call.out.as_json:
         call.out.document({"components": plain(rows)})
         return Exit.OK
-    cells = ((_identity(row), row.title, " ".join(row.roles), row.image_url, row.why_not or "yes") for row in rows)
+    cells = ((_identity(row), row.title, " ".join(row.roles), row.image_url, _runs(row)) for row in rows)
     columns = ("COMPONENT", "TITLE", "ROLES", "IMAGE", "RUNS HERE")
     call.out.table(columns, cells, empty="no components: `nodeconsole component register FILE --image URL`")
     return Exit.OK
 
 
+async def _of_partner(call: Invocation) -> Exit:
+    async with call.client() as client:
+        rows = await client.partner_components(call.args.of)
+    if call.out.as_json:
+        call.out.document({"components": plain(rows)})
+        return Exit.OK
+    cells = ((row.code, row.version, row.provider) for row in rows)
+    call.out.table(("CODE", "VERSION", "PROVIDER"), cells, empty=f"{call.args.of} shows no components")
+    return Exit.OK
+
+
+def _runs(row: ComponentRow) -> str:
+    return "disabled" if not row.enabled else row.why_not or "yes"
+
+
 async def show(call: Invocation) -> Exit:
     async with call.client() as client:
         return _show(call, await _find(client, call.args.component))
+
+
+async def enable(call: Invocation) -> Exit:
+    return await _set_enabled(call, enabled=True)
+
+
+async def disable(call: Invocation) -> Exit:
+    return await _set_enabled(call, enabled=False)
+
+
+async def _set_enabled(call: Invocation, *, enabled: bool) -> Exit:
+    async with call.client() as client:
+        row = await _find(client, call.args.component)
+        row = await client.set_component_enabled(
+            row.provider, row.name, row.version, enabled=enabled, reason=call.args.reason
+        )
+    return _show(call, row)
+
+
+async def export(call: Invocation) -> Exit:
+    async with call.client() as client:
+        row = await _find(client, call.args.component)
+    call.out.document(row.manifest)
+    return Exit.OK
 
 
 async def remove(call: Invocation) -> Exit:
@@ -76,7 +155,8 @@ def _show(call: Invocation, row: ComponentRow) -> Exit:
             "image": row.image_url,
             "roles": " ".join(row.roles),
             "runs here": "yes" if row.runnable else f"no: {row.why_not}",
-            "registered": moment(row.registered_ms),
+            "registered": f"{moment(row.registered_ms)} by {row.registered_by}",
+            "digest": row.digest,
         }
     )
     for warning in row.warnings:
@@ -89,4 +169,13 @@ def _show(call: Invocation, row: ComponentRow) -> Exit:
     return Exit.OK
 
 
-COMMANDS: dict[str, Command] = {"register": register, "list": listing, "show": show, "remove": remove}
+COMMANDS: dict[str, Command] = {
+    "register": register,
+    "check": check,
+    "list": listing,
+    "show": show,
+    "enable": enable,
+    "disable": disable,
+    "export": export,
+    "remove": remove,
+}

@@ -50,6 +50,23 @@ async def submit(call: Invocation) -> Exit:
     return Exit.OK if job.outcome == "succeeded" else Exit.UNSUCCESSFUL
 
 
+async def check(call: Invocation) -> Exit:
+    """Exit code 6 when it could not be submitted, or not run here."""
+    document = read_document(call.args.file)
+    async with call.client() as client:
+        found = await call.out.busy("asking the parties", client.check_job(document))
+    if call.out.as_json:
+        call.out.document(found.model_dump(mode="json"))
+        return Exit.UNSUCCESSFUL if found.problems else Exit.OK
+    for problem in found.problems:
+        call.out.line(f"problem: {problem}")
+    for warning in found.warnings:
+        call.out.line(f"warning: {warning}")
+    if not found.problems:
+        call.out.line(f"it can be submitted; {found.coordinator} would drive it")
+    return Exit.UNSUCCESSFUL if found.problems else Exit.OK
+
+
 async def _wait(call: Invocation, client: NodeClient, job_id: str) -> JobRow:
     """Follow the job until it is over; says what changes and why it waits."""
     try:
@@ -406,6 +423,7 @@ def _pairs(nodes: Mapping[str, str]) -> str:
 
 COMMANDS: dict[str, Command] = {
     "submit": submit,
+    "check": check,
     "list": listing,
     "show": show,
     "diff": diff,

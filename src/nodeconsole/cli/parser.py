@@ -176,6 +176,8 @@ def _add_jobs(tree: _Tree) -> None:
     submit.add_argument("file", metavar="FILE")
     submit.add_argument("--wait", action="store_true", help="wait for the end; exit code 6 unless it succeeded")
     submit.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="with --wait: give up after this time")
+    check = jobs.command("check", "say what would become of a job file, without submitting it")
+    check.add_argument("file", metavar="FILE")
     listing = jobs.command("list", "list jobs, newest first")
     listing.add_argument("--state", type=_states, metavar="STATE[,STATE]", help=", ".join(JOB_STATES))
     listing.add_argument("--flow", metavar="FLOW_ID")
@@ -238,9 +240,22 @@ def _add_components(tree: _Tree) -> None:
     register = components.command("register", "register a component by its self-description")
     register.add_argument("file", metavar="FILE", help="the self-description (JSON); - reads standard input")
     register.add_argument("--image", required=True, metavar="URL", help="builtin:NAME, exec:PATH or an image reference")
-    components.command("list", "list components")
-    for verb, text in (("show", "show a component"), ("remove", "forget a component")):
+    check = components.command("check", "say what registering a self-description would do, and what is wrong with it")
+    check.add_argument("file", metavar="FILE", help="the self-description (JSON); - reads standard input")
+    check.add_argument("--image", default="", metavar="URL", help="the address to check with it")
+    listing = components.command("list", "list components")
+    listing.add_argument("--of", metavar="NODE_ID", help="those that a partner says it has, asked now")
+    verbs = {
+        "show": "show a component",
+        "remove": "forget a component",
+        "enable": "let a component run again",
+        "disable": "let no job use a component, without forgetting it",
+        "export": "print a component's self-description as it was sent",
+    }
+    for verb, text in verbs.items():
         parser = components.command(verb, text)
+        if verb in ("enable", "disable"):
+            parser.add_argument("--reason", default="", help="kept in the ledger")
         parser.add_argument("component", metavar="COMPONENT", help="PROVIDER/NAME/VERSION, or NAME when it is unique")
 
 

@@ -14,13 +14,18 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from embedded_scheduler.wire.console import (
+    ChoiceList,
+    ChoiceRow,
+    ComponentCheck,
     ComponentRequest,
     ComponentRow,
+    ComponentState,
     DatasetRequest,
     DatasetRow,
     Decision,
     DoctorReport,
     EventPage,
+    JobCheck,
     JobDetail,
     JobDifference,
     JobPage,
@@ -28,6 +33,7 @@ from embedded_scheduler.wire.console import (
     LedgerReport,
     LogPage,
     NodeStatus,
+    PartnerComponentRow,
     PeerRequest,
     PeerRow,
     Problem,
@@ -146,6 +152,10 @@ class NodeClient:
         """`document` is a job file: `{flow_id, dag, config}`."""
         return await self._send(SubmitReply, "POST", "/jobs", document)
 
+    async def check_job(self, document: Mapping[str, Any]) -> JobCheck:
+        """What would become of a job file; partners are asked, so it may take a few seconds."""
+        return await self._send(JobCheck, "POST", "/jobs/check", document)
+
     async def approve(self, job_id: str, reason: str = "") -> JobRow:
         return await self._send(JobRow, "POST", _path("jobs", job_id, "approve"), _body(Decision, reason=reason))
 
@@ -247,6 +257,26 @@ class NodeClient:
     async def register_component(self, image_url: str, manifest: Mapping[str, Any]) -> ComponentRow:
         request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest))
         return await self._send(ComponentRow, "POST", "/components", request.model_dump())
+
+    async def check_component(self, image_url: str, manifest: Mapping[str, Any]) -> ComponentCheck:
+        """What registering it would be; an empty address is not looked at."""
+        request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest))
+        return await self._send(ComponentCheck, "POST", "/components/check", request.model_dump())
+
+    async def set_component_enabled(
+        self, provider: str, name: str, version: str, *, enabled: bool, reason: str = ""
+    ) -> ComponentRow:
+        """A disabled component stays registered; jobs that need it are refused."""
+        path = _path("components", provider, name, version, "enable" if enabled else "disable")
+        return await self._send(ComponentRow, "POST", path, _body(ComponentState, reason=reason))
+
+    async def partner_components(self, node_id: str) -> list[PartnerComponentRow]:
+        """What a partner says it has, asked now."""
+        return await self._list(PartnerComponentRow, _path("peers", node_id, "components"), "components")
+
+    async def choices(self, provider: str, filled: Mapping[str, str]) -> list[ChoiceRow]:
+        """What a provider of the node offers, given what stands in the form."""
+        return (await self._get(ChoiceList, _path("providers", provider), filled)).choices
 
     async def remove_component(self, provider: str, name: str, version: str) -> None:
         await self._delete(_path("components", provider, name, version))

@@ -12,9 +12,10 @@ from nodeconsole.cli.parser import build_parser, parse
 
 COMMANDS = {
     "init", "up", "serve", "attach", "status", "doctor", "demo", "completion",
-    "job submit", "job list", "job show", "job diff", "job approve", "job reject", "job stop", "job logs",
+    "job submit", "job check", "job list", "job show", "job diff", "job approve", "job reject", "job stop", "job logs",
     "dataset add", "dataset list", "dataset show", "dataset remove",
-    "component register", "component list", "component show", "component remove",
+    "component register", "component check", "component list", "component show", "component enable",
+    "component disable", "component export", "component remove",
     "peer add", "peer apply", "peer list", "peer show", "peer remove", "peer test",
     "peer invite", "peer join", "peer contracts", "peer revoke", "peer confirm", "peer refuse", "peer terminate",
     "identity show", "identity export", "identity import-certificate", "identity rotate",

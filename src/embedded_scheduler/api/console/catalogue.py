@@ -11,17 +11,24 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import datasets as dataset_verbs
 from embedded_scheduler.engine import peers as peer_verbs
+from embedded_scheduler.engine import providers, rehearsal
 from embedded_scheduler.errors import NotFound
 from embedded_scheduler.store import components, contracts, datasets, outbox, peers
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import (
+    ChoiceList,
+    ChoiceRow,
+    ComponentCheck,
     ComponentList,
     ComponentRequest,
     ComponentRow,
+    ComponentState,
     DatasetList,
     DatasetRequest,
     DatasetRow,
+    PartnerComponentList,
+    PartnerComponentRow,
     PeerList,
     PeerRequest,
     PeerRow,
@@ -41,6 +48,11 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "POST", "/components", programs.register)
     endpoint.route(app, "GET", "/components/<provider>/<name>/<version>", programs.show)
     endpoint.route(app, "DELETE", "/components/<provider>/<name>/<version>", programs.remove)
+    endpoint.route(app, "POST", "/components/check", programs.check)
+    endpoint.route(app, "POST", "/components/<provider>/<name>/<version>/enable", programs.enable)
+    endpoint.route(app, "POST", "/components/<provider>/<name>/<version>/disable", programs.disable)
+    endpoint.route(app, "GET", "/providers/<name>", programs.choices)
+    endpoint.route(app, "GET", "/peers/<node_id>/components", programs.of_partner)
     partners = Peers(console)
     endpoint.route(app, "GET", "/peers", partners.all)
     endpoint.route(app, "POST", "/peers", partners.add)
@@ -107,9 +119,52 @@ class Components:
     async def remove(self, provider: str, name: str, version: str) -> None:
         await component_verbs.remove(self._engine, provider, name, version, actor=endpoint.operator())
 
+    async def check(self) -> ComponentCheck:
+        """Register, but for storing it."""
+        request = await endpoint.body_message(ComponentRequest, self._console.depth)
+        found = await component_verbs.inspect(
+            self._engine, request.imageUrl, request.component_info, actor=endpoint.operator()
+        )
+        return ComponentCheck(
+            component=self._row(found.component),
+            replaces=found.before is not None and not found.unchanged,
+            unchanged=found.unchanged,
+        )
+
+    async def enable(self, provider: str, name: str, version: str) -> ComponentRow:
+        return await self._set_enabled(provider, name, version, enabled=True)
+
+    async def disable(self, provider: str, name: str, version: str) -> ComponentRow:
+        return await self._set_enabled(provider, name, version, enabled=False)
+
+    async def _set_enabled(self, provider: str, name: str, version: str, *, enabled: bool) -> ComponentRow:
+        request = await endpoint.body_message(ComponentState, self._console.depth)
+        row = await component_verbs.set_enabled(
+            self._engine,
+            provider,
+            name,
+            version,
+            enabled=enabled,
+            reason=request.reason,
+            actor=endpoint.operator(),
+        )
+        return self._row(row)
+
+    async def choices(self, name: str) -> ChoiceList:
+        """The query is what stands in the form."""
+        offers = await providers.choices(self._engine, name, endpoint.query_texts())
+        return ChoiceList(choices=[ChoiceRow(value=offer.value, label=offer.label) for offer in offers])
+
+    async def of_partner(self, node_id: str) -> PartnerComponentList:
+        """Asked now; nothing of it is kept."""
+        found = await rehearsal.partner_components(self._engine, node_id)
+        return PartnerComponentList(
+            components=[PartnerComponentRow(code=one.code, version=one.version, provider=one.provider) for one in found]
+        )
+
     def _row(self, component: Component) -> ComponentRow:
         """Without the self-description, which may be long."""
-        why_not = component_verbs.why_not(component.image_url, self._engine.runners)
+        why_not = component_verbs.refusal(component, self._engine.runners) if component.image_url else ""
         return views.component_row(component, parse_manifest(component.manifest), why_not)
 
 

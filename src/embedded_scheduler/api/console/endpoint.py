@@ -194,6 +194,13 @@ def text_query(name: str) -> str:
     return value
 
 
+def query_texts() -> dict[str, str]:
+    """Everything of the query string."""
+    for name, value in quart.request.args.items():
+        _check_text(name, value)
+    return dict(quart.request.args.items())
+
+
 def number_query(name: str, default: int, *, low: int, high: int) -> int:
     """A whole number of the query string between `low` and `high`; `InvalidRequest` for anything else."""
     text = quart.request.args.get(name)

@@ -19,7 +19,7 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import jobs as verbs
-from embedded_scheduler.engine import policies, precedents, receipts, votes
+from embedded_scheduler.engine import policies, precedents, receipts, rehearsal, votes
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.store import attempts, components
@@ -27,6 +27,7 @@ from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import (
     Decision,
+    JobCheck,
     JobDetail,
     JobDifference,
     JobPage,
@@ -46,6 +47,7 @@ def install(app: Quart, console: Console) -> None:
     jobs = Jobs(console)
     endpoint.route(app, "GET", "/jobs", jobs.page)
     endpoint.route(app, "POST", "/jobs", jobs.submit)
+    endpoint.route(app, "POST", "/jobs/check", jobs.check)
     endpoint.route(app, "GET", "/jobs/<job_id>", jobs.show)
     endpoint.route(app, "GET", "/jobs/<job_id>/difference", jobs.difference)
     endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve, role=Role.APPROVER)
@@ -92,6 +94,13 @@ class Jobs:
         trace_id = self._engine.mint.nonce()
         done = await verbs.submit(self._engine, document, actor=endpoint.operator(), trace_id=trace_id, as_sent=body)
         return SubmitReply(job_id=done.job_id, state=done.state, nodes=dict(done.nodes))
+
+    async def check(self) -> JobCheck:
+        """Submit, but for storing and sending it."""
+        document, _ = await endpoint.body_document(self._console.depth)
+        endpoint.checked(SubmitRequest, document)
+        found = await rehearsal.rehearse(self._engine, document)
+        return JobCheck(problems=list(found.problems), warnings=list(found.warnings), coordinator=found.coordinator)
 
     async def show(self, job_id: str) -> JobDetail:
         found = await self._find(job_id)

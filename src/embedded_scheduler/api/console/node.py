@@ -65,7 +65,7 @@ class NodeFacts:
             contracts_waiting=sum(row.state is AgreementState.APPLIED and not row.compared_by for row in agreed),
             grants_waiting=requests,
             warnings=await self._standing(partners, agreed),
-            actions=["invite", "join"],
+            actions=["invite", "join", "register", "submit"],
             peers=len(partners),
             last_seq=last_seq,
             read_only=caller.role is Role.VIEWER,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from embedded_scheduler.domain.component import ComponentManifest
+from embedded_scheduler.domain.component import ComponentManifest, DataPort
 from embedded_scheduler.domain.lifecycle import (
     APPROVAL,
     JOB,
@@ -17,6 +17,7 @@ from embedded_scheduler.domain.lifecycle import (
 )
 from embedded_scheduler.domain.snapshot import JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.engine.components import BUILTIN
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.components import Component
@@ -30,6 +31,7 @@ from embedded_scheduler.wire.console import (
     DatasetRow,
     EventRow,
     JobRow,
+    PortRow,
     ShareRow,
     TaskRow,
     Waiting,
@@ -248,10 +250,16 @@ def dataset_row(dataset: Dataset) -> DatasetRow:
     )
 
 
+def _port(port: DataPort) -> PortRow:
+    return PortRow(name=port.name, type=port.category, description=port.description, required=port.required)
+
+
 def component_row(
     component: Component, manifest: ComponentManifest, why_not: str, raw: Mapping[str, object] | None = None
 ) -> ComponentRow:
     """`why_not` empty = it can run here; `raw` is the self-description to include."""
+    # It would be registered again at the next start.
+    builtin = component.image_url.startswith(BUILTIN)
     return ComponentRow(
         provider=component.provider,
         name=component.name,
@@ -265,5 +273,12 @@ def component_row(
         registered_ms=component.registered_ms,
         runnable=not why_not,
         why_not=why_not,
+        enabled=component.enabled,
+        registered_by=component.registered_by,
+        digest=component.digest,
+        inputs=[_port(port) for port in manifest.inputs],
+        outputs=[_port(port) for port in manifest.outputs],
+        parameters=len(manifest.params),
+        actions=["disable" if component.enabled else "enable", *([] if builtin else ["register", "unregister"])],
         manifest=dict(raw or {}),
     )

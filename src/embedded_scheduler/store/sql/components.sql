@@ -20,5 +20,8 @@ ORDER BY registered_ms DESC, provider, name LIMIT 1;
 -- name: components.newest_by_code
 SELECT * FROM components WHERE code = :code ORDER BY registered_ms DESC, version DESC, provider, name LIMIT 1;
 
+-- name: components.set_enabled
+UPDATE components SET enabled = :enabled WHERE provider = :provider AND name = :name AND version = :version;
+
 -- name: components.delete
 DELETE FROM components WHERE provider = :provider AND name = :name AND version = :version;
