@@ -25,7 +25,7 @@ from embedded_scheduler.domain.environment import (
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.session import session_id
 from embedded_scheduler.domain.snapshot import JobSnapshot
-from embedded_scheduler.engine import datasets, progress
+from embedded_scheduler.engine import datasets, progress, traffic
 from embedded_scheduler.engine.components import refusal
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
@@ -288,10 +288,12 @@ async def ended(engine: Engine, attempt: Attempt, exit_: Exit) -> None:
     """An attempt's process is gone: weigh its exit and what it said itself."""
     reached("exit.seen")
     party = Party(role=attempt.role, index=attempt.index, node_id=engine.node_id)
+    measured = engine.channel.meter.read(attempt.token_hash, attempt.launched_ms)
+    kept = traffic.to_text(measured) if measured else ""
 
     def work(tx: Tx) -> JobSnapshot:
         current = attempts.get(tx, attempt.attempt_id) or attempt
-        attempts.ended(tx, attempt.attempt_id, code=exit_.code, signal=exit_.signal, error=exit_.error)
+        attempts.ended(tx, attempt.attempt_id, code=exit_.code, signal=exit_.signal, error=exit_.error, traffic=kept)
         ok = exit_.ok and current.callback != "FAILED"
         reason = "" if ok else fault(exit_, current.callback)
 
@@ -301,6 +303,7 @@ async def ended(engine: Engine, attempt: Attempt, exit_: Exit) -> None:
         return advance(tx, progress.scene(engine), attempt.job_id, Cause("node"), reaction)
 
     await progress.commit(engine, work)
+    engine.channel.meter.forget(attempt.token_hash)
 
 
 def fault(exit_: Exit, callback: str) -> str:

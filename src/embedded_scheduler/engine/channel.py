@@ -37,6 +37,7 @@ from embedded_scheduler.engine.spool import (
     SpooledSession,
     nonce_key,
 )
+from embedded_scheduler.engine.traffic import Meter
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -318,6 +319,7 @@ class Channel:
         self._forwarder = forwarder
         self._sessions: dict[str, _Session] = {}
         self._closing = False
+        self.meter = Meter(clock)
 
     def open(self) -> None:
         """Find what is unread. Call once before serving; blocks on the disk."""

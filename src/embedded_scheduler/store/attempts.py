@@ -34,6 +34,10 @@ class Attempt:
     exit_code: int | None
     exit_signal: int | None
     exit_error: str
+    called_ms: int | None = None
+    """When the component first reported itself."""
+    traffic: str = ""
+    """What it did on the channel (`engine.traffic`); empty = not measured."""
 
     def is_of(self, party: Party) -> bool:
         return (self.role, self.index) == (party.role, party.index)
@@ -80,15 +84,23 @@ def launched(tx: Tx, attempt_id: str) -> None:
     tx.run("attempts.launched", attempt_id=attempt_id, now_ms=tx.now_ms)
 
 
-def ended(tx: Tx, attempt_id: str, *, code: int | None, signal: int | None, error: str) -> bool:
+def ended(tx: Tx, attempt_id: str, *, code: int | None, signal: int | None, error: str, traffic: str = "") -> bool:
     """Record how it ended; False if that was known already."""
-    cursor = tx.run("attempts.ended", attempt_id=attempt_id, now_ms=tx.now_ms, code=code, signal=signal, error=error)
+    cursor = tx.run(
+        "attempts.ended",
+        attempt_id=attempt_id,
+        now_ms=tx.now_ms,
+        code=code,
+        signal=signal,
+        error=error,
+        traffic=traffic,
+    )
     return cursor.rowcount == 1
 
 
 def called_back(tx: Tx, attempt_id: str, status: str) -> None:
     """Remember the status the component reported itself."""
-    tx.run("attempts.callback", attempt_id=attempt_id, status=status)
+    tx.run("attempts.callback", attempt_id=attempt_id, status=status, now_ms=tx.now_ms)
 
 
 def of_job(reader: Reader, job_id: str) -> list[Attempt]:
@@ -129,4 +141,6 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         exit_code=row["exit_code"],
         exit_signal=row["exit_signal"],
         exit_error=row["exit_error"],
+        called_ms=row["called_ms"],
+        traffic=row["traffic"],
     )

@@ -251,6 +251,14 @@ def states(reader: Reader, flow_id: str | None) -> dict[str, str]:
     return {row["job_id"]: row["state"] for row in reader.all("jobs.states_of_flow", flow_id=flow_id)}
 
 
+def task_states(reader: Reader, job_id: str) -> dict[str, str]:
+    """Task → state, or CANCELLED for one that will not start any more."""
+    return {
+        row["name"]: "CANCELLED" if row["cancelled"] and row["state"] in ("PENDING", "READY") else row["state"]
+        for row in reader.all("jobs.tasks", job_id=job_id)
+    }
+
+
 class Copies:
     """Snapshots of the jobs used last, so that a small step in a large job does not read the whole job again.
 

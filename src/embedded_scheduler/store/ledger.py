@@ -226,3 +226,9 @@ def _canonical(value: Mapping[str, Any]) -> str:
 
 def _hash(columns: Mapping[str, Any]) -> str:
     return hashlib.sha256(_canonical(columns).encode("ascii")).hexdigest()
+
+
+def ready_shares(reader: Reader, job_id: str, task_name: str) -> dict[str, int]:
+    """When each party's share of a task became ready (epoch ms), by party (`guest.0`)."""
+    rows = reader.all("ledger.ready_shares", job_id=job_id, start=f"{job_id}/{task_name}/")
+    return {str(row["subject_id"]).rsplit("/", 1)[1]: int(row["at_ms"]) for row in rows}

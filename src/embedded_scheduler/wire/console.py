@@ -282,6 +282,15 @@ class DecisionCard(Message):
     """What the job asks of this node (`cpu` cores, `memory` and `disk` GiB), where it says so."""
 
 
+class StopRow(Message):
+    """How far a stop has come at one node: asked, confirmed, refused, abandoned."""
+
+    node_id: str
+    state: str
+    error: str = ""
+    """Why the last try to tell it failed."""
+
+
 class JobDetail(Message):
     job: JobRow
     tasks: list[TaskRow]
@@ -292,6 +301,8 @@ class JobDetail(Message):
     warnings: list[str] = Field(default_factory=list)
     policy: list[str] = Field(default_factory=list)
     """What this node's policy said of the job when it came, sentence by sentence; empty = it was not asked."""
+    stops: list[StopRow] = Field(default_factory=list)
+    """Who is asked to stop, as far as this node does the asking; empty = nobody asked for it."""
 
 
 class ResultRow(Message):

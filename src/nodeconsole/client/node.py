@@ -74,6 +74,7 @@ from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, 
 from embedded_scheduler.wire.console_policy import PolicyRequest, PolicyRow, PolicyTestReply, PolicyTestRequest
 from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, Overview, ResourceReport, Statistics
 from embedded_scheduler.wire.console_secrets import SecretRow
+from embedded_scheduler.wire.console_tasks import FlowRuns, ResultPreview, TaskDetail
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
 from nodeconsole.client.errors import ClientError, NodeUnreachable
@@ -147,6 +148,22 @@ class NodeClient:
     async def job_difference(self, job_id: str, *, against: str = "") -> JobDifference:
         """From the last run of the same flow that was approved there, or from the job `against`."""
         return await self._get(JobDifference, _path("jobs", job_id, "difference"), {"from": against or None})
+
+    async def task(self, job_id: str, task: str) -> TaskDetail:
+        """One task with its attempts on the node."""
+        return await self._get(TaskDetail, _path("jobs", job_id, "tasks", task))
+
+    async def result(self, job_id: str, task: str, party: str, output: str, *, rows: int = 50) -> ResultPreview:
+        """The beginning of what a task stored on the node."""
+        return await self._get(ResultPreview, _path("jobs", job_id, "results", task, party, output), {"rows": rows})
+
+    def result_content(self, job_id: str, task: str, party: str, output: str) -> ByteStream:
+        """All of it, byte by byte; for administrators."""
+        return self._stream(_path("jobs", job_id, "results", task, party, output, "content"), {})
+
+    async def runs(self, flow_id: str, *, before: str | None = None, limit: int = 20) -> FlowRuns:
+        """The newest jobs of a flow with the states of their tasks; `before` is `next` of the page before."""
+        return await self._get(FlowRuns, "/runs", {"flow_id": flow_id, "before": before, "limit": limit})
 
     async def submit(self, document: Mapping[str, Any]) -> SubmitReply:
         """`document` is a job file: `{flow_id, dag, config}`."""

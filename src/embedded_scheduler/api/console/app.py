@@ -20,6 +20,7 @@ from embedded_scheduler.api.console import (
     policy,
     pulse,
     secrets,
+    tasks,
     tokens,
 )
 from embedded_scheduler.api.console.state import Console
@@ -33,7 +34,9 @@ def create_app(console: Console) -> Quart:
     app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
     app.extensions[endpoint.OPERATORS] = console.operators
     endpoint.install_errors(app)
-    for family in (node, tokens, jobs, logs, events, catalogue, contracts, policy, secrets, grants, messages, pulse):
+    for family in (node, tokens, jobs, tasks, logs, events, pulse):
+        family.install(app, console)
+    for family in (catalogue, contracts, policy, secrets, grants, messages):
         family.install(app, console)
     app.asgi_app = _QueryGuard(app.asgi_app)  # type: ignore[method-assign]
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from quart import Quart
@@ -10,19 +10,15 @@ from quart import Quart
 from embedded_scheduler.api.console import cards, endpoint, views
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.clock import HOUR_MS
-from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
-from embedded_scheduler.domain.environment import OutputAddress, output_addresses
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
-from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import jobs as verbs
-from embedded_scheduler.engine import policies, precedents, receipts, rehearsal, votes
+from embedded_scheduler.engine import policies, precedents, receipts, rehearsal, results, votes
 from embedded_scheduler.engine.watchdog import Stuck
-from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
-from embedded_scheduler.store import attempts, components
+from embedded_scheduler.errors import InvalidRequest, NotFound
+from embedded_scheduler.store import attempts
 from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import (
@@ -36,6 +32,7 @@ from embedded_scheduler.wire.console import (
     StopRequest,
     SubmitReply,
     SubmitRequest,
+    TaskRow,
 )
 
 _LONGEST_PAGE = 500
@@ -83,7 +80,7 @@ class Jobs:
                 needs_decision=needs_decision,
                 matches=matches,
             )
-            return [self._row(reader, head) for head in heads]
+            return [self.row(reader, head) for head in heads]
 
         rows = await self._engine.db.read(look)
         return JobPage(jobs=rows[:limit], next=rows[limit - 1].cursor if len(rows) > limit else None)
@@ -152,12 +149,12 @@ class Jobs:
             head = store.head(reader, job_id)
             if head is None:
                 raise NotFound(f"this node knows no job {job_id}")
-            return self._row(reader, head)
+            return self.row(reader, head)
 
         return await self._engine.db.read(look)
 
-    def _row(self, reader: Reader, head: store.JobHead) -> JobRow:
-        return self._job_row(reader, head, None if JOB.is_terminal(head.state) else self._snapshot(reader, head.job_id))
+    def row(self, reader: Reader, head: store.JobHead) -> JobRow:
+        return self._job_row(reader, head, None if JOB.is_terminal(head.state) else self.snapshot(reader, head.job_id))
 
     def _job_row(self, reader: Reader, head: store.JobHead, snapshot: JobSnapshot | None) -> JobRow:
         row = views.job_row(head, snapshot, self._expires_ms, self._still(head.job_id) if snapshot else ())
@@ -175,61 +172,75 @@ class Jobs:
     def _still(self, job_id: str) -> tuple[views.Still, ...]:
         return tuple((stuck, last_signs(self._console, stuck)) for stuck in self._console.watchdog.of_job(job_id))
 
-    def _snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
+    def snapshot(self, reader: Reader, job_id: str) -> JobSnapshot:
         engine = self._engine
         found = store.snapshot(reader, job_id, self_node=engine.node_id, traits=engine.directory.traits)
         if found is None:
             raise NotFound(f"this node knows no job {shorten(job_id)}")
         return found
 
-    def _detail(self, reader: Reader, job_id: str) -> tuple[JobDetail, JobSnapshot, list[_Output]]:
-        s = self._snapshot(reader, job_id)
+    def _detail(self, reader: Reader, job_id: str) -> tuple[JobDetail, JobSnapshot, list[results.Output]]:
+        s = self.snapshot(reader, job_id)
         head = store.head(reader, job_id)
         assert head is not None
         runs = attempts.of_job(reader, job_id)
-        times = {
-            row["name"]: views.Times(row["started_ms"], row["ended_ms"])
-            for row in reader.all("jobs.tasks", job_id=job_id)
-        }
-        still = self._still(job_id)
-        tasks = [
-            views.task_row(
-                s,
-                task,
-                times[name],
-                [run for run in runs if run.task_name == name],
-                [found for found in still if found[0].task_name == name],
-            )
-            for name, task in s.tasks.items()
-        ]
         decided = [
             views.Decided(row["node_id"], row["state"], row["reason"], row["decided_by"], row["since_ms"])
             for row in reader.all("jobs.approvals", job_id=job_id)
         ]
         detail = JobDetail(
             job=self._job_row(reader, head, None if JOB.is_terminal(s.state) else s),
-            tasks=tasks,
+            tasks=self._task_rows(reader, s, s.tasks, runs),
             approvals=[views.approval_row(row) for row in decided],
             spec=s.spec.document,
             warnings=list(s.spec.flow.warnings),
             policy=_policy_lines(reader, job_id),
+            stops=views.stop_rows(s),
         )
-        return detail, s, _outputs(reader, s, runs)
+        return detail, s, results.declared(reader, s, runs)
 
-    async def _results(self, outputs: list[_Output]) -> list[ResultRow]:
+    def task_row(self, reader: Reader, job_id: str, task: str) -> TaskRow:
+        """One task of a job, as the job shows it."""
+        s = self.snapshot(reader, job_id)
+        if task not in s.tasks:
+            raise NotFound(f"job {job_id} has no task {shorten(task)}")
+        return self._task_rows(reader, s, [task], attempts.of_task(reader, job_id, task))[0]
+
+    def _task_rows(
+        self, reader: Reader, s: JobSnapshot, names: Iterable[str], runs: Sequence[attempts.Attempt]
+    ) -> list[TaskRow]:
+        job_id = s.spec.job_id
+        times = {
+            row["name"]: views.Times(row["started_ms"], row["ended_ms"])
+            for row in reader.all("jobs.tasks", job_id=job_id)
+        }
+        still = self._still(job_id)
+        return [
+            views.task_row(
+                s,
+                s.tasks[name],
+                times[name],
+                [run for run in runs if run.task_name == name],
+                [found for found in still if found[0].task_name == name],
+            )
+            for name in names
+        ]
+
+    async def _results(self, outputs: list[results.Output]) -> list[ResultRow]:
         """What of the declared outputs is there."""
         storage = self._engine.storage
         rows = []
-        for task, party, output in outputs:
-            stored = await storage.stat(output.address.namespace, output.address.name)
+        for output in outputs:
+            address = output.address.address
+            stored = await storage.stat(address.namespace, address.name)
             if stored is None:
                 continue
             rows.append(
                 ResultRow(
-                    task=task,
-                    party=party.key,
-                    output=output.port.key,
-                    type=output.port.type,
+                    task=output.task,
+                    party=output.party.key,
+                    output=output.address.port.key,
+                    type=output.address.port.type,
                     namespace=stored.namespace,
                     name=stored.name,
                     size=stored.size,
@@ -237,9 +248,6 @@ class Jobs:
                 )
             )
         return rows
-
-
-_Output = tuple[str, Party, OutputAddress]
 
 
 def last_signs(console: Console, stuck: Stuck) -> dict[str, int]:
@@ -289,29 +297,6 @@ def _matcher(query: str, states: tuple[JobState, ...], flow_id: str | None) -> C
         return not wanted or any(wanted in text.lower() for text in texts)
 
     return matches
-
-
-def _outputs(reader: Reader, s: JobSnapshot, runs: list[attempts.Attempt]) -> list[_Output]:
-    """Declared outputs of the shares that ran here."""
-    found: list[_Output] = []
-    for name, task in s.tasks.items():
-        manifest = _manifest(reader, s.spec, name)
-        for share in task.shares:
-            if task.task_id and any(run.task_name == name and run.is_of(share.party) for run in runs):
-                addresses = output_addresses(s.spec, name, share.party, task.task_id, manifest)
-                found += [(name, share.party, address) for address in addresses]
-    return found
-
-
-def _manifest(reader: Reader, spec: JobSpec, task_name: str) -> ComponentManifest | None:
-    ref = spec.flow.node(task_name).component
-    found = components.resolve(reader, provider=ref.provider, name=ref.name, version=ref.version, code=ref.code)
-    if found is None:
-        return None
-    try:
-        return parse_manifest(found.manifest)
-    except NodeError:
-        return None
 
 
 def _policy_lines(reader: Reader, job_id: str) -> list[str]:

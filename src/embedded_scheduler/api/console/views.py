@@ -15,9 +15,10 @@ from embedded_scheduler.domain.lifecycle import (
     JobState,
     TaskState,
 )
-from embedded_scheduler.domain.snapshot import JobSnapshot, Share, TaskView
+from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
 from embedded_scheduler.engine.components import BUILTIN
+from embedded_scheduler.engine.traffic import Traffic
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.components import Component
@@ -33,10 +34,12 @@ from embedded_scheduler.wire.console import (
     JobRow,
     PortRow,
     ShareRow,
+    StopRow,
     TaskRow,
     Waiting,
 )
 from embedded_scheduler.wire.console import Stuck as StuckRow
+from embedded_scheduler.wire.console_tasks import AttemptRow, LinkRow, TrafficRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,66 @@ def _share_end(share: Share, attempt: Attempt | None) -> int | None:
     if attempt is not None:
         return attempt.ended_ms
     return share.since_ms if share.state in (TaskState.SUCCESS, TaskState.FAILED) else None
+
+
+def attempt_row(attempt: Attempt, ready_ms: int | None, measured: Traffic | None) -> AttemptRow:
+    """`ready_ms` is of the share; a later attempt was not waiting since then."""
+    return AttemptRow(
+        attempt_id=attempt.attempt_id,
+        party=f"{attempt.role}.{attempt.index}",
+        number=attempt.number,
+        runner=attempt.runner,
+        ready_ms=ready_ms if attempt.number <= 1 else None,
+        created_ms=attempt.created_ms,
+        launched_ms=attempt.launched_ms,
+        called_ms=attempt.called_ms,
+        ended_ms=attempt.ended_ms,
+        exit_code=attempt.exit_code,
+        exit_signal=attempt.exit_signal,
+        reason=attempt.exit_error,
+        said=attempt.callback,
+        traffic=_traffic_row(measured) if measured else None,
+    )
+
+
+def _traffic_row(measured: Traffic) -> TrafficRow:
+    return TrafficRow(
+        waiting_ms=measured.waiting_ms,
+        sending_ms=measured.sending_ms,
+        partial=measured.partial,
+        links=[
+            LinkRow(
+                node_id=node_id,
+                topic=topic,
+                received=link.received,
+                received_bytes=link.received_bytes,
+                sent=link.sent,
+                sent_bytes=link.sent_bytes,
+            )
+            for (node_id, topic), link in measured.links.items()
+        ],
+    )
+
+
+def stop_rows(s: JobSnapshot) -> list[StopRow]:
+    """Who was told to stop, and how far that has come; empty when nobody asked for it."""
+    if not s.stop_reason:
+        return []
+    own = [share for task in s.tasks.values() for share in task.shares if s.is_local(share)]
+    ends = any(share.launched and not TASK.is_terminal(share.state) for share in own)
+    told = [call for call in s.calls.values() if call.operation == "job/stop"]
+    return [
+        StopRow(node_id=s.self_node, state="asked" if ends else "confirmed"),
+        *(StopRow(node_id=call.node_id, state=_STOPS[call.state], error=call.last_error) for call in told),
+    ]
+
+
+_STOPS = {
+    CallState.WAITING: "asked",
+    CallState.ACKNOWLEDGED: "confirmed",
+    CallState.REFUSED: "refused",
+    CallState.ABANDONED: "abandoned",
+}
 
 
 def approval_row(decided: Decided) -> ApprovalRow:

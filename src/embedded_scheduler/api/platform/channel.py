@@ -9,6 +9,7 @@ from embedded_scheduler.api.platform.authentication import from_a_browser
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.engine.channel import SMALL, Arrival, Channel, Envelope
 from embedded_scheduler.errors import InvalidRequest, TooLarge
+from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.wire import ptp
 
 
@@ -58,8 +59,10 @@ class ComponentSide:
         # Built also for a forward: it refuses a form that is not served before anything is sent.
         parcel = ptp.push_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes)
         nonce = exchange.text(ptp.NONCE)
+        key = self._key(exchange)
         if target == self._channel.node_id:
             await self._channel.store(Arrival(session_id, target, wait, exchange.size or 0, nonce), parcel)
+            self._channel.meter.sent(key, target, parcel.topic, exchange.size or 0)
             await exchange.answer(ptp.Code.OK)
             return
         envelope = Envelope(
@@ -75,8 +78,16 @@ class ComponentSide:
         )
         small = exchange.size is not None and exchange.size <= SMALL
         body = await exchange.whole_body(SMALL) if small else exchange.body()
-        verdict = await self._channel.push(envelope, body, wait=wait)
+        with self._channel.meter.sending(key):
+            verdict = await self._channel.push(envelope, body, wait=wait)
+        if verdict.code == ptp.Code.OK:
+            self._channel.meter.sent(key, target, parcel.topic, exchange.size or 0)
         await exchange.answer(verdict.code, verdict.message)
+
+    @staticmethod
+    def _key(exchange: Exchange) -> str:
+        """Whose call it is, for the meter: as the attempt's row keeps its token."""
+        return kept_of(exchange.text(ptp.TOKEN))
 
     def _body_limit(self, form: ptp.Form | None) -> int:
         if form is ptp.Form.JSON:
@@ -88,10 +99,12 @@ class ComponentSide:
         """The oldest message of a topic; waits for one, and answers OK without payload when none came."""
         session_id = await self._admit(exchange)
         selection = await self._selection(exchange)
+        key = self._key(exchange)
         async with exchange.watched() as gone:
-            lease = await self._channel.pop(
-                session_id, selection.topic, self._sender(exchange), wait=selection.wait, until=gone
-            )
+            with self._channel.meter.waiting(key):
+                lease = await self._channel.pop(
+                    session_id, selection.topic, self._sender(exchange), wait=selection.wait, until=gone
+                )
             if lease is None:
                 if gone.done():
                     raise ClientGone
@@ -103,6 +116,7 @@ class ComponentSide:
                 lease.put_back()
                 raise
             lease.done()
+            self._channel.meter.received(key, lease.sender, selection.topic, lease.size)
 
     async def peek(self, exchange: Exchange) -> None:
         """The oldest message of a topic, which stays; OK without payload when there is none."""

@@ -14,11 +14,11 @@ SELECT * FROM attempts WHERE attempt_id = :attempt_id;
 UPDATE attempts SET launched_ms = :now_ms WHERE attempt_id = :attempt_id AND launched_ms IS NULL;
 
 -- name: attempts.ended
-UPDATE attempts SET ended_ms = :now_ms, exit_code = :code, exit_signal = :signal, exit_error = :error
+UPDATE attempts SET ended_ms = :now_ms, exit_code = :code, exit_signal = :signal, exit_error = :error, traffic = :traffic
 WHERE attempt_id = :attempt_id AND ended_ms IS NULL;
 
 -- name: attempts.callback
-UPDATE attempts SET callback = :status WHERE attempt_id = :attempt_id;
+UPDATE attempts SET callback = :status, called_ms = coalesce(called_ms, :now_ms) WHERE attempt_id = :attempt_id;
 
 -- name: attempts.of_job
 SELECT * FROM attempts WHERE job_id = :job_id ORDER BY task_name, role, idx, number;

@@ -55,3 +55,9 @@ ORDER BY seq DESC LIMIT :limit;
 
 -- name: ledger.at
 SELECT at_ms FROM events WHERE seq = :seq;
+
+-- name: ledger.ready_shares
+SELECT subject_id, at_ms FROM events
+WHERE job_id = :job_id AND job_id <> '' AND subject = 'share' AND target = 'READY'
+  AND substr(subject_id, 1, length(:start)) = :start
+ORDER BY seq;

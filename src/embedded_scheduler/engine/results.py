@@ -1,0 +1,86 @@
+"""What the tasks of this node stored: where the outputs of a job are, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
+from embedded_scheduler.domain.environment import OutputAddress, output_addresses
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.preview import Preview, preview_of
+from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.errors import NodeError, NotFound
+from embedded_scheduler.spi.storage import Stored
+from embedded_scheduler.store import attempts, components
+from embedded_scheduler.store.database import Reader
+
+PREVIEW_BYTES = 256 * 1024
+"""What is read of an object to show its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A declared output of a share that ran here."""
+
+    task: str
+    party: Party
+    address: OutputAddress
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.task, self.party.key, self.address.port.key
+
+
+def declared(reader: Reader, s: JobSnapshot, runs: list[attempts.Attempt]) -> list[Output]:
+    """In the order of the flow. Whether anything is stored there is another question."""
+    found: list[Output] = []
+    for name, task in s.tasks.items():
+        manifest = _manifest(reader, s.spec, name)
+        for share in task.shares:
+            if task.task_id and any(run.task_name == name and run.is_of(share.party) for run in runs):
+                addresses = output_addresses(s.spec, name, share.party, task.task_id, manifest)
+                found += [Output(name, share.party, address) for address in addresses]
+    return found
+
+
+def _manifest(reader: Reader, spec: JobSpec, task_name: str) -> ComponentManifest | None:
+    ref = spec.flow.node(task_name).component
+    found = components.resolve(reader, provider=ref.provider, name=ref.name, version=ref.version, code=ref.code)
+    if found is None:
+        return None
+    try:
+        return parse_manifest(found.manifest)
+    except NodeError:
+        return None
+
+
+def one_of(outputs: list[Output], task: str, party: str, name: str) -> Output:
+    """The output of this name, or `NotFound`."""
+    for output in outputs:
+        if output.key == (task, party, name):
+            return output
+    raise NotFound(f"no task of this node declared {shorten(task)}.{shorten(name)} as {shorten(party)} and ran")
+
+
+async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, Stored]:
+    """Its beginning, bounded in bytes and rows; `NotFound` when nothing is stored (yet)."""
+    address = output.address.address
+    stored = await engine.storage.stat(address.namespace, address.name)
+    if stored is None:
+        raise NotFound(f"nothing is stored for {output.task}.{output.address.port.key} of {output.party.key}")
+    data = bytearray()
+    async for chunk in engine.storage.read(stored.namespace, stored.name):
+        data += chunk
+        if len(data) > PREVIEW_BYTES:
+            break
+    whole = len(data) <= PREVIEW_BYTES
+    return preview_of(bytes(data[:PREVIEW_BYTES]), output.address.port.type, whole=whole, rows=rows), stored
+
+
+def content(engine: Engine, output: Output) -> AsyncIterator[bytes]:
+    """All of it, as it is stored."""
+    return engine.storage.read(output.address.address.namespace, output.address.address.name)
