@@ -167,7 +167,7 @@ class Jobs:
     def running(self, reader: Reader, limit: int) -> list[JobRow]:
         """The newest jobs that run."""
         heads = store.page(reader, self_node=self._engine.node_id, states=(JobState.RUNNING,), limit=limit)
-        return [self._row(reader, head) for head in heads]
+        return [self.row(reader, head) for head in heads]
 
     def _still(self, job_id: str) -> tuple[views.Still, ...]:
         return tuple((stuck, last_signs(self._console, stuck)) for stuck in self._console.watchdog.of_job(job_id))
