@@ -80,6 +80,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.problem", "pulse", ("e",), footer=3),
     Action("list.problem_before", "pulse", ("E",)),
     Action("pulse.window", "pulse", ("w",), footer=4),
+    # Statistics.
+    Action("pane.open", "statistics", ("enter",), footer=1, row=True),
+    Action("list.problem", "statistics", ("e",), footer=3),
+    Action("list.problem_before", "statistics", ("E",)),
+    Action("statistics.window", "statistics", ("w",), footer=4),
+    Action("statistics.save", "statistics", ("ctrl+s",), footer=6, command=("save", "export"), argument="PATH"),
     # The job list.
     Action("jobs.open", "jobs", ("enter",), footer=1, row=True),
     Action("jobs.describe", "jobs", ("d",), row=True),

@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, str] = {
     "components": "nodeconsole.screens.inventory:components",
     "data": "nodeconsole.screens.inventory:datasets",
     "peers": "nodeconsole.screens.peers:PeersScreen",
+    "statistics": "nodeconsole.screens.statistics:StatisticsScreen",
     "warnings": "nodeconsole.screens.standing:WarningsScreen",
 }
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 
-from embedded_scheduler.wire.console_pulse import AttentionItem, AttentionList, ResourceSample
+from embedded_scheduler.wire.console_pulse import (
+    AttentionItem,
+    AttentionList,
+    ResourceSample,
+    Statistics,
+    StatisticsBucket,
+)
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels.attention import attention_rows, attention_text
 from nodeconsole.viewmodels.display import Display
@@ -15,7 +22,10 @@ from nodeconsole.viewmodels.glyphs import ASCII, UNICODE, Glyphs
 from nodeconsole.viewmodels.plots import bars, gauge, line, spark, stretched
 from nodeconsole.viewmodels.pulse import _over_time, rate
 from nodeconsole.viewmodels.spans import plain
-from tests.support.console import press, screen_text, until_gone, until_shown
+from nodeconsole.viewmodels.statistics import as_csv, as_json, ended_rows, hours_of, took_rows
+from nodeconsole.viewmodels.text import cells
+from nodeconsole.viewmodels.times import parse_since, parse_span
+from tests.support.console import press, screen_text, until, until_gone, until_shown
 from tests.support.hosted import Hosted
 from tests.support.showcase import NOW_MS, app_of, serving
 
@@ -136,7 +146,7 @@ async def test_pulse_at_a_glance(node: Hosted) -> None:
         await press(pilot, "g", "p")
         await until_shown(pilot, "risk-join-2026q4  from bob")
         shown = screen_text(pilot)
-        for words in ("NEEDS YOU 8", "JOBS", "RUNNING", "PARTNERS", "NODE", "FLOWS x RUNS", "122 GiB free", "p50"):
+        for words in ("NEEDS YOU", "JOBS", "RUNNING", "PARTNERS", "NODE", "FLOWS x RUNS", "122 GiB free", "p50"):
             assert words in shown, words
         assert all(len(row) <= 80 for row in shown.splitlines())
         # The reason is said below, where there is room.
@@ -151,7 +161,7 @@ async def test_pulse_by_keys(node: Hosted) -> None:
         await press(pilot, "tab", "tab")
         await until_shown(pilot, "job-")
         await press(pilot, "enter")
-        await until_shown(pilot, "jobs > ")
+        await until_shown(pilot, "feature_stats")
         await press(pilot, "escape")
         await until_shown(pilot, "FLOWS x RUNS")
         await press(pilot, "z")
@@ -175,3 +185,80 @@ async def test_pulse_fits_every_terminal(node: Hosted, size: tuple[int, int]) ->
         assert beside >= 1
         await press(pilot, "tab")
         await until_shown(pilot, "作业")
+
+
+# -- statistics -------------------------------------------------------------------------------------------------------
+
+
+def counted(**values: object) -> Statistics:
+    hour = 3_600_000
+    buckets = [
+        StatisticsBucket(start_ms=NOW_MS, succeeded=4, failed=1, p50_ms=2_000, p95_ms=9_000),
+        StatisticsBucket(start_ms=NOW_MS + hour),
+    ]
+    known = {"hours": 2, "at_ms": NOW_MS, "since_ms": NOW_MS, "until_ms": NOW_MS + 2 * hour, "step_ms": hour}
+    return Statistics.model_validate(known | {"buckets": buckets} | values)
+
+
+@pytest.mark.parametrize("display", [EN, ZH], ids=["en", "zh"])
+def test_plots_fit_the_room_they_are_given(display: Display) -> None:
+    found = counted()
+    for width, height in ((30, 6), (60, 12), (150, 30)):
+        for rows in (ended_rows(found, display, width, height), took_rows(found, display, width, height)):
+            assert len(rows) <= height
+            assert all(cells(plain(row.line)) <= width for row in rows)
+
+
+def test_statistics_as_files() -> None:
+    found = counted()
+    lines = as_csv(found).splitlines()
+    assert lines[0] == "start,created,succeeded,failed,stopped,rejected,other,p50_ms,p95_ms"
+    assert lines[1] == "2026-11-28T12:04:31+00:00,0,4,1,0,0,0,2000,9000"
+    assert lines[2].endswith(",0,0,0,0,0,,")
+    assert Statistics.model_validate_json(as_json(found)) == found
+
+
+@pytest.mark.parametrize(("typed", "hours"), [("24h", 24), ("7d", 168), ("2w", 336), ("0h", None), ("500d", None)])
+def test_spans_of_statistics(typed: str, hours: int | None) -> None:
+    assert hours_of(parse_span(typed)) == hours
+
+
+@pytest.mark.parametrize(
+    ("typed", "ago"), [("2h", 2 * 3_600_000), ("2026-11-28T12:00:00+00:00", 271_000), ("soon", None), ("-1d", None)]
+)
+def test_moments_that_have_passed(typed: str, ago: int | None) -> None:
+    found = parse_since(typed, NOW_MS, UTC)
+    assert found == (None if ago is None else NOW_MS - ago)
+
+
+async def test_statistics_by_keys(node: Hosted, tmp_path: Path) -> None:
+    async with app_of(node).run_test(size=SIZE) as pilot:
+        await press(pilot, "g", "s")
+        await until_shown(pilot, "psi-fraud-hourly")
+        shown = screen_text(pilot)
+        assert "JOBS ENDED per 1h" in shown
+        assert "done 32" in shown
+        await press(pilot, "w", "w")
+        await until_shown(pilot, "per 1d")
+        await press(pilot, "ctrl+s")
+        await until_shown(pilot, "save as")
+        await press(pilot, *["backspace"] * 30)
+        for name in ("days.csv", "days.json"):
+            pilot.app.screen.act_statistics_save(str(tmp_path / name))  # type: ignore[attr-defined]
+            await until(pilot, (tmp_path / name).exists)
+        await press(pilot, "escape")
+        assert len((tmp_path / "days.csv").read_text("utf-8").splitlines()) == 31
+        pilot.app.screen.act_statistics_save(str(tmp_path / "days.csv"))  # type: ignore[attr-defined]
+        await until_shown(pilot, "exists already")
+        await press(pilot, "e", "enter")
+        await until_shown(pilot, "jobs >")
+
+
+async def test_statistics_over_a_span_that_is_typed(node: Hosted) -> None:
+    async with app_of(node).run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "psi-credit-daily")
+        await press(pilot, ":", *"stats", "space", *"7d", "enter")
+        await until_shown(pilot, "last 7d")
+        await until_shown(pilot, "per 6h")
+        await press(pilot, ":", *"stats", "space", "x", "enter")
+        await until_shown(pilot, "how far back?")

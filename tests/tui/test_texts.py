@@ -18,6 +18,7 @@ from nodeconsole.viewmodels.text import cells
 _SOURCES = Path(__file__).parents[2] / "src" / "nodeconsole"
 _SCOPES = (
     ("pulse", "panes", "move", GLOBAL),
+    ("statistics", "panes", "move", GLOBAL),
     ("jobs", "move", GLOBAL),
     *((f"job_{tab}", "job", "move", GLOBAL) for tab in ("graph", "tasks", "timeline", "events", "results", "spec")),
     ("log", "move", GLOBAL),

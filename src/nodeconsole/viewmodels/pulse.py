@@ -12,7 +12,7 @@ from nodeconsole.viewmodels.partners import Partner, connection, fails
 from nodeconsole.viewmodels.plots import gauge, spark, stretched
 from nodeconsole.viewmodels.spans import Role, Span
 from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id
-from nodeconsole.viewmodels.times import age, clock, exact_span, span_text
+from nodeconsole.viewmodels.times import HOUR, age, clock, exact_span, span_text
 from nodeconsole.viewmodels.waiting import waiting_text
 
 if TYPE_CHECKING:
@@ -268,4 +268,4 @@ def _label(text: str) -> str:
 
 
 def window_text(hours: int, display: Display) -> str:
-    return display.text("pulse.last", span=span_text(hours * 3_600_000))
+    return display.text("pulse.last", span=f"{hours}h" if hours <= 48 else span_text(hours * HOUR))

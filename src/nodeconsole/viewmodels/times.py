@@ -57,6 +57,11 @@ def moment(at_ms: int, zone: tzinfo | None) -> str:
     return _local(at_ms, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def month_day(at_ms: int, zone: tzinfo | None) -> str:
+    """`11-28`."""
+    return _local(at_ms, zone).strftime("%m-%d")
+
+
 def clock(at_ms: int, zone: tzinfo | None) -> str:
     """`12:04`."""
     return _local(at_ms, zone).strftime("%H:%M")
@@ -94,16 +99,30 @@ def parse_until(text: str, now_ms: int, zone: tzinfo | None) -> int | None:
 
     None when it is none of these, or has passed. A date alone means its beginning in `zone`.
     """
+    span = parse_span(text)
+    at_ms = now_ms + span if span is not None else _written(text, zone)
+    return at_ms if at_ms is not None and now_ms < at_ms < _LATEST else None
+
+
+def parse_since(text: str, now_ms: int, zone: tzinfo | None) -> int | None:
+    """A point in time that has passed: a span ago, a date, or a date with a time; None when it is none of these."""
+    span = parse_span(text)
+    at_ms = now_ms - span if span is not None else _written(text, zone)
+    return at_ms if at_ms is not None and 0 <= at_ms <= now_ms else None
+
+
+def parse_span(text: str) -> int | None:
+    """`12h`, `30d`, `2w` in ms; None for anything else."""
     unit, number = _UNITS.get(text[-1:]), text[:-1]
-    if unit and number.isascii() and number.isdecimal() and len(number) < 6:
-        at_ms = now_ms + int(number) * unit
-    else:
-        try:
-            written = datetime.fromisoformat(text)
-            at_ms = int((written if written.tzinfo else written.replace(tzinfo=zone)).timestamp() * 1000)
-        except (ValueError, OverflowError, OSError):
-            return None
-    return at_ms if now_ms < at_ms < _LATEST else None
+    return int(number) * unit if unit and number.isascii() and number.isdecimal() and len(number) < 6 else None
+
+
+def _written(text: str, zone: tzinfo | None) -> int | None:
+    try:
+        written = datetime.fromisoformat(text)
+        return int((written if written.tzinfo else written.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _local(at_ms: int, zone: tzinfo | None) -> datetime:

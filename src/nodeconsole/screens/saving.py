@@ -1,0 +1,30 @@
+"""Writing what a screen shows into a file of the operator's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from nodeconsole.screens.session import Session
+
+
+async def save(session: Session, path: Path, content: str) -> bool:
+    """Write a new file and say so, or say why not; a file that is there is never replaced."""
+    try:
+        await asyncio.to_thread(_write_new, path, content)
+    except FileExistsError:
+        session.say(session.text("saving.exists", path=path), "warn")
+    except OSError as error:
+        session.say(session.text("saving.failed", path=path, why=error.strerror), "bad")
+    else:
+        session.say(session.text("saving.done", path=path), "ok")
+        return True
+    return False
+
+
+def _write_new(path: Path, content: str) -> None:
+    """Readable for this user alone: what is shown names partners and data."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
