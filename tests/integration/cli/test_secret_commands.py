@@ -10,6 +10,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
 from tests.integration.cli.test_commands import run
 from tests.support.hosted import Hosted, hosted
 
@@ -63,7 +64,8 @@ async def _on_a_terminal(node: Hosted, *arguments: str) -> str:
     return await asyncio.to_thread(call)
 
 
-async def test_hostile_text_never_reaches_a_terminal(tmp_path: Path) -> None:
+async def test_hostile_text_never_reaches_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the backup gets a hostile name, and is made
     csv = tmp_path / "p.csv"
     csv.write_text("id,name\n1,2\n")
     component = {"name": "probe_0", "componentName": "probe", "provider": "nodeconsole", "version": "1.0.0"}
