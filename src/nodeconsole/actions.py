@@ -86,21 +86,29 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.problem_before", "statistics", ("E",)),
     Action("statistics.window", "statistics", ("w",), footer=4),
     Action("statistics.save", "statistics", ("ctrl+s",), footer=6, command=("save", "export"), argument="PATH"),
+    # Every list.
+    Action("list.open", "list", ("enter",), footer=1, row=True),
+    Action("list.describe", "list", ("d",), row=True),
+    Action("list.document", "list", ("y",), row=True),
+    Action("list.copy", "list", ("c",), row=True),
+    Action("list.filter", "list", ("/",), footer=3),
+    Action("list.sort", "list", ("s",), footer=4),
+    Action("list.menu", "list", ("x",), footer=5),
+    Action("list.problem", "list", ("e",)),
+    Action("list.problem_before", "list", ("E",)),
+    Action("list.mark", "list", ("space",)),
+    Action("list.range", "list", ("v",)),
+    Action("list.mark_all", "list", ("*",)),
+    Action("list.unmark", "list", ("\\",)),
+    Action("list.preview", "list", ("p",)),
+    Action("list.columns", "list", ("o",)),
+    Action("list.wide", "list", ("w",)),
+    Action("list.left", "list", ("left",)),
+    Action("list.right", "list", ("right",)),
+    Action("list.save", "list", ("ctrl+s",), command=("save",), argument="PATH"),
     # The job list.
-    Action("jobs.open", "jobs", ("enter",), footer=1, row=True),
-    Action("jobs.describe", "jobs", ("d",), row=True),
     Action("jobs.logs", "jobs", ("l",), footer=2, row=True),
-    Action("jobs.filter", "jobs", ("/",), footer=3),
-    Action("sort.newest", "jobs", ("s n",)),
-    Action("sort.status", "jobs", ("s s",)),
-    Action("sort.flow", "jobs", ("s f",)),
-    Action("sort.duration", "jobs", ("s d",)),
-    Action("sort.progress", "jobs", ("s p",)),
-    Action("list.problem", "jobs", ("e",), footer=4),
-    Action("list.problem_before", "jobs", ("E",)),
-    Action(
-        "jobs.approve", "jobs", ("A",), footer=5, offered="approve", level=Level.TYPED, row=True, command=("approve",)
-    ),
+    Action("jobs.approve", "jobs", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("jobs.reject", "jobs", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("jobs.stop", "jobs", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
     # One job.
@@ -178,7 +186,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("card.before", "one_of_many", ("[",)),
     Action("card.after", "one_of_many", ("]",)),
     # Everything that waits for a person.
-    Action("approvals.open", "approvals", ("enter",), footer=1, row=True),
     Action(
         "approvals.approve",
         "approvals",
@@ -239,22 +246,24 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("grant.request", "grant", ("y",), footer=3),
     # Partners.
-    Action("peers.open", "peers", ("enter",), footer=1, row=True),
     Action("peers.invite", "peers", ("I",), footer=2, offered="invite", level=Level.ASKED, command=("invite",)),
     Action("peers.join", "peers", ("J",), footer=3, offered="join", level=Level.ASKED, command=("join",)),
     Action(
         "peers.terminate",
         "peers",
         ("T",),
-        footer=4,
         offered="terminate",
         level=Level.TYPED,
         row=True,
         command=("terminate",),
     ),
-    Action(
-        "peers.resend", "peers", ("R",), footer=5, offered="resend", level=Level.ONCE, row=True, command=("resend",)
-    ),
+    Action("peers.resend", "peers", ("R",), offered="resend", level=Level.ONCE, row=True, command=("resend",)),
+    # Something to read.
+    Action("document.search", "document", ("/", "\\"), footer=1),
+    Action("document.next", "document", ("n",), footer=2),
+    Action("document.before", "document", ("N",)),
+    Action("document.format", "document", ("y",), footer=3),
+    Action("document.copy", "document", ("c",), footer=4),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
     # A form. Letters mean something only while no field is edited.

@@ -41,9 +41,9 @@ def test_every_binding_can_be_changed() -> None:
 
 
 def test_a_binding_takes_its_key_from_the_one_that_had_it() -> None:
-    bound = bind(UserKeys(keys={"jobs.logs": ("d",)}))
-    assert bound.faults == ("d: jobs.logs takes it from jobs.describe",)
-    assert _keys_of(UserKeys(keys={"jobs.logs": ("d",)}), "jobs.describe") == [()]
+    bound = bind(UserKeys(keys={"list.copy": ("d",)}))
+    assert bound.faults == ("d: list.copy takes it from list.describe",)
+    assert _keys_of(UserKeys(keys={"list.copy": ("d",)}), "list.describe") == [()]
 
 
 def test_clashes_and_keys_that_are_never_reached_are_said() -> None:
@@ -75,17 +75,17 @@ def test_keys_that_can_be(key: str) -> None:
 
 
 def test_the_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    user = UserKeys("vim", {"jobs.stop": ("S", ",", "g x"), "app.theme": (), "jobs.filter": ("\\", '"')})
+    user = UserKeys("vim", {"jobs.stop": ("S", ",", "g x"), "app.theme": (), "list.filter": ("\\", '"')})
     write(tmp_path / "keymap.toml", user)
     assert read(tmp_path / "keymap.toml") == user
-    assert rebound(user, "jobs.stop", None).keys.keys() == {"app.theme", "jobs.filter"}
+    assert rebound(user, "jobs.stop", None).keys.keys() == {"app.theme", "list.filter"}
 
 
 def test_faults_of_the_file_are_named_and_the_rest_counts(tmp_path: Path) -> None:
     path = tmp_path / "keymap.toml"
-    path.write_text('preset = "emacs"\njobs.stop = "ctrl+z"\nno.such = "x"\njobs.logs = 3\n"jobs.open" = "ｏ"\n')
+    path.write_text('preset = "emacs"\njobs.stop = "ctrl+z"\nno.such = "x"\njobs.logs = 3\n"list.open" = "ｏ"\n')
     user = read(path)
-    assert user.keys == {"jobs.open": ("o",)}
+    assert user.keys == {"list.open": ("o",)}
     assert sorted(fault.split(":")[1].strip() for fault in user.faults) == [
         "jobs.logs",
         "jobs.stop",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from embedded_scheduler.wire.console import EventRow, NodeStatus, ShareRow, TaskRow, Waiting
+from embedded_scheduler.wire.console import EventRow, JobRow, NodeStatus, ShareRow, TaskRow, Waiting
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels import display as display_module
 from nodeconsole.viewmodels.changes import Changes, changes_of
@@ -19,7 +19,8 @@ from nodeconsole.viewmodels.decisions import card_lines
 from nodeconsole.viewmodels.display import Display, job_status, share_status, task_status
 from nodeconsole.viewmodels.glyphs import ASCII, GLYPH_SETS, SAFE, UNICODE, default_glyphs, progress
 from nodeconsole.viewmodels.job import head_lines, parties_of, task_cells, task_columns, task_lines
-from nodeconsole.viewmodels.jobs import in_order, job_cells, job_columns, job_why, merged
+from nodeconsole.viewmodels.jobs import JOBS, job_cells, job_columns, job_why, merged
+from nodeconsole.viewmodels.listing import View, in_order
 from nodeconsole.viewmodels.logs import (
     PAGE,
     LogBuffer,
@@ -235,16 +236,20 @@ def test_wait_without_the_nodes_own_sentence() -> None:
 
 def test_orders() -> None:
     jobs = [make_job(number) for number in range(40)]
-    assert in_order(jobs, "newest", NOW_MS) == jobs
-    assert in_order(jobs, "newest", NOW_MS, reverse=True) == jobs[::-1]
-    assert [job_status(job) for job in in_order(jobs, "status", NOW_MS)][:3] == ["waiting", "waiting", "failed"]
-    assert in_order(jobs, "flow", NOW_MS)[0].flow_id == "loan-score"
-    taken = [
-        (job.ended_ms or NOW_MS) - job.started_ms if job.started_ms else -1
-        for job in in_order(jobs, "duration", NOW_MS)
-    ]
-    assert taken == sorted(taken, reverse=True)
-    assert in_order(jobs, "progress", NOW_MS)[-1].tasks_done == 3
+
+    def by(column: str, *, reverse: bool = False) -> list[JobRow]:
+        return list(in_order(jobs, JOBS, View(by=column, reverse=reverse), EN))
+
+    assert by("") == jobs
+    assert by("age") == jobs
+    assert by("age", reverse=True) == jobs[::-1]
+    assert [job_status(job) for job in by("status")][:3] == ["waiting", "waiting", "failed"]
+    assert by("flow")[0].flow_id == "loan-score"
+    started = [job for job in by("duration") if job.started_ms]
+    taken = [(job.ended_ms or NOW_MS) - (job.started_ms or 0) for job in started]
+    assert taken == sorted(taken)
+    assert all(job.started_ms is None for job in by("duration", reverse=True)[len(started) :])
+    assert by("tasks", reverse=True)[0].tasks_done == 3
 
 
 def test_merged_replaces_removes_and_inserts_in_order() -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
-
-from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.screens.neighbours import Neighbours
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
+from nodeconsole.viewmodels.document import as_document
+from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.requests import Request, request_cells, request_columns, request_why, requests
-from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import count
-from nodeconsole.widgets.table import VirtualTable
+from nodeconsole.viewmodels.spans import Line
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
@@ -27,8 +25,19 @@ _MOST = 500
 """Of jobs and of requests; the newest are listed and the heading says that there are more."""
 
 
-class ApprovalsScreen(Moves, ConsoleScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("approvals", "move", GLOBAL)
+REQUESTS: Listing[Request] = Listing(
+    "approvals",
+    lambda request: request.key,
+    request_columns,
+    request_cells,
+    values={"age": lambda request, _: -request.since_ms},
+    document=lambda request: as_document(request.row),
+    title=lambda request: request.title,
+)
+
+
+class ApprovalsScreen(ListingScreen[Request]):
+    SCOPES: ClassVar[tuple[str, ...]] = ("approvals", "list", "move", GLOBAL)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -37,23 +46,13 @@ class ApprovalsScreen(Moves, ConsoleScreen):
         self._grants: Sequence[GrantRow] = ()
         self._more = False
 
-    def body(self) -> Iterable[Widget]:
-        yield VirtualTable[Request](
-            lambda request: request.key, lambda request: request_cells(request, self.session.display()), id="requests"
-        )
-
     @property
-    def main(self) -> VirtualTable[Request]:
-        return self.query_one("#requests", VirtualTable)
+    def listing(self) -> Listing[Request]:
+        return REQUESTS
 
-    def crumbs(self) -> tuple[Line, Line]:
-        title = (Span(f" {self.session.text('approvals.heading')}", "accent"),)
-        if not self.has_data:
-            return title, ()
-        shown = count(len(self.main.items))
-        return title, (
-            Span(f"{self.session.text('jobs.found_more' if self._more else 'jobs.found', shown=shown)} ", "dim"),
-        )
+    def counted(self) -> str:
+        shown = super().counted()
+        return self.session.text("list.and_more", shown=shown) if self._more and shown else shown
 
     def why(self) -> Line:
         request = self.main.item
@@ -63,12 +62,6 @@ class ApprovalsScreen(Moves, ConsoleScreen):
         request = self.main.item
         return () if request is None else request.actions
 
-    def repaint_body(self) -> None:
-        display = self.session.display()
-        self.main.set_columns(request_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
-        empty = (display.text("approvals.none"), display.text("approvals.none_hint")) if self.has_data else ()
-        self.main.show(requests(self._jobs, self._contracts, self._grants), empty=empty)
-
     async def reload(self, changes: Changes) -> bool:
         jobs = changes.everything or bool(changes.jobs)
         if jobs and not await self._load_jobs():
@@ -77,8 +70,10 @@ class ApprovalsScreen(Moves, ConsoleScreen):
             return False
         if (changes.everything or "grant" in changes.subjects) and not await self._load_grants():
             return False
-        self._loaded = True
-        self.retranslate()
+        news, self._loaded = self._loaded, True
+        self.rows = requests(self._jobs, self._contracts, self._grants)
+        self.show_rows(news=news)
+        self.repaint_chrome()
         return True
 
     async def _load_jobs(self) -> bool:
@@ -99,13 +94,7 @@ class ApprovalsScreen(Moves, ConsoleScreen):
             self._grants = page.grants
         return page is not None
 
-    def on_virtual_table_moved(self) -> None:
-        self.repaint_chrome()
-
-    def on_virtual_table_opened(self) -> None:
-        self.act_approvals_open()
-
-    def act_approvals_open(self, *_: str) -> None:
+    def act_list_open(self, *_: str) -> None:
         request = self.main.item
         if request is not None:
             self.app.push_screen(self._card(request))
@@ -124,10 +113,10 @@ class ApprovalsScreen(Moves, ConsoleScreen):
 
     def act_approvals_approve(self, *_: str) -> None:
         # The card first: nobody decides on a line of a list.
-        self.act_approvals_open()
+        self.act_list_open()
 
     def act_approvals_reject(self, *_: str) -> None:
-        self.act_approvals_open()
+        self.act_list_open()
 
 
 def _card(session: Session, request: Request, neighbours: Neighbours) -> ConsoleScreen:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast
 
 from textual import events
@@ -12,7 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name
+from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name, plain_key
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
@@ -30,6 +31,15 @@ class Console(Protocol):
     """What screens ask of the app beyond what Textual's has."""
 
     def open_section(self, name: str, *words: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A choice in the message line: `choices` is key → word; the next key is one of them, or nothing is chosen."""
+
+    title: str
+    choices: Mapping[str, str]
+    chosen: Callable[[str], None]
 
 
 class ConsoleScreen(Screen[None]):
@@ -58,6 +68,7 @@ class ConsoleScreen(Screen[None]):
         self._reloading = False
         self._recall = 0
         self._loaded = False
+        self._strip: Strip | None = None
         self._pane = 0
         self._zoomed = False
 
@@ -99,6 +110,10 @@ class ConsoleScreen(Screen[None]):
 
     def why(self) -> Line:
         """The line about what is under the cursor."""
+        return ()
+
+    def chips(self) -> Line:
+        """At the right end of the message line: what else is the case on this screen."""
         return ()
 
     def offered(self) -> Sequence[str]:
@@ -197,7 +212,7 @@ class ConsoleScreen(Screen[None]):
         self._bar("status").show(left, right, cut=cut)
         self._bar("crumbs").show(*self.crumbs(), cut=cut)
         self._bar("why").show((Span(" "), *self.why()), cut=cut)
-        self._bar("flash").show((Span(" "), *self._message()), self._held(), cut=cut)
+        self._bar("flash").show((Span(" "), *self._message()), (*self.chips(), *self._held()), cut=cut)
         self._bar("footer").show(self._footer(), cut=cut)
         offline = session.link.state is LinkState.OFFLINE
         for widget in self.query(Painted):
@@ -209,6 +224,8 @@ class ConsoleScreen(Screen[None]):
 
     def _message(self) -> Line:
         session = self.session
+        if self._strip is not None:
+            return _strip_line(self._strip)
         if self._typed:
             return self._which_key()
         if session.flashing is not None:
@@ -256,6 +273,11 @@ class ConsoleScreen(Screen[None]):
             self._key_while_typing(event)
             return
         name = event.character if event.is_printable and event.character and event.key != "space" else event.key
+        if self._strip is not None:
+            self._take_choice(self._strip, name)
+            event.stop()
+            event.prevent_default()
+            return
         keys = (*self._typed, name)
         had_prefix, self._typed = bool(self._typed), ()
         meaning = self.keymap.resolve(keys)
@@ -269,10 +291,23 @@ class ConsoleScreen(Screen[None]):
         event.prevent_default()
         self.repaint_chrome()
 
+    def offer(self, strip: Strip) -> None:
+        """Let the next key choose."""
+        self._strip = strip
+        self.repaint_chrome()
+
+    def _take_choice(self, strip: Strip, key: str) -> None:
+        self._strip = None
+        key = plain_key(key)
+        if key in strip.choices:
+            strip.chosen(key)
+        self.repaint_chrome()
+
     def _key_while_typing(self, event: events.Key) -> None:
         if event.key == "escape":
+            kind = self._prompt_kind
             self.close_prompt()
-            self.prompt_cancelled()
+            self.prompt_cancelled(kind)
         elif event.key in ("up", "down") and self._prompt_kind == _COMMAND:
             self._recall_command(-1 if event.key == "up" else 1)
         else:
@@ -352,7 +387,7 @@ class ConsoleScreen(Screen[None]):
     def prompt_entered(self, kind: str, text: str) -> None:
         """Enter was pressed."""
 
-    def prompt_cancelled(self) -> None:
+    def prompt_cancelled(self, kind: str) -> None:
         """Esc was pressed."""
 
     def on_prompt_typed(self, message: Prompt.Typed) -> None:
@@ -444,3 +479,10 @@ class ConsoleScreen(Screen[None]):
     def _chosen(self, action: Action | None) -> None:
         if action is not None:
             self.perform(action)
+
+
+def _strip_line(strip: Strip) -> Line:
+    spans = [Span(f"{strip.title}  ", "strong")]
+    for key, word in strip.choices.items():
+        spans += [Span(key_name(key), "key"), Span(f" {word}  ")]
+    return tuple(spans)

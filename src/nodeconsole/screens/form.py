@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.choosing import ChoiceScreen
 from nodeconsole.screens.dialog import Question, QuestionScreen
-from nodeconsole.screens.document import DocumentScreen
+from nodeconsole.screens.document import RecordScreen
 from nodeconsole.screens.editing import NoEditor, TextScreen, edit_outside
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
@@ -364,8 +363,9 @@ class FormScreen(Moves, ConsoleScreen):
             self.view.pattern = text.strip()
             self.retranslate()
 
-    def prompt_cancelled(self) -> None:
-        self.unwind()
+    def prompt_cancelled(self, kind: str) -> None:
+        if kind == _FIND:
+            self.unwind()
 
     def unwind(self) -> bool:
         if not self.view.pattern and not self.view.changed_only:
@@ -402,10 +402,8 @@ class FormScreen(Moves, ConsoleScreen):
 
     def act_form_preview(self) -> None:
         """What would be submitted."""
-        document = json.dumps(self.form.values(), ensure_ascii=False, indent=2)
         title = f"{printable(self._purpose.title)} > JSON"
-        lines = [printable(line) for line in document.splitlines()]
-        self.app.push_screen(DocumentScreen(self.session, title, lines))
+        self.app.push_screen(RecordScreen(self.session, title, self.form.values()))
 
     # Submitting.
 

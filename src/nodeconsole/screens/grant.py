@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -94,12 +93,11 @@ class GrantScreen(OneOfMany):
             ask_reject(self, self.session, self._detail.grant)
 
     def act_grant_request(self) -> None:
-        from nodeconsole.screens.document import DocumentScreen  # noqa: PLC0415 - loaded when it is asked for
+        from nodeconsole.screens.document import RecordScreen  # noqa: PLC0415 - loaded when it is asked for
 
         if self._detail is not None:
             title = f"{short_id(self._grant_id)} > {self.session.text('action.grant.request')}"
-            text = json.dumps(self._detail.body, ensure_ascii=False, indent=2)
-            self.app.push_screen(DocumentScreen(self.session, title, [printable(line) for line in text.splitlines()]))
+            self.app.push_screen(RecordScreen(self.session, title, self._detail.body))
 
 
 def ask_approve(screen: Screen[None], session: Session, detail: GrantDetail) -> None:

@@ -88,7 +88,7 @@ class JobScreen(Moves, ConsoleScreen):
 
     def crumbs(self) -> tuple[Line, Line]:
         # The name matters more than where one came from.
-        above = f" {self.session.text('jobs.title')} > " if self.size.width >= _ROOMY else " "
+        above = f" {self.session.text('jobs.heading')} > " if self.size.width >= _ROOMY else " "
         left = [Span(above, "dim"), Span(short_id(self._job_id), "accent")]
         if self._detail is not None:
             left.append(Span(f"  {job_name(self._detail.job)}"))
@@ -234,7 +234,7 @@ class JobScreen(Moves, ConsoleScreen):
     def open_document(self, title: str, lines: Sequence[str]) -> None:
         from nodeconsole.screens.document import DocumentScreen  # noqa: PLC0415 - loaded when it is asked for
 
-        self.app.push_screen(DocumentScreen(self.session, title, lines))
+        self.app.push_screen(DocumentScreen(self.session, title, [(Span(f" {line}"),) for line in lines]))
 
     # The chosen task.
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.widget import Widget
-
 from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_stop
-from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.dialog import Field, anything, required
+from nodeconsole.screens.listing import ListingScreen, SetWrite
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
-from nodeconsole.viewmodels.jobs import in_order, is_problem, job_cells, job_columns, job_why, merged
+from nodeconsole.viewmodels.jobs import JOBS, job_why, merged
+from nodeconsole.viewmodels.listing import Listing, in_order
 from nodeconsole.viewmodels.node import total_jobs
 from nodeconsole.viewmodels.query import JobQuery, parse_query
-from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import count, printable
-from nodeconsole.widgets.table import VirtualTable
+from nodeconsole.viewmodels.spans import Line
+from nodeconsole.viewmodels.text import count
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobPage, JobRow
@@ -30,44 +28,27 @@ _SORTED = 5_000
 """Sorting needs all rows; beyond so many only these are sorted, and the screen says so."""
 
 
-class JobsScreen(Moves, ConsoleScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("jobs", "move", GLOBAL)
+class JobsScreen(ListingScreen["JobRow"]):
+    SCOPES: ClassVar[tuple[str, ...]] = ("jobs", "list", "move", GLOBAL)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._rows: list[JobRow] = []
         self._next: str | None = None
         self._query = JobQuery()
-        self._filter = ""
-        self._order, self._reverse = "newest", False
         self._loading_more = False
 
-    def body(self) -> Iterable[Widget]:
-        table: VirtualTable[JobRow] = VirtualTable(
-            lambda job: job.job_id, lambda job: job_cells(job, self.session.display()), id="jobs"
-        )
-        yield table
-
     @property
-    def main(self) -> VirtualTable[JobRow]:
-        return self.query_one("#jobs", VirtualTable)
+    def listing(self) -> Listing[JobRow]:
+        return JOBS
 
-    def crumbs(self) -> tuple[Line, Line]:
-        text = self.session.text
-        left = [Span(f" {text('jobs.title')}", "accent")]
-        if self._filter:
-            left.append(Span(f"  {text('jobs.filtered', filter=printable(self._filter))}", "wait"))
-        if self._order != "newest":
-            left.append(Span(f"  {text(f'order.{self._order}')}{'-' if self._reverse else ''}", "dim"))
-        return tuple(left), (Span(f"{self._counted()} ", "dim"),)
-
-    def _counted(self) -> str:
+    def counted(self) -> str:
         if not self.has_data:
             return ""
         shown = count(len(self._rows))
         total = total_jobs(self.session.status) if self._query.empty else None
         if total is not None and total >= len(self._rows):
-            return self.session.text("jobs.counted", shown=shown, total=count(total))
+            return self.session.text("list.counted", shown=shown, total=count(total))
         return self.session.text("jobs.found_more" if self._next else "jobs.found", shown=shown)
 
     def why(self) -> Line:
@@ -76,21 +57,14 @@ class JobsScreen(Moves, ConsoleScreen):
 
     def offered(self) -> list[str]:
         job = self.main.item
-        return [] if job is None else job.actions
+        jobs = self.marked or ([] if job is None else [job])
+        return [action for each in jobs for action in each.actions]
 
-    def repaint_body(self) -> None:
-        display = self.session.display()
-        self.main.set_columns(job_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
-        self._show()
+    def shown(self) -> Sequence[JobRow]:
+        return in_order(self._rows, JOBS, self.view, self.session.display())
 
-    def _show(self) -> None:
-        text = self.session.text
-        more = text("jobs.more") if self._next else ""
-        empty: tuple[str, ...] = ()
-        if self.has_data and not self._rows:
-            empty = (text("jobs.none_found"),) if not self._query.empty else (text("jobs.none"), text("jobs.none_hint"))
-        ordered = in_order(self._rows, self._order, self.session.now_ms(), reverse=self._reverse)
-        self.main.show(ordered, more=more, empty=empty)
+    def more(self) -> str:
+        return self.session.text("jobs.more") if self._next else ""
 
     # Loading.
 
@@ -103,7 +77,7 @@ class JobsScreen(Moves, ConsoleScreen):
             self._take_head(page, whole=changes.everything)
         elif changes.jobs and not await self._reload_named(changes.jobs, query):
             return False
-        self._show_loaded()
+        self._show_loaded(news=not changes.everything)
         return True
 
     async def _page(self, before: str | None) -> JobPage | None:
@@ -147,9 +121,9 @@ class JobsScreen(Moves, ConsoleScreen):
             self._rows = merged(self._rows, names, found)
         return True
 
-    def _show_loaded(self) -> None:
+    def _show_loaded(self, *, news: bool = False) -> None:
         self._loaded = True
-        self._show()
+        self.show_rows(news=news)
         self.repaint_chrome()
 
     def on_virtual_table_near_end(self) -> None:
@@ -172,90 +146,42 @@ class JobsScreen(Moves, ConsoleScreen):
         finally:
             self._loading_more = False
 
-    def on_virtual_table_moved(self) -> None:
-        self.repaint_chrome()
-
-    def on_virtual_table_opened(self) -> None:
-        self.act_jobs_open()
-
     # Filter and order.
 
     def filter(self, text: str) -> None:
         """Show the jobs that fit; the node filters."""
         text = text.strip()
-        if text == self._filter:
+        if text == self.pattern:
             return
-        self._filter, self._query = text, parse_query(text)
+        self._pattern, self._query = text, parse_query(text)
         if self._query.unknown:
             words = " ".join(self._query.unknown)
             self.session.say(self.session.text("message.no_state", words=words), "warn")
         self.changed(EVERYTHING)
         self.repaint_chrome()
 
-    def act_jobs_filter(self) -> None:
-        self.open_prompt("filter", "/", self._filter)
-
-    def prompt_typed(self, kind: str, text: str) -> None:
-        if kind == "filter":
-            self.filter(text)
-
-    def prompt_cancelled(self) -> None:
-        self.filter("")
-
-    def opened_with(self, *words: str) -> None:
-        self.filter(" ".join(words))
-
-    def unwind(self) -> bool:
-        filtered = bool(self._filter)
-        self.filter("")
-        return filtered
-
-    def _sort(self, order: str) -> None:
-        self._reverse = not self._reverse if order == self._order else False
-        self._order = order
-        self._show()
-        self.repaint_chrome()
-        if order != "newest" and self._next and not self._loading_more:
+    def sort(self, column: str) -> None:
+        super().sort(column)
+        if self._next and not self._loading_more:
             self._loading_more = True
             self.run_worker(self._load_more((_SORTED - len(self._rows)) // _PAGE), group="more")
 
-    def act_sort_newest(self) -> None:
-        self._sort("newest")
-
-    def act_sort_status(self) -> None:
-        self._sort("status")
-
-    def act_sort_flow(self) -> None:
-        self._sort("flow")
-
-    def act_sort_duration(self) -> None:
-        self._sort("duration")
-
-    def act_sort_progress(self) -> None:
-        self._sort("progress")
+    async def all_rows(self) -> Sequence[JobRow]:
+        await self._load_more((_SORTED - len(self._rows)) // _PAGE)
+        return self.main.items
 
     # The job under the cursor.
 
-    def act_list_problem(self) -> None:
-        self._problem(1)
-
-    def act_list_problem_before(self) -> None:
-        self._problem(-1)
-
-    def _problem(self, step: int) -> None:
-        if not self.main.find(is_problem, step):
-            self.session.say(self.session.text("message.no_problem"), "dim")
-
-    def act_jobs_open(self) -> None:
+    def act_list_open(self, *_: str) -> None:
         job = self.main.item
         if job is None:
             return
         if job.needs_decision:
             self._open_card()
         else:
-            self.act_jobs_describe()
+            self.act_list_describe()
 
-    def act_jobs_describe(self) -> None:
+    def act_list_describe(self, *_: str) -> None:
         from nodeconsole.screens.job import JobScreen  # noqa: PLC0415 - loaded when it is asked for
 
         if self.main.item is not None:
@@ -278,8 +204,29 @@ class JobsScreen(Moves, ConsoleScreen):
         self._open_card()
 
     def act_jobs_reject(self, *_: str) -> None:
-        self._open_card()
+        text = self.session.text
+        reject: SetWrite[JobRow] = SetWrite(
+            "reject",
+            text("action.jobs.reject"),
+            lambda client, job, values: client.reject(job.job_id, values["reason"]),
+            _changed,
+            (Field("reason", text("reject.reason"), required(text("reject.no_reason"))),),
+        )
+        if not self.over_marked(reject, lambda job: "reject" in job.actions):
+            self._open_card()
 
     def act_jobs_stop(self, *_: str) -> None:
-        if self.main.item is not None:
+        text = self.session.text
+        stop: SetWrite[JobRow] = SetWrite(
+            "stop",
+            text("action.jobs.stop"),
+            lambda client, job, values: client.stop(job.job_id, "", values["reason"]),
+            _changed,
+            (Field("reason", text("stop.reason"), anything),),
+        )
+        if not self.over_marked(stop, lambda job: "stop" in job.actions) and self.main.item is not None:
             ask_stop(self, self.session, self.main.item)
+
+
+def _changed(jobs: list[JobRow]) -> Changes:
+    return Changes(jobs=frozenset(job.job_id for job in jobs))

@@ -221,7 +221,7 @@ class LogView(Moves, ConsoleScreen):
             return
         title = self.session.text("log.line", line=count(buffer.place(cursor) + 1))
         lines = readable_block(buffer.block(cursor), max(20, self.size.width - 3))
-        self.app.push_screen(DocumentScreen(self.session, title, lines))
+        self.app.push_screen(DocumentScreen(self.session, title, [(Span(f" {line}"),) for line in lines]))
 
     # Searching in what is here; a log that has more at the node looks there.
 

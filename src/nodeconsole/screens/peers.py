@@ -13,7 +13,16 @@ from nodeconsole.screens.inventory import InventoryScreen, Kind
 from nodeconsole.screens.invitation import InvitationScreen
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.partners import Partner, partner_cells, partner_columns, partner_facts, partners
+from nodeconsole.viewmodels.listing import Listing
+from nodeconsole.viewmodels.partners import (
+    Partner,
+    needs_attention,
+    partner_cells,
+    partner_columns,
+    partner_document,
+    partner_facts,
+    partners,
+)
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console_contracts import ContractRow, InvitationReply
@@ -31,20 +40,25 @@ async def _load(client: NodeClient) -> list[Partner]:
 
 
 PARTNERS = Kind(
-    "peers",
+    Listing(
+        "peers",
+        lambda row: str(row.node_id),
+        partner_columns,
+        partner_cells,
+        problem=needs_attention,
+        facts=partner_facts,
+        document=partner_document,
+    ),
     frozenset({"peer", "contract", "message", "grant", "identity"}),
-    lambda row: row.node_id,
-    partner_columns,
-    partner_cells,
-    partner_facts,
     _load,
 )
 
 
 class PeersScreen(InventoryScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("peers", "move", GLOBAL)
+    SCOPES: ClassVar[tuple[str, ...]] = ("peers", "list", "move", GLOBAL)
+    PREVIEW_LINES: ClassVar[int] = 11
     DEFAULT_CSS = """
-    PeersScreen #facts { height: 11; }
+    PeersScreen #list.-below #preview { height: 11; }
     """
 
     def __init__(self, session: Session) -> None:
@@ -82,10 +96,7 @@ class PeersScreen(InventoryScreen):
             return None
         return next((message for message in partner.messages if "resend" in message.actions), None)
 
-    def on_virtual_table_opened(self) -> None:
-        self.act_peers_open()
-
-    def act_peers_open(self, *_: str) -> None:
+    def act_list_open(self, *_: str) -> None:
         partner = self.partner
         if partner is None:
             return

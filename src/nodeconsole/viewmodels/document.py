@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
+
+_ENTRY = re.compile(r'^(\s*(?:- )*)("(?:[^"\\]|\\.)*"|[^\s":]+)(:)(\s|$)')
+
+
+def as_document(row: object) -> object:
+    """A message of the node as data."""
+    dump = getattr(row, "model_dump", None)
+    return dump(mode="json") if dump is not None else row
 
 
 def json_lines(document: object) -> list[str]:
@@ -79,3 +88,12 @@ def marked(line: str, wanted: str) -> Line:
         spans += [Span(line[at:start]), Span(line[start : start + len(wanted)], "match")]
         at = start + len(wanted)
     return tuple(span for span in (*spans, Span(line[at:])) if span.text)
+
+
+def coloured(line: str) -> Line:
+    """A line of either form: the name before the colon stands out from the value."""
+    found = _ENTRY.match(line)
+    if found is None:
+        return (Span(line),)
+    name = found.end(2)
+    return (Span(line[: found.end(1)]), Span(line[found.end(1) : name], "accent"), Span(line[name:]))

@@ -31,6 +31,8 @@ class Glyphs:
     rule: str
     dot: str
     arrow: str
+    up: str
+    down: str
     wait: str
     """Time spent waiting for others."""
     lines: str
@@ -62,6 +64,8 @@ UNICODE = Glyphs(
     "─",
     "·",
     "→",
+    "↑",
+    "↓",
     "╌",
     " │││─┘┐┤─└┌├─┴┬┼",
     "▁▂▃▄▅▆▇█",
@@ -69,10 +73,54 @@ UNICODE = Glyphs(
 )
 # Terminals set to draw ambiguous-width characters two cells wide shear every table: this set has none.
 SAFE = Glyphs(
-    "safe", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN, ".:|#"
+    "safe",
+    "R",
+    "r",
+    ".",
+    "+",
+    "x",
+    "=",
+    "-",
+    "?",
+    "~",
+    ">",
+    "*",
+    "#",
+    ".",
+    "..",
+    "-",
+    ".",
+    "->",
+    "^",
+    "v",
+    ":",
+    _PLAIN,
+    ".:|#",
 )
 ASCII = Glyphs(
-    "ascii", "R", "r", ".", "+", "x", "=", "-", "?", "~", ">", "*", "#", ".", "..", "-", ".", "->", ":", _PLAIN, ".:|#"
+    "ascii",
+    "R",
+    "r",
+    ".",
+    "+",
+    "x",
+    "=",
+    "-",
+    "?",
+    "~",
+    ">",
+    "*",
+    "#",
+    ".",
+    "..",
+    "-",
+    ".",
+    "->",
+    "^",
+    "v",
+    ":",
+    _PLAIN,
+    ".:|#",
 )
 
 GLYPH_SETS: Mapping[str, Glyphs] = {glyphs.name: glyphs for glyphs in (UNICODE, SAFE, ASCII)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import job_status
+from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.glyphs import progress
+from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable, short_id
 from nodeconsole.viewmodels.times import age, duration
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
     from nodeconsole.viewmodels.display import Display
 
-ORDERS = ("newest", "status", "flow", "duration", "progress")
 _BAR = 5
 _STATUS_ORDER = ("waiting", "failed", "running", "ready", "pending", "stopped", "rejected", "done", "finished")
 
@@ -30,7 +31,7 @@ def job_columns(display: Display) -> tuple[Column, ...]:
         Column("parties", text("jobs.column.parties"), 13, flex=2, most=40, drop=3),
         Column("tasks", text("jobs.column.tasks"), _BAR + 6, drop=2),
         Column("age", text("jobs.column.age"), 5, right=True, drop=1),
-        Column("time", text("jobs.column.time"), 6, right=True, drop=4),
+        Column("duration", text("jobs.column.duration"), 6, right=True, drop=4),
     )
 
 
@@ -75,22 +76,13 @@ def job_why(job: JobRow, display: Display) -> Line:
     return why_line(short_id(job.job_id), job.waiting, job.reason, job_status(job), display)
 
 
-def in_order(jobs: Iterable[JobRow], order: str, now_ms: int, *, reverse: bool = False) -> list[JobRow]:
-    """`jobs` (newest first) in one of `ORDERS`; jobs that compare equal stay newest first."""
-    if order == "newest":
-        newest = list(jobs)
-        return newest[::-1] if reverse else newest
-    keys: dict[str, Callable[[JobRow], object]] = {
-        "status": lambda job: _STATUS_ORDER.index(status) if (status := job_status(job)) in _STATUS_ORDER else 99,
-        "flow": lambda job: job_name(job).casefold(),
-        "duration": lambda job: -_took(job, now_ms),
-        "progress": lambda job: job.tasks_done / job.tasks_total if job.tasks_total else 0.0,
-    }
-    return sorted(jobs, key=keys[order], reverse=reverse)  # type: ignore[arg-type]  # one key gives one type
+def _took(job: JobRow, display: Display) -> int | None:
+    return (job.ended_ms or display.now_ms) - job.started_ms if job.started_ms else None
 
 
-def _took(job: JobRow, now_ms: int) -> int:
-    return (job.ended_ms or now_ms) - job.started_ms if job.started_ms else -1
+def _rank(job: JobRow) -> int:
+    status = job_status(job)
+    return _STATUS_ORDER.index(status) if status in _STATUS_ORDER else len(_STATUS_ORDER)
 
 
 def is_problem(job: JobRow) -> bool:
@@ -109,3 +101,21 @@ def merged(rows: list[JobRow], named: Iterable[str], found: Iterable[JobRow]) ->
         at = next((i for i, old in enumerate(kept) if old.created_ms <= row.created_ms), len(kept))
         kept.insert(at, row)
     return kept
+
+
+JOBS: Listing[JobRow] = Listing(
+    "jobs",
+    lambda job: job.job_id,
+    job_columns,
+    job_cells,
+    values={
+        "status": lambda job, _: _rank(job),
+        "tasks": lambda job, _: job.tasks_done / job.tasks_total if job.tasks_total else None,
+        "age": lambda job, _: -job.created_ms,
+        "duration": _took,
+    },
+    problem=is_problem,
+    document=as_document,
+    title=job_name,
+    link=lambda job: f"job {job.job_id}",
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.contracts import APPLIED, APPROVED, contract_state, is_undelivered, message_text
+from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.facts import fact_lines, grouped, when
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import count, printable
@@ -100,6 +101,23 @@ def partner_cells(partner: Partner, display: Display) -> Line:
 def fails(peer: PeerRow) -> bool:
     """The last thing heard of it is an error."""
     return (peer.last_error_ms or 0) > (peer.last_ok_ms or 0)
+
+
+def needs_attention(partner: Partner) -> bool:
+    """It fails, something waits to be delivered to it, or the contract waits for this node."""
+    contract = partner.contract
+    applied = contract is not None and contract.state == APPLIED and not contract.compared_by
+    return applied or bool(partner.messages) or (partner.peer is not None and fails(partner.peer))
+
+
+def partner_document(partner: Partner) -> object:
+    """Everything the node sent about it."""
+    return {
+        "node_id": partner.node_id,
+        "peer": as_document(partner.peer),
+        "contract": as_document(partner.contract),
+        "messages": [as_document(message) for message in partner.messages],
+    }
 
 
 def connection(partner: Partner, display: Display) -> Span:

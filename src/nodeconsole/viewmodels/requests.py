@@ -38,18 +38,27 @@ class Request:
         return f"grant {self.grant.grant_id}"
 
     @property
-    def since_ms(self) -> int:
+    def row(self) -> JobRow | ContractRow | GrantRow:
+        """What the node sent of it."""
         row = self.job or self.contract or self.grant
         assert row is not None
-        return row.created_ms
+        return row
+
+    @property
+    def title(self) -> str:
+        if self.job is not None:
+            return job_name(self.job)
+        return self.contract.node_id if self.contract is not None else self.key
+
+    @property
+    def since_ms(self) -> int:
+        return self.row.created_ms
 
     @property
     def actions(self) -> list[str]:
         """What the node offers, in the words of this list: `approve` and `reject`."""
-        row = self.job or self.contract or self.grant
-        assert row is not None
         same = {"confirm": "approve", "refuse": "reject"}
-        return [same.get(action, action) for action in row.actions]
+        return [same.get(action, action) for action in self.row.actions]
 
 
 def requests(jobs: Iterable[JobRow], contracts: Iterable[ContractRow], grants: Iterable[GrantRow]) -> list[Request]:

@@ -64,6 +64,8 @@ class Column:
     right: bool = False
     drop: int = 0
     """When it is tight, columns with a higher value go first; 0 = never."""
+    letter: str = ""
+    """Its key in the sort menu; empty = the first letter of its id that is free."""
 
 
 class Fitted(NamedTuple):
@@ -92,4 +94,19 @@ def fit_columns(columns: Sequence[Column], width: int, gap: int = 1) -> tuple[Fi
     for i in shown:
         extra = left * columns[i].flex // shares if shares else 0
         fitted.append(Fitted(columns[i], i, max(columns[i].width, min(columns[i].width + extra, columns[i].most))))
+    return tuple(fitted)
+
+
+def wide_columns(columns: Sequence[Column], width: int, skipped: int, gap: int = 1) -> tuple[Fitted, ...]:
+    """Every column as wide as it may become: the first one stays, `skipped` of the others have been scrolled past."""
+    places = [0, *range(1 + skipped, len(columns))] if columns else []
+    fitted: list[Fitted] = []
+    left = width
+    for place in places:
+        column = columns[place]
+        cells = min(max(column.width, column.most if column.flex else column.width), left)
+        if cells <= 0:
+            break
+        fitted.append(Fitted(column, place, cells))
+        left -= cells + gap
     return tuple(fitted)
