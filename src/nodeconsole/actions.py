@@ -107,6 +107,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.right", "list", ("right",)),
     Action("list.save", "list", ("ctrl+s",), command=("save",), argument="PATH"),
     # The job list.
+    Action("jobs.runs", "jobs", ("t",), row=True),
     Action("jobs.logs", "jobs", ("l",), footer=2, row=True),
     Action("jobs.approve", "jobs", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("jobs.reject", "jobs", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
@@ -127,7 +128,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("job.approve", "job", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("job.reject", "job", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("job.stop", "job", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    Action("job.runs", "job", ("t f",), command=("runs",)),
     # Its tabs.
+    Action("job.task", "job_graph", ("enter",), footer=1, row=True),
+    Action("job.task", "job_tasks", ("enter",), footer=1, row=True),
+    Action("job.task", "job_timeline", ("enter",), footer=1, row=True),
     Action("graph.left", "job_graph", ("left", "h")),
     Action("graph.right", "job_graph", ("right",)),
     Action("graph.path", "job_graph", ("p",), footer=5),
@@ -138,6 +143,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("graph.ports", "job_graph", ("i",)),
     Action("panel.down", "job_tasks", ("}",)),
     Action("panel.up", "job_tasks", ("{",)),
+    Action("results.open", "job_results", ("enter",), footer=1, row=True),
+    Action("results.save", "job_results", ("ctrl+s",), row=True, command=("save",), argument="PATH"),
+    Action("panel.down", "job_results", ("}",)),
+    Action("panel.up", "job_results", ("{",)),
     Action("events.open", "job_events", ("enter",), footer=1, row=True),
     Action("spec.form", "job_spec", ("y",), footer=1),
     Action("spec.find", "job_spec", ("/",), footer=2),
@@ -146,6 +155,15 @@ ACTIONS: tuple[Action, ...] = (
     # The list of logs.
     Action("logs.open", "logs", ("enter", "l"), footer=1, row=True),
     Action("logs.job", "logs", ("d",), footer=2, row=True),
+    # One task.
+    Action("task.logs", "task", ("l",), footer=1, command=("logs",), row=True),
+    Action("task.stop", "task", ("S",), footer=2, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    # The runs of a flow.
+    Action("runs.open", "runs", ("enter",), footer=1, row=True),
+    Action("runs.left", "runs", ("left", "h")),
+    Action("runs.right", "runs", ("right", "l")),
+    Action("list.problem", "runs", ("e",), footer=2),
+    Action("list.problem_before", "runs", ("E",)),
     # A log.
     Action("log.follow", "log", ("F", "end"), footer=1),
     Action("log.filter", "log", ("/",), footer=2),

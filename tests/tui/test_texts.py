@@ -21,6 +21,8 @@ _SCOPES = (
     ("statistics", "panes", "move", GLOBAL),
     ("jobs", "list", "move", GLOBAL),
     *((f"job_{tab}", "job", "move", GLOBAL) for tab in ("graph", "tasks", "timeline", "events", "results", "spec")),
+    ("task", "move", GLOBAL),
+    ("runs", "move", GLOBAL),
     ("log", "move", GLOBAL),
     ("card", "one_of_many", "move", GLOBAL),
     ("approvals", "list", "move", GLOBAL),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -12,6 +12,7 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import WorkType
 
 from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name, plain_key
 from nodeconsole.screens.session import Session
@@ -176,6 +177,16 @@ class ConsoleScreen(Screen[None]):
         """On top, or under a dialog only."""
         top = self.app.screen
         return top is self or (top.is_modal and len(self.app.screen_stack) > 1 and self.app.screen_stack[-2] is self)
+
+    def work(self, group: str, task: Callable[..., Coroutine[Any, Any, object]], *given: Any, **named: Any) -> None:
+        """Do it in the background; what is under way in the same group ends."""
+
+        async def run() -> None:
+            await task(*given, **named)
+
+        # Not the coroutine itself: one that is replaced before it began would never be awaited.
+        starter: WorkType[None] = run
+        self.run_worker(starter, group=group, exclusive=True)
 
     async def _reload_pending(self) -> None:
         try:

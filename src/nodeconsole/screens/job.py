@@ -11,7 +11,7 @@ from textual.widget import Widget
 from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_stop
-from nodeconsole.screens.job_tabs import TABS, EventsTab, JobTab, TasksTab
+from nodeconsole.screens.job_tabs import TABS, JobTab, TasksTab
 from nodeconsole.screens.movement import Movable, Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
@@ -32,7 +32,7 @@ _ROOMY = 100
 
 
 class JobScreen(Moves, ConsoleScreen):
-    """With `logs`, the log of the most interesting task opens as soon as the job is here."""
+    """`task` is chosen at first, or else the most interesting one; with `logs`, its log opens at once."""
 
     SCOPES: ClassVar[tuple[str, ...]] = ("job_graph", "job", "move", GLOBAL)
     DEFAULT_CSS = """
@@ -40,20 +40,18 @@ class JobScreen(Moves, ConsoleScreen):
     JobScreen #graph-body { height: 1fr; }
     JobScreen #graph { width: 3fr; }
     JobScreen #graph-side { width: 2fr; max-width: 60; border-left: vkey $role-dim; }
-    JobScreen #tasks { height: 1fr; min-height: 4; }
-    JobScreen #tasks-panel { height: 8; }
-    JobScreen #results { height: 2fr; min-height: 4; }
-    JobScreen #results-panel { height: 3fr; }
+    JobScreen #tasks, JobScreen #results { height: auto; min-height: 4; max-height: 60%; }
+    JobScreen #tasks-panel, JobScreen #results-panel { height: 1fr; }
     """
 
-    def __init__(self, session: Session, job_id: str, *, logs: bool = False) -> None:
+    def __init__(self, session: Session, job_id: str, *, task: str = "", logs: bool = False) -> None:
         super().__init__(session)
         self._job_id = job_id
         self._detail: JobDetail | None = None
         self._open_logs = logs
         self.events: list[EventRow] = []
         """What happened to the job, as far as it was asked for, oldest first."""
-        self.chosen = ""
+        self.chosen = task
         """The task that all tabs are about."""
         self._tabs = tuple(kind(self) for kind in TABS)
         self._tab: JobTab = self._tabs[0]
@@ -137,7 +135,7 @@ class JobScreen(Moves, ConsoleScreen):
         self._detail = detail
         self._job_id = detail.job.job_id
         if first:
-            self.chosen = _interesting_task(detail)
+            self.chosen = self.chosen or _interesting_task(detail)
             self._tasks_tab.whole_job = bool(detail.approvals) and not any(task.started_ms for task in detail.tasks)
         if not await self._tab.load():
             return False
@@ -187,7 +185,7 @@ class JobScreen(Moves, ConsoleScreen):
         self.retranslate()
         self._tab.choose(self.chosen)
         if self._detail is not None:
-            self.run_worker(self._load_tab(), group="tab", exclusive=True)
+            self.work("tab", self._load_tab)
 
     async def _load_tab(self) -> None:
         tab = self._tab
@@ -231,10 +229,16 @@ class JobScreen(Moves, ConsoleScreen):
         else:
             self.open_tab(tasks.name)
 
-    def open_document(self, title: str, lines: Sequence[str]) -> None:
+    def open_lines(self, title: str, lines: Sequence[Line]) -> None:
+        """Something to read over the whole window."""
         from nodeconsole.screens.document import DocumentScreen  # noqa: PLC0415 - loaded when it is asked for
 
-        self.app.push_screen(DocumentScreen(self.session, title, [(Span(f" {line}"),) for line in lines]))
+        self.app.push_screen(DocumentScreen(self.session, title, [(Span(" "), *line) for line in lines]))
+
+    def open_record(self, title: str, document: object) -> None:
+        from nodeconsole.screens.document import RecordScreen  # noqa: PLC0415
+
+        self.app.push_screen(RecordScreen(self.session, title, document))
 
     # The chosen task.
 
@@ -251,15 +255,13 @@ class JobScreen(Moves, ConsoleScreen):
             self.task_chosen(self._tab.table.key)
         else:
             self.retranslate()
+            self.work("tab", self._load_tab)
 
     def on_graph_view_opened(self) -> None:
-        self.act_job_logs()
+        self.act_job_task()
 
     def on_virtual_table_opened(self) -> None:
-        if isinstance(self._tab, TasksTab):
-            self.act_job_logs()
-        elif isinstance(self._tab, EventsTab):
-            self._tab.act_events_open()
+        self._tab.opened()
 
     def problem_task(self, step: int) -> bool:
         tasks = self._detail.tasks if self._detail else []
@@ -288,8 +290,20 @@ class JobScreen(Moves, ConsoleScreen):
     def prompt_entered(self, kind: str, text: str) -> None:
         if kind == "find" and text:
             self._tab.find(text)
+        elif kind == "save" and text:
+            self._tab.save(text)
 
     # Actions.
+
+    def act_job_task(self) -> None:
+        from nodeconsole.screens.task import TaskScreen  # noqa: PLC0415 - loaded when it is asked for
+
+        if self.chosen:
+            self.app.push_screen(TaskScreen(self.session, self._job_id, self.chosen))
+
+    def act_job_runs(self, *_: str) -> None:
+        if self._detail is not None:
+            open_runs(self, self.session, self._detail.job.flow_id)
 
     def act_job_logs(self, *names: str) -> None:
         from nodeconsole.screens.log import LogScreen  # noqa: PLC0415 - loaded when it is asked for
@@ -323,6 +337,16 @@ class JobScreen(Moves, ConsoleScreen):
         task = self.chosen_task
         stoppable = task.name if task is not None and "stop" in task.actions else ""
         ask_stop(self, self.session, self._detail.job, arguments[0] if arguments else stoppable)
+
+
+def open_runs(screen: ConsoleScreen, session: Session, flow_id: str) -> None:
+    """The runs of a flow as a grid."""
+    from nodeconsole.screens.runs import RunsScreen  # noqa: PLC0415 - loaded when it is asked for
+
+    if flow_id:
+        screen.app.push_screen(RunsScreen(session, flow_id))
+    else:
+        session.say(session.text("message.no_flow"), "dim")
 
 
 def _interesting_task(detail: JobDetail) -> str:

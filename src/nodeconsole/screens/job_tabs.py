@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
 
 from nodeconsole.screens.movement import Movable
-from nodeconsole.viewmodels.document import json_lines, marked, places, yaml_lines
+from nodeconsole.viewmodels.document import coloured, json_lines, marked, places, yaml_lines
 from nodeconsole.viewmodels.graph import Cell, Layout
 from nodeconsole.viewmodels.history import (
     Stretch,
@@ -44,8 +46,9 @@ from nodeconsole.viewmodels.jobgraph import (
     task_facts,
     upstream_of,
 )
+from nodeconsole.viewmodels.results import preview_lines
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import count, printable
+from nodeconsole.viewmodels.text import count, printable, size
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.graph import GraphView
 from nodeconsole.widgets.sheet import Sheet
@@ -53,6 +56,8 @@ from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow, TaskRow
+    from embedded_scheduler.wire.console_tasks import ResultPreview
+    from nodeconsole.client import NodeClient
     from nodeconsole.screens.job import JobScreen
     from nodeconsole.viewmodels.display import Display
     from nodeconsole.viewmodels.spans import Role
@@ -102,6 +107,22 @@ class JobTab:
 
     def find(self, text: str) -> None:
         """What was typed behind `/`."""
+
+    def save(self, path: str) -> None:
+        """What was typed when asked where to save to."""
+
+    def opened(self) -> None:
+        """The row of the cursor was clicked again: as Enter."""
+        self.screen.act_job_task()
+
+    def title(self, text: str) -> Line:
+        """A rule with a heading, across the screen."""
+        rule = self.session.glyphs.rule
+        return (
+            Span(f" {rule * 2} ", "dim"),
+            Span(text, "accent"),
+            Span(f" {rule * self.screen.size.width}", "dim"),
+        )
 
     def problem(self, step: int) -> bool:
         """Go to the next (1) or previous (-1) problem; False when there is none."""
@@ -262,9 +283,7 @@ class TasksTab(JobTab):
         else:
             lines = task_lines(task, detail, display, width)
         about = "job" if self.whole_job or task is None else "task"
-        rule = display.glyphs.rule
-        title = (Span(f" {rule * 2} ", "dim"), Span(display.text(f"job.about.{about}"), "accent"))
-        self._rule.show((*title, Span(f" {rule * self.screen.size.width}", "dim")), cut=rule)
+        self._rule.show(self.title(display.text(f"job.about.{about}")), cut=display.glyphs.rule)
         self._panel.show([(Span(" "), *line) for line in lines])
 
     def choose(self, task: str) -> None:
@@ -380,12 +399,14 @@ class EventsTab(JobTab):
     def problem(self, step: int) -> bool:
         return self._table.find(lambda event: event.target in ("FAILED", "REJECTED"), step)
 
+    def opened(self) -> None:
+        self.act_events_open()
+
     def act_events_open(self) -> None:
         event = self._table.item
         if event is not None:
-            self.screen.open_document(
-                f"{self.session.text('event.title')} {event.seq}", json_lines(event.model_dump(mode="json"))
-            )
+            title = f"{self.session.text('event.title')} {event.seq}"
+            self.screen.open_record(title, event.model_dump(mode="json"))
 
 
 class ResultsTab(JobTab):
@@ -395,6 +416,8 @@ class ResultsTab(JobTab):
         super().__init__(screen)
         self._table: VirtualTable[ResultRow] = VirtualTable(_result_key, result_cells, id="results")
         self._rule, self._panel = Bar(id="results-rule"), Sheet(id="results-panel")
+        self._previews: dict[tuple[str, int], ResultPreview] = {}
+        """By output and size: what is stored anew is asked for anew."""
 
     def widgets(self) -> Iterable[Widget]:
         yield self._table
@@ -405,15 +428,79 @@ class ResultsTab(JobTab):
     def main(self) -> VirtualTable[ResultRow]:
         return self._table
 
+    async def load(self) -> bool:
+        row, detail = self._table.item, self.screen.detail
+        if row is None or detail is None or (_result_key(row), row.size) in self._previews:
+            return True
+        found = await self.session.ask(lambda client: client.result(detail.job.job_id, row.task, row.party, row.output))
+        if found is not None:
+            self._previews[_result_key(row), row.size] = found
+            self.screen.retranslate()
+        return found is not None
+
     def show(self, detail: JobDetail) -> None:
         display = self.session.display()
         self._table.set_columns(result_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
         self._table.show(detail.results, empty=(display.text("results.none"), display.text("results.none_hint")))
-        rule = display.glyphs.rule
-        self._rule.show((Span(f" {rule * self.screen.size.width}", "dim"),), cut=rule)
+        self._rule.show(self.title(display.text("results.about")), cut=display.glyphs.rule)
+        self._panel.show([(Span(" "), *line) for line in self._lines(max(20, self._panel.view_width - 2))])
+
+    def _lines(self, width: int) -> list[Line]:
+        row, display = self._table.item, self.session.display()
+        if row is None:
+            return []
+        preview = self._previews.get((_result_key(row), row.size))
+        shown = preview_lines(preview, display, width) if preview else []
+        return [*shown, (), *result_lines(row, display, width)]
+
+    def opened(self) -> None:
+        self.act_results_open()
+
+    def act_results_open(self) -> None:
         row = self._table.item
-        lines = [] if row is None else result_lines(row, display, max(20, self._panel.view_width - 2))
-        self._panel.show([(Span(" "), *line) for line in lines])
+        if row is not None:
+            title = f"{printable(row.task)}.{printable(row.output)}"
+            self.screen.open_lines(title, self._lines(max(20, self.screen.size.width - 3)))
+
+    def act_panel_down(self) -> None:
+        self._panel.move(3)
+
+    def act_panel_up(self) -> None:
+        self._panel.move(-3)
+
+    def act_results_save(self, *path: str) -> None:
+        row = self._table.item
+        if row is None:
+            return
+        if path:
+            self.save(path[0])
+        else:
+            suffix = ".csv" if row.type == "dataset" else ""
+            self.screen.open_prompt("save", self.session.text("log.save_to"), f"{row.task}-{row.output}{suffix}")
+
+    def save(self, path: str) -> None:
+        row, detail = self._table.item, self.screen.detail
+        if row is not None and detail is not None:
+            self.screen.work("save", self._save, Path(path).expanduser(), detail.job.job_id, row)
+
+    async def _save(self, path: Path, job_id: str, row: ResultRow) -> None:
+        """Not over a file that is there; readable for its owner alone."""
+        text = self.session.text
+
+        async def fetch(client: NodeClient) -> int:
+            total = 0
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                async for chunk in client.result_content(job_id, row.task, row.party, row.output):
+                    total += await asyncio.to_thread(file.write, chunk)
+            return total
+
+        try:
+            stored = await self.session.ask(fetch)
+        except OSError as error:
+            self.session.say(text("log.not_saved", path=path, error=error.strerror or error), "bad")
+        else:
+            if stored is not None:
+                self.session.say(text("message.saved", size=size(stored), path=path), "ok")
 
 
 def _result_key(row: ResultRow) -> str:
@@ -440,7 +527,9 @@ class SpecTab(JobTab):
 
     def show(self, detail: JobDetail) -> None:
         lines = self._written(detail)
-        self._sheet.show([(Span(" "), *marked(line, self._wanted)) for line in lines])
+        hits = set(places(lines, self._wanted))
+        shown = (marked(line, self._wanted) if n in hits else coloured(line) for n, line in enumerate(lines))
+        self._sheet.show([(Span(" "), *line) for line in shown])
 
     def _written(self, detail: JobDetail) -> list[str]:
         key = (detail.job.job_id, self._as_yaml)

@@ -6,14 +6,13 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import SuspendNotSupported
 from textual.widget import Widget
-from textual.worker import WorkType
 
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
@@ -72,16 +71,6 @@ class LogView(Moves, ConsoleScreen):
     @property
     def wants_times(self) -> bool:
         return self.main.margin.stamps is not Stamps.OFF
-
-    def work(self, group: str, task: Callable[..., Coroutine[Any, Any, object]], *given: Any, **named: Any) -> None:
-        """Do it in the background; what is under way in the same group ends."""
-
-        async def run() -> None:
-            await task(*given, **named)
-
-        # Not the coroutine itself: one that is replaced before it began would never be awaited.
-        starter: WorkType[None] = run
-        self.run_worker(starter, group=group, exclusive=True)
 
     # What is said.
 

@@ -106,8 +106,18 @@ def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
     if len(detail.warnings):
         first.append(Span(f"  {text('job.warnings', n=len(detail.warnings))}", "warn"))
     why = waiting_text(job.waiting, display) if job.waiting else printable(job.reason)
+    if detail.stops and job.outcome is None:
+        why = _stop_text(detail, display)
     second: Line = (Span(f" {why}", "wait" if job.waiting else badge.role),) if why else ()
     return tuple(first), second
+
+
+def _stop_text(detail: JobDetail, display: Display) -> str:
+    """How far a stop has come, and whom it waits for."""
+    done = sum(1 for row in detail.stops if row.state != "asked")
+    line = display.text("stops.line", done=done, all=len(detail.stops))
+    late = [f"{printable(row.node_id)} {printable(row.error)}".strip() for row in detail.stops if row.state == "asked"]
+    return f"{line}; {display.text('stops.waits', names=', '.join(late))}" if late else line
 
 
 def _party_words(job: JobRow) -> list[str]:
