@@ -338,6 +338,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.palette", GLOBAL, (";", "ctrl+p"), command=("palette",)),
     Action("app.refresh", GLOBAL, ("r",), command=("refresh",)),
     Action("app.redraw", GLOBAL, ("ctrl+l",)),
+    Action("app.node", GLOBAL, command=("node", "context"), argument="NAME|ssh://HOST|PATH"),
     Action("app.theme", GLOBAL, ("f2",), command=("theme",), argument="NAME"),
     Action("app.language", GLOBAL, ("f3",), command=("lang",), argument="en|zh"),
     Action("app.glyphs", GLOBAL, command=("glyphs",), argument="unicode|safe|ascii"),

@@ -1,4 +1,4 @@
-"""The terminal app: one node, seen through its unix socket. It never ends by itself, whatever the node does."""
+"""The terminal app: one node at a time, seen through its socket. It never ends by itself, whatever the node does."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from nodeconsole.actions import GLOBAL, Action, KeyMap
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
 from nodeconsole.own_files import OwnFiles
 from nodeconsole.places import state_directory
+from nodeconsole.remote.target import Place
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.held import HeldWrites
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.watch import Watch
 from nodeconsole.state import State, state_path
-from nodeconsole.viewmodels.changes import NOTHING, Changes, changes_of
+from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
 from nodeconsole.viewmodels.node import waiting_total
-from nodeconsole.viewmodels.visits import Visits
 
 if TYPE_CHECKING:
-    from nodeconsole.client import NodeClient
+    from nodeconsole.remote.dial import Dial
 
 SECTIONS: Mapping[str, str] = {
     "pulse": "nodeconsole.screens.pulse:PulseScreen",
@@ -48,10 +49,7 @@ SECTIONS: Mapping[str, str] = {
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
 A section that is not here is not offered anywhere (`Action.section`); the first one is where a new console begins."""
 
-_GATHER_SECONDS = 0.25
-"""Events are gathered for so long before anything is asked for or painted: at most four times a second."""
 _ALWAYS = ("app.quit", "app.interrupt", "app.redraw")
-_BACKOFF_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def _first_section(state: State) -> str:
@@ -60,7 +58,9 @@ def _first_section(state: State) -> str:
 
 
 class NodeConsoleApp(App[None], inherit_bindings=False):
-    """`now_ms` (Unix epoch milliseconds) and `zone` are given by tests that need them to stand still.
+    """`where`: the node to look at first; `begun` is an ssh session to it that is open already.
+
+    `now_ms` (Unix epoch milliseconds) and `zone` are given by tests that need them to stand still.
 
     `language`, `theme` and `glyphs` go before the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
     `NODECONSOLE_GLYPHS`), then what was chosen last with this node, the operator's settings, the locale. `section` is
@@ -74,8 +74,9 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
 
     def __init__(
         self,
-        socket: Path,
+        where: Path | Place,
         *,
+        begun: tuple[Dial, bytes] | None = None,
         language: str | None = None,
         theme: str | None = None,
         glyphs: str | None = None,
@@ -88,53 +89,42 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         section: str = "",
     ) -> None:
         environ = os.environ if environ is None else environ
-        files = OwnFiles(environ)
-        self._state_directory = state_directory(environ)
-        state = (
-            State() if clean or self._state_directory is None else State(state_path(self._state_directory, str(socket)))
-        )
+        place = Place(where) if isinstance(where, Path) else where
+        self._environ = environ
+        self._files = files = OwnFiles(environ)
+        self._state_directory = None if clean else state_directory(environ)
+        state = self._state_of(place)
         self._shelf = theming.Shelf(theming.theme_directories(environ))
         self._faults = (*self._shelf.faults, *((state.fault,) if state.fault else ()))
         # Textual reads it once, when it makes its stacks.
         self.DEFAULT_MODE = section or _first_section(state)  # type: ignore[misc]
         super().__init__()
         self.animation_level = "basic" if files.preferences.motion else "none"
-        self._socket = socket
         glyphs = glyphs or environ.get("NODECONSOLE_GLYPHS") or state.recall("glyphs", "") or files.preferences.glyphs
         language = language or (default_language(environ) if environ.get("NODECONSOLE_LANG") else "")
         language = language or state.recall("language", "") or files.preferences.language
         self._chosen_glyphs: Glyphs = GLYPH_SETS.get(glyphs) or default_glyphs(environ)
-        self.session = Session(
-            catalogue=load(language if language in LANGUAGES else default_language(environ)),
-            glyphs=self._chosen_glyphs,
-            now_ms=now_ms or (lambda: time.time_ns() // 1_000_000),
-            zone=zone,
-            sections=SECTIONS,
-            state=state,
-            files=files,
-        )
-        undo = files.preferences.undo if undo_seconds is None else undo_seconds
-        self.session.held = HeldWrites(self.session, self._start_write, seconds=undo)
-        self.session.read_only = read_only
+        self._catalogue = load(language if language in LANGUAGES else default_language(environ))
+        self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
+        self._zone = zone
+        self._undo_seconds = files.preferences.undo if undo_seconds is None else undo_seconds
+        self._read_only = read_only
         self._leaving = False
-        self._changes: Changes = NOTHING
-        self._gathering = False
-        self._retry_now = asyncio.Event()
-        self._visits = Visits(self.DEFAULT_MODE)
-        for name, maker in SECTIONS.items():
-            self.add_mode(name, partial(self._make_section, maker))
+        self._asked_themes = (theme or "", environ.get("NODECONSOLE_THEME", ""))
+        self._watches: dict[str, Watch] = {}
+        self._watch = self._new_watch(place, state, self.DEFAULT_MODE, begun)
+        self._watches[str(place.where)] = self._watch
         self._register_themes()
-        chosen = (theme, environ.get("NODECONSOLE_THEME"), state.recall("theme", ""), files.preferences.theme)
-        self._use_theme(next((name for name in chosen if name in self._shelf.themes), theming.DEFAULT))
+        self._use_theme(self._theme_of(self._watch))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our widgets' variables also under a theme of Textual's own."""
         plain = self._shelf.themes.get(theming.DEFAULT)
         return theming.variables(plain) if plain is not None else {}
 
-    def _make_section(self, maker: str) -> Screen[None]:
+    def _make_section(self, maker: str, session: Session) -> Screen[None]:
         module, _, name = maker.partition(":")
-        screen: Screen[None] = getattr(import_module(module), name)(self.session)
+        screen: Screen[None] = getattr(import_module(module), name)(session)
         return screen
 
     def on_mount(self) -> None:
@@ -145,7 +135,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self.call_after_refresh(self._start_watching)
 
     def _start_watching(self) -> None:
-        self.run_worker(self._watch_node(), group="node", exclusive=True)
+        self._watch.start()
 
     def on_key(self, event: events.Key) -> None:
         """Keys that must work above every question too."""
@@ -159,7 +149,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
 
     def _tick(self) -> None:
         """Also below a question: its background shows how old things are."""
-        if self.session.state.unsaved:
+        if any(watch.session.state.unsaved for watch in self._watches.values()):
             self.run_worker(self._save_state(), group="state", exclusive=True)
         self._read_own_files()
         if self._shelf.refresh():
@@ -181,76 +171,77 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
 
     async def _save_state(self) -> None:
         try:
-            await asyncio.to_thread(self.session.state.save)
+            for watch in self._watches.values():
+                await asyncio.to_thread(watch.session.state.save)
         except OSError as error:
             self.session.say(self.session.text("message.state_unsaved", error=error), "warn")
 
     async def on_unmount(self) -> None:
         with suppress(OSError):
-            self.session.state.save()
+            for watch in self._watches.values():
+                watch.session.state.save()
 
-    # The node.
+    # The nodes.
 
-    async def _watch_node(self) -> None:
-        """Hear the node's events for as long as the app runs; after a break, go on behind the last one seen."""
-        from nodeconsole.client import ClientError, NodeClient, NodeUnreachable  # noqa: PLC0415
+    @property
+    def session(self) -> Session:
+        """Of the node that is looked at now."""
+        return self._watch.session
 
-        async with NodeClient(self._socket) as client:
-            self.session.client = client
-            client.read_only = self.session.read_only
-            attempt = 0
-            while True:
-                why = self.session.text("node.ended")
-                try:
-                    self.session.connected(await client.status())
-                    attempt = 0
-                    await self._hear(client)
-                except (ClientError, NodeUnreachable) as error:
-                    why = error.message
-                pause = _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS) - 1)]
-                attempt += 1
-                await self._pause(why, pause)
+    def _state_of(self, place: Place) -> State:
+        if self._state_directory is None:
+            return State()
+        return State(state_path(self._state_directory, str(place.where)))
 
-    async def _hear(self, client: NodeClient) -> None:
-        async for page in client.events(after=self.session.last_seq):
-            if not page.events:
-                continue
-            self.session.last_seq = max(self.session.last_seq, page.events[-1].seq)
-            self._changes |= changes_of(page.events)
-            if not self._gathering:
-                self._gathering = True
-                self.set_timer(_GATHER_SECONDS, self._publish)
+    def _new_watch(self, place: Place, state: State, section: str, begun: tuple[Dial, bytes] | None = None) -> Watch:
+        session = Session(
+            catalogue=self._catalogue,
+            glyphs=self._chosen_glyphs,
+            now_ms=self._now_ms,
+            zone=self._zone,
+            sections=SECTIONS,
+            state=state,
+            files=self._files,
+        )
+        session.held = HeldWrites(session, self._start_write, seconds=self._undo_seconds)
+        session.read_only = self._read_only or place.read_only
+        session.place = place.name
+        watch = Watch(self, place, session, section, number=len(self._watches), begun=begun)
+        for name, maker in SECTIONS.items():
+            self.add_mode(watch.mode(name), partial(self._make_section, maker, session))
+        return watch
 
-    async def _pause(self, why: str, seconds: float) -> None:
-        """Wait for the next try, or for `r`."""
-        self.session.lost(why, self.session.now_ms() + int(seconds * 1000))
-        self._retry_now.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._retry_now.wait()
-        except TimeoutError:
+    def look_at(self, place: Place) -> None:
+        """Another node, as it was left when it was looked at before. Nothing of the one before is lost."""
+        before, key = self._watch, str(place.where)
+        if key == str(before.place.where):
             return
+        if before.session.held:
+            self.session.say(self.session.text("undo.before_another"), "warn")
+            return
+        before.leave()
+        if key not in self._watches:
+            state = self._state_of(place)
+            self._watches[key] = self._new_watch(place, state, _first_section(state))
+        self._watch = watch = self._watches[key]
+        watch.session.use_language(before.session.catalogue.language)
+        watch.session.use_glyphs(self._chosen_glyphs)
+        self._use_theme(self._theme_of(watch))
+        self.switch_mode(watch.mode(watch.visits.here))
+        watch.start()
 
-    def _publish(self) -> None:
-        self._gathering = False
-        changes, self._changes = self._changes, NOTHING
-        self.session.publish(changes)
-        self.run_worker(self._refresh_status(), group="status", exclusive=True)
-
-    async def _refresh_status(self) -> None:
-        status = await self.session.ask(lambda client: client.status())
-        if status is not None:
-            self.session.heard(status)
+    def _theme_of(self, watch: Watch) -> str:
+        """What was asked for, what the context says, what was chosen last with this node, what the settings say."""
+        chosen = (*self._asked_themes, watch.place.theme, watch.session.state.recall("theme", ""))
+        names = (*chosen, self._files.preferences.theme)
+        return next((name for name in names if name in self._shelf.themes), theming.DEFAULT)
 
     # Actions that belong to no screen.
 
     def act_app_refresh(self, *_: str) -> None:
-        if not self.session.online:
-            self._retry_now.set()
-            return
-        if isinstance(self.screen, ConsoleScreen):
+        if self.session.online and isinstance(self.screen, ConsoleScreen):
             self.screen.changed(Changes(everything=True))
-        self.run_worker(self._refresh_status(), group="status", exclusive=True)
+        self._watch.refresh()
 
     def act_app_undo(self, *_: str) -> None:
         what = self.session.held.take_back()
@@ -263,6 +254,9 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         if not wanted and session.status is not None and session.status.read_only:
             role = session.text(f"role.{session.status.role}")
             session.say(session.text("message.read_only_role", role=role), "warn")
+            return
+        if not wanted and self._watch.place.read_only:
+            session.say(session.text("message.read_only_context", name=session.place), "warn")
             return
         session.read_only = wanted
         session.say(session.text("message.read_only_on" if wanted else "message.read_only_off"), "ok")
@@ -294,9 +288,9 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
 
     def open_section(self, name: str, *words: str) -> None:
         """To the top of a section; `words` are what was typed behind its name."""
-        self._visits.go(name)
+        self._watch.visits.go(name)
         self.session.state.remember("section", name)
-        self.switch_mode(name)
+        self.switch_mode(self._watch.mode(name))
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if words and isinstance(self.screen, ConsoleScreen):
@@ -308,16 +302,16 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
             self.session.say(self.session.text("message.no_history"), "dim")
         else:
             self.session.state.remember("section", section)
-            self.switch_mode(section)
+            self.switch_mode(self._watch.mode(section))
 
     def act_history_back(self, *_: str) -> None:
-        self._return_to(self._visits.back())
+        self._return_to(self._watch.visits.back())
 
     def act_history_forward(self, *_: str) -> None:
-        self._return_to(self._visits.forward())
+        self._return_to(self._watch.visits.forward())
 
     def act_history_last(self, *_: str) -> None:
-        self._return_to(self._visits.last())
+        self._return_to(self._watch.visits.last())
 
     def act_app_banner(self, *_: str) -> None:
         """To what the message line and the top line point at."""
@@ -342,6 +336,28 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         else:
             self.session.say(self.session.text("message.which_job"), "warn")
 
+    def act_app_node(self, *names: str) -> None:
+        """Another node: the one that is named, or the one that is chosen from a list; also while this one is away."""
+        from nodeconsole.remote.contexts import ContextsFault, contexts_file, find_place, read_contexts  # noqa: PLC0415
+        from nodeconsole.remote.target import BadTarget  # noqa: PLC0415
+
+        try:
+            contexts = read_contexts(contexts_file(self._environ))
+            if names:
+                self.look_at(find_place(" ".join(names), contexts))
+                return
+        except (BadTarget, ContextsFault) as error:
+            self.session.say(str(error), "warn")
+            return
+        from nodeconsole.screens.nodes import NodesScreen  # noqa: PLC0415
+
+        seen = [watch.place for watch in self._watches.values()]
+        self.push_screen(NodesScreen(self.session, contexts, seen, self._watch.place), self._node_chosen)
+
+    def _node_chosen(self, name: str | None) -> None:
+        if name is not None:
+            self.act_app_node(name)
+
     def act_app_theme(self, *names: str) -> None:
         available = list(self._shelf.themes)
         if names and names[0] not in available:
@@ -351,6 +367,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
             available[(available.index(self.theme) + 1) % len(available)] if self.theme in available else available[0]
         )
         chosen = names[0] if names else after
+        self._asked_themes = ("", "")
         self._use_theme(chosen)
         self.session.state.remember("theme", chosen)
         self.session.say(self.session.text("message.theme", name=chosen), "dim")
@@ -383,6 +400,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         if chosen is None:
             self.session.say(self.session.text("message.no_language"), "warn")
             return
+        self._catalogue = load(chosen)
         self.session.use_language(chosen)
         self.session.state.remember("language", chosen)
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from embedded_scheduler.config import Home
     from embedded_scheduler.errors import NodeError
     from nodeconsole.cli.exits import Exit
+    from nodeconsole.remote.dial import Dial
+    from nodeconsole.remote.target import Place, SshTarget
 
 ATTEMPT = "__attempt__"
 """First argument of a component's process: the second is its run directory."""
@@ -41,6 +43,10 @@ def run(argv: list[str]) -> int:
         from embedded_scheduler.runners.attempt import inside  # noqa: PLC0415
 
         inside()
+    if argv[:1] == ["bridge"] and not {"-h", "--help"} & set(argv):
+        from nodeconsole.remote.bridge import main as bridge  # noqa: PLC0415
+
+        bridge(argv[1:])
     from nodeconsole.cli.parser import parse  # noqa: PLC0415 - see above, as everywhere in this module
 
     args = parse(argv)
@@ -149,7 +155,7 @@ def _up(args: argparse.Namespace) -> int:
         node = BackgroundNode(home)
         node.start()
         try:
-            return _console(args)
+            return _console(args, args.place)
         finally:
             node.stop()
     except NodeError as error:
@@ -181,7 +187,7 @@ def _enter(args: argparse.Namespace) -> int:
 
     if args.demo:
         return _demo(args)
-    if _is_there(args.socket):
+    if args.place.is_remote or _is_there(args.place.where):
         return _attach(args)
     home = Home(args.home)
     if home.settings_file.exists():
@@ -210,12 +216,14 @@ def _demo(args: argparse.Namespace) -> int:
     """The console on a node with a month's history, in a directory that goes away with it."""
     import asyncio  # noqa: PLC0415
     import tempfile  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
 
     from embedded_scheduler.clock import SystemClock  # noqa: PLC0415
     from embedded_scheduler.config import Home  # noqa: PLC0415
     from embedded_scheduler.server import BackgroundNode  # noqa: PLC0415
     from embedded_scheduler.showcase.exhibit import Exhibit  # noqa: PLC0415
     from embedded_scheduler.showcase.seed import fill  # noqa: PLC0415
+    from nodeconsole.remote.target import Place  # noqa: PLC0415
 
     if not _has_terminal():
         return 2
@@ -225,21 +233,47 @@ def _demo(args: argparse.Namespace) -> int:
         asyncio.run(fill(home, now_ms=SystemClock().now_ms()))
         node = BackgroundNode(home, exhibit=Exhibit())
         node.start()
-        args.socket = home.socket
         try:
-            return _console(args)
+            return _console(args, Place(home.socket))
         finally:
             node.stop()
 
 
 def _attach(args: argparse.Namespace) -> int:
-    if not _is_there(args.socket):
+    from nodeconsole.remote.target import SshTarget  # noqa: PLC0415
+
+    where = args.place.where
+    if isinstance(where, SshTarget):
+        return _attach_by_ssh(args, where) if _has_terminal() else 2
+    if not _is_there(where):
         sys.stderr.write(
-            f"nodeconsole: no node answers on {args.socket} (there is no socket, or it is not yours to use): "
-            f"start it with `nodeconsole serve --home {args.home}`\n"
+            f"nodeconsole: no node answers on {where} (there is no socket, or it is not yours to use): "
+            f"start it with `nodeconsole serve --home {where.parent}`\n"
         )
         return 3
-    return _console(args) if _has_terminal() else 2
+    return _console(args, args.place) if _has_terminal() else 2
+
+
+def _attach_by_ssh(args: argparse.Namespace, target: SshTarget) -> int:
+    """ssh may ask for a password or about the host's key; that is over before the console takes the terminal."""
+    from nodeconsole.remote.dial import Dial, LinkFailure, to_stderr  # noqa: PLC0415
+
+    dial: Dial | None = None
+    try:
+        dial = Dial(target, interactive=True, relay=to_stderr)
+        import nodeconsole.app  # noqa: F401, PLC0415 - loaded while ssh is on its way
+
+        rest = dial.wait()
+    except LinkFailure as failure:
+        from nodeconsole.cli.exits import Exit  # noqa: PLC0415
+        from nodeconsole.cli.main import complain  # noqa: PLC0415
+
+        return complain(f"{failure.message} ({target})", Exit.UNREACHABLE)
+    except KeyboardInterrupt:
+        if dial is not None:
+            dial.abandon()
+        return 130
+    return _console(args, args.place, begun=(dial, rest))
 
 
 def _is_there(socket: Path) -> bool:
@@ -256,10 +290,11 @@ def _has_terminal() -> bool:
     return False
 
 
-def _console(args: argparse.Namespace) -> int:
+def _console(args: argparse.Namespace, place: Place, *, begun: tuple[Dial, bytes] | None = None) -> int:
+    """`begun` is an ssh session that is open already."""
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
 
-    app = NodeConsoleApp(args.socket, read_only=args.read_only, clean=args.clean)
+    app = NodeConsoleApp(place, begun=begun, read_only=args.read_only, clean=args.clean)
     app.run()
     return app.return_code or 0
 

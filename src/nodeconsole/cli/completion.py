@@ -7,7 +7,11 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from nodeconsole.cli.parser import NODE
+
 _PROGRAM = "nodeconsole"
+_CONTEXTS = f"({_PROGRAM} context list --names 2>/dev/null)"
+"""Words that a command prints at the time; written like this in fish, with a dollar in other shells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,20 @@ def places(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Itera
             commands += [(pseudo.dest, pseudo.help or "") for pseudo in action._choices_actions]
             below += action.choices.items()
         elif action.option_strings:
-            values = tuple(str(choice) for choice in action.choices or ())
+            values = _values(action)
             options.append(Option(tuple(action.option_strings), action.help or "", values, action.nargs != 0))
-        elif action.choices:
-            choices += [str(choice) for choice in action.choices]
+        else:
+            choices += _values(action)
     yield Place(path, tuple(commands), tuple(options), tuple(choices))
     for name, parser_below in below:
         yield from places(parser_below, (*path, name))
+
+
+def _values(action: argparse.Action) -> tuple[str, ...]:
+    """What the value may be: a fixed set, or the words that a command prints when completion is asked for."""
+    if action.metavar == NODE:
+        return (_CONTEXTS,)
+    return tuple(str(choice) for choice in action.choices or ())
 
 
 def script(shell: str, parser: argparse.ArgumentParser) -> str:
@@ -81,6 +92,10 @@ def _walk(found: list[Place], words: str, first: str, last: str) -> list[str]:
     ]
 
 
+def _posix_words(words: tuple[str, ...]) -> str:
+    return " ".join(f"${word}" if word.startswith("(") else word for word in words)
+
+
 def _value_cases(found: list[Place], offer: Callable[[str], str]) -> list[str]:
     lines = ['  case "$at:$previous" in']
     for place in found:
@@ -88,13 +103,13 @@ def _value_cases(found: list[Place], offer: Callable[[str], str]) -> list[str]:
             if not option.takes_value:
                 continue
             patterns = "|".join(f"{_key(place.path)}:{name}" for name in option.names)
-            lines.append(f"    {patterns}) {offer(' '.join(option.choices))}; return ;;")
+            lines.append(f"    {patterns}) {offer(_posix_words(option.choices))}; return ;;")
     return [*lines, "  esac"]
 
 
 def _word_cases(found: list[Place]) -> list[str]:
     lines = ['  case "$at" in']
-    lines += [f'    "{_key(place.path)}") words="{" ".join(place.words)}" ;;' for place in found]
+    lines += [f'    "{_key(place.path)}") words="{_posix_words(place.words)}" ;;' for place in found]
     return [*lines, "  esac"]
 
 
@@ -152,9 +167,13 @@ def _fish(found: list[Place]) -> list[str]:
         for name, text in place.commands:
             lines.append(f"complete -c {_PROGRAM} -f {condition} -a {name} -d {shlex.quote(text)}")
         if place.choices:
-            lines.append(f"complete -c {_PROGRAM} -f {condition} -a {shlex.quote(' '.join(place.choices))}")
+            lines.append(f"complete -c {_PROGRAM} -f {condition} -a {_fish_words(place.choices)}")
         lines += [f"complete -c {_PROGRAM} {condition} {_fish_option(option)}" for option in place.options]
     return lines
+
+
+def _fish_words(words: tuple[str, ...]) -> str:
+    return shlex.quote(" ".join(words))
 
 
 def _fish_option(option: Option) -> str:
@@ -162,7 +181,7 @@ def _fish_option(option: Option) -> str:
     if option.takes_value:
         parts.append("-r")
     if option.choices:
-        parts.append(f"-f -a {shlex.quote(' '.join(option.choices))}")
+        parts.append(f"-f -a {_fish_words(option.choices)}")
     if option.help:
         parts.append(f"-d {shlex.quote(option.help.replace('%%', '%'))}")
     return " ".join(parts)

@@ -13,7 +13,9 @@ from typing import Any
 from embedded_scheduler.config import Home
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.output import Output
-from nodeconsole.client import NodeClient
+from nodeconsole.client import Link, NodeClient
+from nodeconsole.remote.dial import to_stderr
+from nodeconsole.remote.target import Place, SshTarget
 
 _LARGEST_FILE = 16 * 1024 * 1024
 
@@ -29,7 +31,18 @@ class Invocation:
 
     def client(self) -> NodeClient:
         """A client of the node; use it as an async context manager."""
-        return NodeClient(self.args.socket)
+        place: Place = self.args.place
+        where = place.where
+        if isinstance(where, SshTarget):
+            # The person at the terminal may be asked for a password or about a new host.
+            return NodeClient(Link(where, interactive=True, relay=to_stderr), read_only=place.read_only)
+        return NodeClient(where, read_only=place.read_only)
+
+    @property
+    def is_remote(self) -> bool:
+        """The node is on another machine: nothing of it can be read here."""
+        place: Place = self.args.place
+        return place.is_remote
 
 
 Command = Callable[[Invocation], Coroutine[Any, Any, Exit]]

@@ -76,6 +76,8 @@ def _command(args: argparse.Namespace) -> Command:
             return COMMANDS[args.command]
         case "secret":
             from nodeconsole.cli.secrets import COMMANDS  # noqa: PLC0415
+        case "context":
+            from nodeconsole.cli.contexts import COMMANDS  # noqa: PLC0415
         case "ledger":
             from nodeconsole.cli.ledger import COMMANDS  # noqa: PLC0415
         case _:

@@ -46,6 +46,8 @@ async def doctor(call: Invocation) -> Exit:
             took = int((time.monotonic() - began) * 1000)
             answers = Finding(check="node", level="ok", text=f"answers on its socket (checked in {span(took)})")
     except NodeUnreachable as error:
+        if call.is_remote:
+            raise
         from embedded_scheduler.diagnosis import offline_report  # noqa: PLC0415 - opens the database: rarely needed
 
         report = offline_report(call.home)

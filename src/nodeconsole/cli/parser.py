@@ -11,6 +11,8 @@ from typing import NoReturn
 from nodeconsole import __version__
 from nodeconsole.cli.exits import EXPLAINED, Exit
 from nodeconsole.cli.text import span_ms
+from nodeconsole.remote.contexts import Contexts, ContextsFault, contexts_file, find_place, read_contexts
+from nodeconsole.remote.target import BadTarget, Place
 
 PROFILES = ("seed", "official-1.2", "legacy", "fate", "kuscia")
 JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
@@ -22,6 +24,11 @@ ACCESS = ("approval", "permit")
 GRANT_KINDS = ("dataset", "project", "flow", "job", "model")
 SHELLS = ("bash", "zsh", "fish")
 TOKEN_SCOPES = ("jobs:read", "jobs:write", "components:write", "logs:read", "all")
+
+NODE = "NAME|ssh://HOST|PATH"
+"""Stands for a node in help; completion offers the names of contexts."""
+HERE = ("init", "up", "serve", "demo", "bridge", "backup", "restore", "completion", "context")
+"""Commands about this machine, whatever node others go to."""
 
 _DEFAULT_HOME = "~/.nodeconsole"
 
@@ -40,7 +47,7 @@ Commands = argparse._SubParsersAction
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed command line with `home` as an absolute `Path`; exits like argparse does for mistakes and help.
 
-    `home_given` tells whether `--home` was typed; `socket` is where the node's console answers.
+    `home_given` tells whether `--home` was typed; `place` is where the node's console answers.
     """
     parser = build_parser()
     for argument in argv:
@@ -49,8 +56,32 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     arguments.home_given = arguments.home is not None
     arguments.home = _home(arguments.home)
-    arguments.socket = _socket(arguments.socket, arguments.home, chosen=arguments.home_given)
+    try:
+        arguments.place = _place(arguments)
+    except (BadTarget, ContextsFault) as error:
+        parser.error(str(error))
     return arguments
+
+
+def _place(arguments: argparse.Namespace) -> Place:
+    """What was typed goes before the environment, and that before the context in use."""
+    if arguments.command in HERE:
+        if arguments.node:
+            raise BadTarget(f"`{arguments.command}` works on this machine: name its node by --home")
+        return Place(_socket(arguments.socket, arguments.home, chosen=arguments.home_given))
+    asked = getattr(arguments, "target", None) or arguments.node
+    typed_here = arguments.home_given or arguments.socket
+    if asked and typed_here:
+        raise BadTarget("--home and --socket name a node of this machine: leave them out, or leave out the other name")
+    environment = os.environ
+    if not asked and not typed_here:
+        asked = environment.get("NODECONSOLE_NODE", "")
+    named_here = typed_here or environment.get("NODECONSOLE_HOME") or environment.get("NODECONSOLE_SOCKET")
+    contexts = Contexts() if named_here and not asked else read_contexts(contexts_file(environment))
+    asked = asked or ("" if named_here else contexts.current)
+    if asked:
+        return find_place(asked, contexts, arguments.remote_program or "")
+    return Place(_socket(arguments.socket, arguments.home, chosen=arguments.home_given))
 
 
 def _is_text(argument: str) -> bool:
@@ -87,6 +118,18 @@ def _shared(home: object, *, as_json: object) -> Parser:
         default=home,
         help="socket of the node, for users who cannot enter its home (default: $NODECONSOLE_SOCKET, then the home's)",
     )
+    shared.add_argument(
+        "--node",
+        metavar=NODE,
+        default=home,
+        help="a context, ssh://[USER@]HOST[:PORT][/HOME], or a path (default: $NODECONSOLE_NODE, the context in use)",
+    )
+    shared.add_argument(
+        "--remote-program",
+        metavar="WORDS",
+        default=home,
+        help="what starts nodeconsole on the machine of an ssh:// node",
+    )
     shared.add_argument("--json", action="store_true", default=as_json, help="print JSON")
     return shared
 
@@ -120,6 +163,7 @@ def build_parser() -> Parser:
     _add_secrets(tree)
     _add_backup(tree)
     _add_ledger(tree)
+    _add_contexts(tree)
     completion = tree.command("completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
     return parser
@@ -161,6 +205,8 @@ def _add_node(tree: _Tree) -> None:
         parser.add_argument("--read-only", action="store_true", help="change nothing from this console")
         parser.add_argument("--clean", action="store_true", help="remember nothing from earlier and for later")
     tree.command("serve", "run the node; print one line when it accepts requests")
+    attach.add_argument("target", metavar=NODE, nargs="?", help="the same as --node")
+    tree.command("bridge", "connect standard input and output with the node; run by ssh for `attach ssh://HOST`")
     tree.command("status", "show the node in short")
     tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")
     demo = tree.command("demo", "run a real private set intersection between two nodes on this machine")
@@ -429,6 +475,26 @@ def _add_ledger(tree: _Tree) -> None:
     ledger.command("verify", "check the chain of the ledger")
     export = ledger.command("export", "print the ledger as JSON lines")
     export.add_argument("--output", "-o", metavar="FILE", help="write to a file (0600) instead")
+
+
+def _add_contexts(tree: _Tree) -> None:
+    contexts = tree.group("context", "nodes by name: where they are and how to look at them")
+    add = contexts.command("add", "name a node, or change what a name stands for")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("address", metavar="ADDRESS", help="ssh://[USER@]HOST[:PORT][/HOME], or a home or socket here")
+    add.add_argument("--theme", default="", help="colours of the console for this node")
+    add.add_argument("--read-only", action="store_true", help="look only: nothing can be changed by this name")
+    add.add_argument("--use", action="store_true", help="use it from now on")
+    use = contexts.command("use", "choose the node of commands that name none")
+    which = use.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar=NODE, nargs="?", help="a context")
+    which.add_argument("--none", action="store_true", help="the node of this machine again")
+    listing = contexts.command("list", "list contexts")
+    listing.add_argument("--names", action="store_true", help="names only, one a line")
+    contexts.command("show", "show a context").add_argument(
+        "name", metavar=NODE, nargs="?", help="default: the one in use"
+    )
+    contexts.command("remove", "forget a context; its node stays as it is").add_argument("name", metavar=NODE)
 
 
 def _seconds(text: str) -> float:

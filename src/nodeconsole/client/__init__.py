@@ -1,6 +1,7 @@
 """Talks to a node; used by the terminal app and the command line alike."""
 
 from nodeconsole.client.errors import ClientError, NodeUnreachable
+from nodeconsole.client.link import Link
 from nodeconsole.client.node import NodeClient
 
-__all__ = ["ClientError", "NodeClient", "NodeUnreachable"]
+__all__ = ["ClientError", "Link", "NodeClient", "NodeUnreachable"]

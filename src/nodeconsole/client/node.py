@@ -1,4 +1,4 @@
-"""The client of a node's console API over its unix socket."""
+"""The client of a node's console API, over its unix socket or over the link to another machine."""
 
 from __future__ import annotations
 
@@ -78,6 +78,7 @@ from embedded_scheduler.wire.console_tasks import FlowRuns, ResultPreview, TaskD
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
 from nodeconsole.client.errors import ClientError, NodeUnreachable
+from nodeconsole.client.link import Link, behind, link_failure, transport
 from nodeconsole.client.stream import ByteStream, PageStream
 
 _PREFIX = "http://node/v1/console"
@@ -96,10 +97,11 @@ class NodeClient:
     Every method raises `ClientError` when the node says no and `NodeUnreachable` when it does not answer.
     """
 
-    def __init__(self, socket: Path) -> None:
-        self.read_only = False
+    def __init__(self, where: Path | Link, *, read_only: bool = False) -> None:
+        """`where`: the socket of a node of this machine, or the link to one of another, closed with the client."""
+        self.read_only = read_only
         """Refuse whatever could change something, without asking the node."""
-        self._socket = socket
+        self._where = where
         self._directory = -1
         self._http: httpx.AsyncClient | None = None
         self._streams: WeakSet[ByteStream] = WeakSet()
@@ -120,6 +122,8 @@ class NodeClient:
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
+        if isinstance(self._where, Link):
+            await self._where.close()
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
@@ -534,25 +538,34 @@ class NodeClient:
 
     def _open(self) -> httpx.AsyncClient:
         if self._http is None:
-            transport = httpx.AsyncHTTPTransport(uds=self._address(), retries=0)
-            self._http = httpx.AsyncClient(transport=transport, timeout=_CALL, trust_env=False)
+            where = self._where
+            way = transport(where) if isinstance(where, Link) else httpx.AsyncHTTPTransport(uds=self._address(where))
+            self._http = httpx.AsyncClient(transport=way, timeout=_CALL, trust_env=False)
         return self._http
 
-    def _address(self) -> str:
-        address = str(self._socket)
+    def _address(self, socket: Path) -> str:
+        address = str(socket)
         if len(os.fsencode(address)) <= _LONGEST_ADDRESS:
             return address
         # Too long for a socket address: name the directory by an open descriptor of this process instead.
         try:
-            self._directory = os.open(self._socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._directory = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             raise self._unreachable("there is no such directory") from None
-        return f"/proc/self/fd/{self._directory}/{self._socket.name}"
+        return f"/proc/self/fd/{self._directory}/{socket.name}"
+
+    def _broken(self, error: Exception) -> NodeUnreachable:
+        failure = link_failure(error)
+        if failure is not None and isinstance(self._where, Link):
+            return NodeUnreachable(f"{failure.message} ({self._where.target})")
+        return self._unreachable(_why(error))
 
     def _unreachable(self, why: str) -> NodeUnreachable:
-        home = self._socket.parent
+        if isinstance(self._where, Link):
+            return NodeUnreachable(f"no node answers at {self._where.target} ({why}): is it running there?")
+        home = self._where.parent
         return NodeUnreachable(
-            f"no node answers on {self._socket} ({why}): start it with `nodeconsole serve --home {home}`"
+            f"no node answers on {self._where} ({why}): start it with `nodeconsole serve --home {home}`"
         )
 
     async def _get(
@@ -588,7 +601,7 @@ class NodeClient:
                 method, _PREFIX + path, params=_present(query), json=body, timeout=timeout
             )
         except httpx.TransportError as error:
-            raise self._unreachable(_why(error)) from None
+            raise self._broken(error) from None
         if response.is_success:
             return response.content
         raise _problem(response.status_code, response.content)
@@ -605,7 +618,7 @@ class NodeClient:
             finally:
                 await response.aclose()
 
-        stream = ByteStream(connect, lambda error: self._unreachable(_why(error)))
+        stream = ByteStream(connect, self._broken)
         self._streams.add(stream)
         return stream
 
@@ -665,13 +678,11 @@ def _problem(status: int, content: bytes) -> ClientError:
 def _why(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "it does not answer in time"
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in behind(error):
         if isinstance(cause, FileNotFoundError):
             return "there is no socket"
         if isinstance(cause, ConnectionRefusedError):
             return "nobody listens"
         if isinstance(cause, PermissionError):
             return "the socket belongs to another user; those with a role have one of their own: --socket PATH"
-        cause = cause.__cause__ or cause.__context__
     return "the connection broke"

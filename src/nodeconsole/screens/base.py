@@ -219,7 +219,9 @@ class ConsoleScreen(Screen[None]):
             return
         session, display = self.session, self.session.display()
         cut = display.glyphs.cut
-        left, right = status_line(session.status, session.link, session.data_ms, display, read_only=session.read_only)
+        left, right = status_line(
+            session.status, session.link, session.data_ms, display, read_only=session.read_only, place=session.place
+        )
         self._bar("status").show(left, right, cut=cut)
         self._bar("crumbs").show(*self.crumbs(), cut=cut)
         self._bar("why").show((Span(" "), *self.why()), cut=cut)

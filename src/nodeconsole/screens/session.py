@@ -84,6 +84,8 @@ class Session:
         self._bound = bind(self.files.keys, self._available)
         self.state = state or State()
         """What is remembered beyond this console's end; names of values begin with the screen's: `jobs.filter`."""
+        self.place = ""
+        """The name of the node's context, if it has one."""
         self.client: NodeClient | None = None
         self.status: NodeStatus | None = None
         self.link = Link(since_ms=now_ms())
@@ -218,6 +220,11 @@ class Session:
         attempt = link.attempt + 1 if link.state is LinkState.OFFLINE else 1
         self.link = replace(link, state=LinkState.OFFLINE, since_ms=since, attempt=attempt, retry_ms=retry_ms, why=why)
         self.repaint_chrome()
+
+    def paused(self) -> None:
+        """Nobody listens to the node now; it is connected to anew when somebody looks at it again."""
+        self.client = None
+        self.link = Link(since_ms=self.now_ms())
 
     async def ask(
         self, request: Callable[[NodeClient], Awaitable[T]], refusals: Mapping[str, str] | None = None

@@ -33,11 +33,12 @@ class Link:
 
 
 def status_line(
-    status: NodeStatus | None, link: Link, data_ms: int, display: Display, *, read_only: bool = False
+    status: NodeStatus | None, link: Link, data_ms: int, display: Display, *, read_only: bool = False, place: str = ""
 ) -> tuple[Line, Line]:
     """Left and right part. Offline, the left part says for how long, and how old what one sees is. `read_only`: this
     console changes nothing, whatever the role."""
     node = printable(status.node_id) if status else "-"
+    node = f"{printable(place)}/{node}" if place else node
     right: Line = (Span(f"{clock(display.now_ms, display.zone)} ", "dim"),)
     if read_only or (status is not None and status.read_only):
         right = (Span(f"{display.text('node.read_only')}  ", "warn"), *right)

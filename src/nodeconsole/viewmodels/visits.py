@@ -13,6 +13,10 @@ class Visits:
         self._now = 0
         self._before: str | None = None
 
+    @property
+    def here(self) -> str:
+        return self._places[self._now]
+
     def go(self, place: str) -> None:
         if place == self._places[self._now]:
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,9 @@ def _complete(scripts: dict[str, str], *words: str) -> set[str]:
     return set(done.stdout.split())
 
 
+SHARED = ("--home", "--socket", "--node", "--remote-program", "--json", "-h", "--help")
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -52,7 +57,7 @@ def _complete(scripts: dict[str, str], *words: str) -> set[str]:
         (("nodeconsole", "job", "submit", "--w"), {"--wait"}),
         (("nodeconsole", "peer", "add", "bob", "http://x", "--profile", "k"), {"kuscia"}),
         (("nodeconsole", "--json", "peer", "add", "--approval", ""), {"auto", "manual"}),
-        (("nodeconsole", "completion", ""), {*SHELLS, "--home", "--socket", "--json", "-h", "--help"}),
+        (("nodeconsole", "completion", ""), {*SHELLS, *SHARED}),
         (("nodeconsole", "job", "logs", "x", "--level", "e"), {"error"}),
         (("nodeconsole", "--home", ""), set()),
     ],
@@ -63,3 +68,15 @@ def test_bash_offers_what_can_follow(scripts: dict[str, str], words: tuple[str, 
 
 def test_job_states_are_words_of_the_domain() -> None:
     assert set(JOB_STATES) == {state.value for state in JobState}
+
+
+def test_bash_offers_the_names_of_contexts(
+    scripts: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nodeconsole"
+    program.write_text("#!/bin/sh\n[ \"$*\" = 'context list --names' ] && printf '%s\\n' prod test\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert _complete(scripts, "nodeconsole", "--node", "p") == {"prod"}
+    assert _complete(scripts, "nodeconsole", "context", "use", "t") == {"test"}
+    assert _complete(scripts, "nodeconsole", "attach", "pr") == {"prod"}
