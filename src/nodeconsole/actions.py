@@ -152,9 +152,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("spec.find", "job_spec", ("/",), footer=2),
     Action("spec.next", "job_spec", ("n",)),
     Action("spec.before", "job_spec", ("N",)),
-    # The list of logs.
-    Action("logs.open", "logs", ("enter", "l"), footer=1, row=True),
-    Action("logs.job", "logs", ("d",), footer=2, row=True),
     # One task.
     Action("task.logs", "task", ("l",), footer=1, command=("logs",), row=True),
     Action("task.stop", "task", ("S",), footer=2, offered="stop", level=Level.ASKED, row=True, command=("stop",)),

@@ -399,8 +399,10 @@ class LogScreen(LogView):
 
         choose_more(self, [LogAddress(self._job_id, self._task_name, self.party or "")])
 
-    def act_app_back(self, *_: str) -> None:
-        if self._filter and not self.progress:
-            self._filter_by("")
-            return
-        super().act_app_back()
+    def unwind(self) -> bool:
+        if super().unwind():
+            return True
+        if not self._filter:
+            return False
+        self._filter_by("")
+        return True

@@ -324,10 +324,11 @@ class LogView(Moves, ConsoleScreen):
                     self.session.text("log.not_paged", pager=pager[0], error=error.strerror or error), "bad"
                 )
 
-    def act_app_back(self, *_: str) -> None:
-        if self.progress:
-            for group in ("search", "save", "count"):
-                self.workers.cancel_group(self, group)
-            self.say_progress("")
-            return
-        super().act_app_back()
+    def unwind(self) -> bool:
+        """What is under way ends."""
+        if not self.progress:
+            return False
+        for group in ("search", "save", "count"):
+            self.workers.cancel_group(self, group)
+        self.say_progress("")
+        return True

@@ -2,58 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from textual.widget import Widget
-
-from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.screens.log_merge import LogAddress
-from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.log_list import log_cells, log_columns, log_key
+from nodeconsole.viewmodels.document import as_document
+from nodeconsole.viewmodels.listing import Listing
+from nodeconsole.viewmodels.log_list import log_cells, log_columns, log_facts, log_key, log_status
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import count
-from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console_logs import LogRow
 
+_LOGS: Listing[LogRow] = Listing(
+    "logs",
+    log_key,
+    log_columns,
+    log_cells,
+    values={
+        "size": lambda row, _: row.size_bytes,
+        "age": lambda row, _: row.started_ms or 0,
+        "time": lambda row, display: (row.ended_ms or display.now_ms) - (row.started_ms or display.now_ms),
+    },
+    problem=lambda row: log_status(row) == "failed",
+    facts=log_facts,
+    document=as_document,
+    title=lambda row: row.task,
+)
 
-class LogsScreen(Moves, ConsoleScreen):
+
+class LogsScreen(ListingScreen["LogRow"]):
     """With `chosen`, Enter gives it the log and goes back, instead of opening the log."""
-
-    SCOPES: ClassVar[tuple[str, ...]] = ("logs", "move", GLOBAL)
 
     def __init__(self, session: Session, *, chosen: Callable[[LogAddress], None] | None = None) -> None:
         super().__init__(session)
         self._give_to = chosen
-        self._rows: Sequence[LogRow] = ()
-
-    def body(self) -> Iterable[Widget]:
-        table: VirtualTable[LogRow] = VirtualTable(
-            log_key, lambda row: log_cells(row, self.session.display()), id="logs"
-        )
-        yield table
 
     @property
-    def main(self) -> VirtualTable[LogRow]:
-        return self.query_one("#logs", VirtualTable)
+    def listing(self) -> Listing[LogRow]:
+        return _LOGS
 
     def crumbs(self) -> tuple[Line, Line]:
-        text = self.session.text
-        left = [Span(f" {text('logs.heading')}", "accent")]
-        if self._give_to is not None:
-            left.append(Span(f"  {text('logs.choose')}", "wait"))
-        return tuple(left), (Span(f"{count(len(self._rows))} ", "dim"),)
-
-    def repaint_body(self) -> None:
-        display = self.session.display()
-        self.main.set_columns(log_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
-        empty = (display.text("logs.none"), display.text("logs.none_hint")) if self.has_data else ()
-        self.main.show(self._rows, empty=empty)
+        left, right = super().crumbs()
+        if self._give_to is None:
+            return left, right
+        return (*left, Span(f"  {self.session.text('logs.choose')}", "wait")), right
 
     async def reload(self, changes: Changes) -> bool:
         if not changes.everything and not changes.jobs:
@@ -61,15 +57,13 @@ class LogsScreen(Moves, ConsoleScreen):
         rows = await self.session.ask(lambda client: client.logs())
         if rows is None:
             return False
-        self._rows = rows
+        news, self.rows = self._loaded, rows
         self._loaded = True
-        self.retranslate()
+        self.show_rows(news=news)
+        self.repaint_chrome()
         return True
 
-    def on_virtual_table_opened(self) -> None:
-        self.act_logs_open()
-
-    def act_logs_open(self) -> None:
+    def act_list_open(self, *_: str) -> None:
         from nodeconsole.screens.log import LogScreen  # noqa: PLC0415 - loaded when it is asked for
 
         row = self.main.item
@@ -81,7 +75,7 @@ class LogsScreen(Moves, ConsoleScreen):
             return
         self.app.push_screen(LogScreen(self.session, row.job_id, row.task, [row.party]))
 
-    def act_logs_job(self) -> None:
+    def act_list_describe(self, *_: str) -> None:
         from nodeconsole.screens.job import JobScreen  # noqa: PLC0415
 
         if self.main.item is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.facts import fact_lines, when
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable, short_id, size
 from nodeconsole.viewmodels.times import age, duration
@@ -49,3 +50,17 @@ def log_cells(row: LogRow, display: Display) -> Line:
         Span(age(row.started_ms, display.now_ms), "dim"),
         Span(duration(row.started_ms, row.ended_ms, display.now_ms)),
     )
+
+
+def log_facts(row: LogRow, display: Display, width: int) -> list[Line]:
+    """About one log, wrapped to `width`."""
+    text = display.text
+    facts = [
+        (text("logs.fact.job"), f"{printable(row.job_id)} {printable(row.flow_id)}".rstrip()),
+        (text("logs.fact.task"), f"{printable(row.task)} {printable(row.party)}"),
+        (text("logs.fact.attempt"), str(row.number)),
+        (text("logs.fact.started"), when(row.started_ms, display)),
+        (text("logs.fact.ended"), when(row.ended_ms, display) if row.ended_ms else ""),
+        (text("logs.fact.exit"), "" if row.exit_code is None else str(row.exit_code)),
+    ]
+    return fact_lines(facts, width)
