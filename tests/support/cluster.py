@@ -159,6 +159,9 @@ class Partners:
     async def refresh(self, db: Database) -> None:
         return None
 
+    def described(self, node_id: str) -> dict[str, object]:
+        return {}
+
     def session_need(self, node_id: str) -> str:
         return ""
 

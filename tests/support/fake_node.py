@@ -52,6 +52,7 @@ from embedded_scheduler.wire.console import (
     ShareRow,
     TaskRow,
     TrackRecord,
+    TraitRow,
     Waiting,
 )
 from embedded_scheduler.wire.console_contracts import ContractRow, InvitationReply
@@ -351,8 +352,11 @@ PEERS = (
         profile="seed",
         approval="manual",
         last_ok_ms=NOW_MS - 2000,
+        took_ms=12,
+        open_jobs=2,
         signing="required",
         contract="APPROVED",
+        actions=["change", "test"],
     ),
     PeerRow(
         node_id="carl",
@@ -804,6 +808,10 @@ class FakeNode:
                 return 200, page
             case "GET", ["peers"]:
                 return 200, {"peers": [row.model_dump() for row in self.peers]}
+            case "GET", ["peers", node_id]:
+                traits = [TraitRow(name="dialect", value="union"), TraitRow(name="success_code", value=200, own=True)]
+                row = next(row for row in self.peers if row.node_id == node_id)
+                return 200, row.model_copy(update={"traits": traits}).model_dump()
             case "GET", ["components"]:
                 return 200, {"components": [row.model_dump() for row in COMPONENTS]}
             case "GET", ["datasets"]:

@@ -28,9 +28,12 @@ _SCOPES = (
     ("approvals", "list", "move", GLOBAL),
     ("contract", "one_of_many", "move", GLOBAL),
     ("grant", "one_of_many", "move", GLOBAL),
-    ("peers", "list", "move", GLOBAL),
+    ("partner", "list", "move", GLOBAL),
     ("list", "move", GLOBAL),
     ("document", "move", GLOBAL),
+    ("partner", "move", GLOBAL),
+    ("messages", "list", "move", GLOBAL),
+    ("linktest", "move", GLOBAL),
     ("invitation", "move", GLOBAL),
     ("move", GLOBAL),
 )

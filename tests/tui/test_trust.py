@@ -80,12 +80,12 @@ def _text(lines: list[tuple[object, ...]]) -> str:
     ("signing", "contract", "connected", "believed"),
     [
         ("required", "APPROVED", "✓ 2s", "✓ signed"),
-        ("verify-if-present", "APPROVED", "· unsigned 2s", "· may sign"),
-        ("off", "APPROVED", "· unsigned 2s", "! unsigned"),
-        ("off", "", "· unsigned 2s", "! unsigned"),
-        ("required", "", "· unsigned 2s", "✗ no contract"),
-        ("required", "TERMINATED", "· unsigned 2s", "✗ ended"),
-        ("required", "APPLIED", "· unsigned 2s", "? to confirm"),
+        ("verify-if-present", "APPROVED", "· 2s", "· may sign"),
+        ("off", "APPROVED", "· 2s", "! unsigned"),
+        ("off", "", "· 2s", "! unsigned"),
+        ("required", "", "· 2s", "✗ no contract"),
+        ("required", "TERMINATED", "· 2s", "✗ ended"),
+        ("required", "APPLIED", "· 2s", "? to confirm"),
     ],
 )
 def test_only_a_signed_answer_is_a_connection(signing: str, contract: str, connected: str, believed: str) -> None:
@@ -295,11 +295,16 @@ async def test_partners_show_key_messages_and_what_can_be_done(node: FakeNode, m
         await until_shown(pilot, "4 waiting")
         await press(pilot, "g", "o")
         await until_shown(pilot, "051e c79b")
-        await press(pilot, "G", "R")
+        await press(pilot, "G", "m", "R")
         await until_shown(pilot, "sent again: dataset/audit/apply")
-        await press(pilot, "enter")
+        await press(pilot, "escape", "i")
         await until_shown(pilot, "erin: there is no contract")
-        await press(pilot, "g", "g", "T", *"bog", "enter", "enter")
+        await press(pilot, "g", "g", "enter")
+        await until_shown(pilot, "All is well")
+        await press(pilot, "G")
+        await until_shown(pilot, "HOW WE SPEAK WITH IT")
+        assert "→ Its key or contract ends" not in screen_text(pilot)
+        await press(pilot, "X", *"bog", "enter", "enter")
         await until_shown(pilot, "type exactly bob")
         await press(pilot, *"bob", "enter", "enter")
         await until_shown(pilot, "ended the contract with bob")
@@ -311,9 +316,9 @@ async def test_invitation_is_shown_once_and_copied(node: FakeNode, make_app: Mak
         await until_shown(pilot, "12 of 12")
         await press(pilot, "g", "o")
         await until_shown(pilot, "erin")
-        await press(pilot, "I", "backspace", "backspace", "enter")
+        await press(pilot, "I", "backspace", "backspace", "enter", "enter")
         await until_shown(pilot, "whole hours")
-        await press(pilot, "8", "enter", "Y")
+        await press(pilot, "8", "enter", "enter", "Y")
         await until_shown(pilot, "Good for one application, until 2026-11-19")
         assert INVITATION.code in screen_text(pilot).replace("\n", "")
         await press(pilot, "c")
@@ -327,12 +332,12 @@ async def test_what_is_typed_ahead_goes_where_the_focus_will_be(node: FakeNode, 
         await until_shown(pilot, "4 waiting")
         await press(pilot, "g", "o")
         await until_shown(pilot, "051e c79b")
-        await press(pilot, "T")
+        await press(pilot, "X")
         for key in ("b", "o", "b", "enter", "w", "h", "y", "enter"):
             pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
         await until_shown(pilot, "ended the contract with bob")
         await press(pilot, "I")
-        for key in ("enter", "Y"):
+        for key in ("enter", "enter", "Y"):
             pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
         await until_shown(pilot, "Good for one application")
         assert node.contracts[1].reason == "why"
@@ -382,7 +387,7 @@ async def test_a_viewer_is_offered_no_write(node: FakeNode, make_app: MakeApp) -
             await until_shown(pilot, f"{word}: not in your role on this node (viewer)")
         await press(pilot, "g", "o")
         await until_shown(pilot, "erin")
-        for key, word in (("I", "invite"), ("J", "join"), ("T", "end it")):
+        for key, word in (("I", "invite"), ("J", "join"), ("X", "end")):
             await press(pilot, key)
             await until_shown(pilot, f"{word}: not in your role on this node (viewer)")
         assert not any(request.startswith("POST") for request in node.requests)
@@ -414,7 +419,7 @@ async def test_invite_join_confirm_and_grant_between_two_nodes(tmp_path: Path) -
             await until_shown(pilot, "online")
             await press(pilot, "g", "o")
             await until_shown(pilot, "No partners yet.")
-            await press(pilot, "I", "enter", "Y")
+            await press(pilot, "I", "enter", "enter", "Y")
             await until_shown(pilot, "Good for one application")
             await press(pilot, "c")
             code = pilot.app.clipboard

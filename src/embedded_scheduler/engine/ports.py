@@ -80,6 +80,10 @@ class PartnerDirectory(Protocol):
         """`auto` or `manual`: policy for jobs whose coordinator is this partner."""
         ...
 
+    def described(self, node_id: str) -> Mapping[str, object]:
+        """Every trait of a partner by name, as it counts now; empty for a node that is no partner."""
+        ...
+
     async def refresh(self, database: Database, /) -> None:
         """Read the tables again: they changed."""
         ...

@@ -11,7 +11,7 @@ from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.snapshot import PeerTraits
 from embedded_scheduler.engine.introductions import SYSTEM as OWN_SYSTEM
 from embedded_scheduler.errors import InvalidRequest
-from embedded_scheduler.peers.profiles import DEFAULT, Profile, resolve
+from embedded_scheduler.peers.profiles import DEFAULT, Profile, option_names, resolve
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
 from embedded_scheduler.store import contracts, peers
 from embedded_scheduler.store.contracts import Contract
@@ -133,6 +133,11 @@ class Directory:
 
     def traits(self, node_id: str) -> PeerTraits:
         return self.profile(node_id).peer_traits
+
+    def described(self, node_id: str) -> dict[str, object]:
+        """Every trait of its profile, the partner's own options applied."""
+        partner = self._partners.get(node_id)
+        return {name: getattr(partner.profile, name) for name in option_names()} if partner is not None else {}
 
     def decides_at_create(self, node_id: str) -> bool:
         return not self.profile(node_id).approval_channel

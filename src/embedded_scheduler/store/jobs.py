@@ -218,6 +218,16 @@ def open_jobs(reader: Reader) -> list[str]:
     return [row["job_id"] for state in states for row in reader.all("jobs.open", state=state.value)]
 
 
+def open_by_node(reader: Reader, most: int) -> dict[str, int]:
+    """How many jobs that are not over each node takes part in; counts no further than `most` jobs."""
+    found: dict[str, int] = {}
+    for row in reader.all("jobs.open_people", most=most):
+        parties = json.loads(row["summary"])["parties"]
+        for node in {row["initiator"], row["coordinator"], *(party.split(":", 1)[1] for party in parties)}:
+            found[node] = found.get(node, 0) + 1
+    return found
+
+
 def counts(reader: Reader, self_node: str) -> dict[str, int]:
     """Jobs per state, and `waiting`: those that need this node's decision."""
     found = {row["state"]: int(row["number"]) for row in reader.all("jobs.counts")}

@@ -482,6 +482,14 @@ class PeerRequest(Message):
     SHA-256 fingerprint of a key."""
 
 
+class TraitRow(Message):
+    """One trait of a partner. `own`: it was set for this partner, else it comes with the profile."""
+
+    name: str
+    value: Any
+    own: bool = False
+
+
 class PeerRow(Message):
     node_id: str
     url: str
@@ -499,6 +507,12 @@ class PeerRow(Message):
     tls: str = "identity"
     contract: str = ""
     """State of the newest contract with it: APPLIED, APPROVED, REJECTED, TERMINATED; empty = there is none."""
+    open_jobs: int = 0
+    """Jobs it takes part in that are not over."""
+    traits: list[TraitRow] = Field(default_factory=list)
+    """Of one partner that is looked at; empty in lists."""
+    actions: list[str] = Field(default_factory=list)
+    """What the caller may do: change, test, remove."""
 
 
 class EventRow(Message):

@@ -321,6 +321,17 @@ def _add_peers(tree: _Tree) -> None:
     add.add_argument("--algorithm", choices=ALGORITHMS, default="ED25519", help="of --public-key")
     tls = "what its TLS server shows: identity (the key of its contract), ca, or the fingerprint of a gateway's key"
     add.add_argument("--tls", default="identity", metavar="identity|ca|FINGERPRINT", help=tls)
+    change = peers.command("set", "change one thing about a partner, and leave the rest as it is")
+    change.add_argument("node_id", metavar="NODE_ID")
+    change.add_argument("--url", metavar="URL", help="where its node is")
+    change.add_argument("--profile", choices=PROFILES)
+    change.add_argument("--approval", choices=("auto", "manual"), help="what happens to its jobs here")
+    change.add_argument(
+        "--option", type=_pair, action="append", default=[], metavar="KEY=VALUE", help="override a trait"
+    )
+    change.add_argument("--unset", action="append", default=[], metavar="KEY", help="the profile's own trait again")
+    change.add_argument("--signing", choices=SIGNING, help="must its requests be signed")
+    change.add_argument("--tls", metavar="identity|ca|FINGERPRINT")
     _add_link_test(peers)
     _add_contracts(peers)
     peers.command("list", "list partners")

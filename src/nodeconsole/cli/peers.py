@@ -10,7 +10,7 @@ from embedded_scheduler.wire.console_contracts import ManualContractRequest
 from nodeconsole.cli import linktest
 from nodeconsole.cli.contracts import COMMANDS as CONTRACT_COMMANDS
 from nodeconsole.cli.contracts import show_contract
-from nodeconsole.cli.exits import Exit
+from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
@@ -48,6 +48,27 @@ async def add(call: Invocation) -> Exit:
         if signing == "off":
             call.out.note(UNSIGNED.format(args.node_id))
         return code
+
+
+async def change(call: Invocation) -> Exit:
+    args = call.args
+    changes: dict[str, Any] = {
+        name: getattr(args, name)
+        for name in ("url", "profile", "approval", "signing", "tls")
+        if getattr(args, name) is not None
+    }
+    async with call.client() as client:
+        if args.option or args.unset:
+            kept = {
+                key: value for key, value in (await client.peer(args.node_id)).options.items() if key not in args.unset
+            }
+            changes["options"] = kept | {key: _value(text) for key, text in args.option}
+        if not changes:
+            raise CommandError("peer set needs something to change, e.g. --approval auto", Exit.USAGE)
+        code = _show(call, await client.change_peer(args.node_id, **changes))
+    if changes.get("signing") == "off":
+        call.out.note(UNSIGNED.format(args.node_id))
+    return code
 
 
 UNSIGNED = "warning: whoever can reach this node's port can speak as {0}: it is believed without a signature"
@@ -146,6 +167,8 @@ def _show(call: Invocation, row: PeerRow) -> Exit:
             "registered": moment(row.registered_ms),
             "last answer": moment(row.last_ok_ms) or "never",
             "last error": failed,
+            "answered in": f"{row.took_ms} ms" if row.took_ms is not None else "",
+            "jobs under way": str(row.open_jobs),
             "undelivered": str(row.undelivered),
         }
     )
@@ -154,6 +177,7 @@ def _show(call: Invocation, row: PeerRow) -> Exit:
 
 COMMANDS: dict[str, Command] = {
     "add": add,
+    "set": change,
     "list": listing,
     "show": show,
     "remove": remove,

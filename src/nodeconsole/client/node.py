@@ -311,6 +311,11 @@ class NodeClient:
     async def add_peer(self, request: PeerRequest) -> PeerRow:
         return await self._send(PeerRow, "POST", "/peers", request.model_dump())
 
+    async def change_peer(self, node_id: str, **changes: Any) -> PeerRow:
+        """Change some of what is known of a partner: url, profile, approval, options, signing, tls."""
+        known = await self.peer(node_id)
+        return await self.add_peer(PeerRequest.model_validate(known.model_dump() | changes))
+
     async def remove_peer(self, node_id: str) -> None:
         await self._delete(_path("peers", node_id))
 

@@ -9,8 +9,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.confirm import put_question, question_facts
-from nodeconsole.screens.dialog import Field, Question, anything, exactly, required
+from nodeconsole.screens.confirm import put_question, question_facts, typed_id
+from nodeconsole.screens.dialog import Field, Question, anything, required
 from nodeconsole.screens.neighbours import Neighbours, OneOfMany
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
@@ -144,20 +144,13 @@ def ask_refuse(screen: Screen[None], session: Session, contract: ContractRow) ->
 
 
 def ask_terminate(screen: Screen[None], session: Session, contract: ContractRow) -> None:
-    """End it, after the partner's node id was typed: what is under way with it ends too."""
+    """End it, after the end of the partner's node id was typed: what is under way with it ends too."""
     text = session.text
     node_id = contract.node_id
     question = Question(
         title=text("terminate.title", node=printable(node_id)),
         facts=(*_facts(session, contract), (), *_wrapped(text("terminate.means"))),
-        fields=(
-            Field(
-                "code",
-                text("terminate.code", node=node_id),
-                exactly(node_id, text("confirm.typed_wrong", code=node_id)),
-            ),
-            Field("reason", text("stop.reason"), anything),
-        ),
+        fields=(typed_id(session, node_id), Field("reason", text("stop.reason"), anything)),
         act=text("action.contract.terminate"),
         typed_confirmation=True,
     )

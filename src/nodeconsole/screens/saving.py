@@ -1,4 +1,4 @@
-"""Writing what a screen shows into a file of the operator's."""
+"""Files that the operator names: what a screen shows is written into one, what was carried here is read from one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 from nodeconsole.screens.session import Session
+
+_LARGEST = 16 * 1024 * 1024
 
 
 async def save(session: Session, path: Path, content: str) -> bool:
@@ -21,6 +23,23 @@ async def save(session: Session, path: Path, content: str) -> bool:
         session.say(session.text("saving.done", path=path), "ok")
         return True
     return False
+
+
+async def load(session: Session, path: Path) -> str | None:
+    """The text of a file, or None after saying why it cannot be read."""
+    try:
+        return await asyncio.to_thread(_read, path)
+    except (OSError, ValueError) as error:
+        session.say(session.text("saving.unreadable", path=path, why=error), "bad")
+        return None
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("it is too large")
+    return content.decode("utf-8")
 
 
 def _write_new(path: Path, content: str) -> None:

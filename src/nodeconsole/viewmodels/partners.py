@@ -11,7 +11,7 @@ from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.facts import fact_lines, grouped, when
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import count, printable
-from nodeconsole.viewmodels.times import age
+from nodeconsole.viewmodels.times import DAY, age, span_text
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import PeerRow
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from embedded_scheduler.wire.console_grants import MessageRow
     from nodeconsole.viewmodels.display import Display
 
+SOON = 30 * DAY
+"""From so long before its end on a key or contract is pointed at."""
 _FEW = 3
 """So many undelivered messages are named in the facts; the card of the contract has all of them."""
 
@@ -73,13 +75,16 @@ def _weight(contract: ContractRow) -> tuple[int, int]:
 def partner_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
-        Column("node", text("peers.column.node"), 14, flex=2),
-        Column("state", text("peers.column.state"), 16),
+        Column("node", text("peers.column.node"), 14, flex=2, most=32),
+        Column("state", text("peers.column.state"), 10),
+        Column("took", text("peers.column.took"), 6, right=True, drop=4),
         Column("trust", text("peers.column.trust"), 13),
-        Column("url", text("peers.column.url"), 20, flex=3, drop=2),
-        Column("profile", text("peers.column.profile"), 12, drop=3),
-        Column("approval", text("peers.column.approval"), 8, drop=4),
-        Column("queue", text("peers.column.queue"), 6, right=True, drop=1),
+        Column("jobs", text("peers.column.jobs"), 4, right=True, drop=5),
+        Column("queue", text("peers.column.queue"), 5, right=True, drop=1),
+        Column("ends", text("peers.column.ends"), 5, right=True, drop=3),
+        Column("approval", text("peers.column.approval"), 8, drop=6),
+        Column("url", text("peers.column.url"), 16, flex=3, most=60, drop=7),
+        Column("profile", text("peers.column.profile"), 12, drop=8),
     )
 
 
@@ -90,12 +95,30 @@ def partner_cells(partner: Partner, display: Display) -> Line:
     return (
         Span(printable(partner.node_id), "strong"),
         connection(partner, display),
+        Span(f"{peer.took_ms}ms" if peer is not None and peer.took_ms is not None else "", "dim"),
         trust(partner, display),
-        Span(printable(url), "dim"),
-        Span(printable(peer.profile) if peer is not None else ""),
-        Span(printable(peer.approval) if peer is not None else ""),
+        Span(count(peer.open_jobs) if peer is not None and peer.open_jobs else ""),
         Span(count(undelivered) if undelivered else "", "warn"),
+        _ends(partner, display),
+        Span(display.text(f"peers.approval_{peer.approval}") if peer is not None else ""),
+        Span(printable(url), "dim"),
+        Span(printable(peer.profile) if peer is not None else "", "dim"),
     )
+
+
+def key_ends(contract: ContractRow | None) -> int | None:
+    """When the key or the contract ends, whichever comes first."""
+    if contract is None:
+        return None
+    return min((at for at in (contract.expires_ms, contract.certificate_ends_ms) if at), default=None)
+
+
+def _ends(partner: Partner, display: Display) -> Span:
+    at = key_ends(partner.contract)
+    if at is None or not partner.signed:
+        return Span("")
+    left = at - display.now_ms
+    return Span(span_text(left), "bad" if left <= 0 else "warn" if left < SOON else "dim")
 
 
 def fails(peer: PeerRow) -> bool:
@@ -130,7 +153,7 @@ def connection(partner: Partner, display: Display) -> Span:
     since = age(peer.last_ok_ms, display.now_ms)
     if partner.signed:
         return Span(f"{glyphs.ok} {since}", "ok")
-    return Span(f"{glyphs.unknown} {display.text('peers.trust.unsigned')} {since}", "warn")
+    return Span(f"{glyphs.unknown} {since}", "warn")
 
 
 def trust(partner: Partner, display: Display) -> Span:

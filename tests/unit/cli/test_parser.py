@@ -16,7 +16,7 @@ COMMANDS = {
     "dataset add", "dataset list", "dataset show", "dataset remove",
     "component register", "component check", "component list", "component show", "component enable",
     "component disable", "component export", "component remove",
-    "peer add", "peer apply", "peer list", "peer show", "peer remove", "peer test",
+    "peer add", "peer set", "peer apply", "peer list", "peer show", "peer remove", "peer test",
     "peer invite", "peer join", "peer contracts", "peer revoke", "peer confirm", "peer refuse", "peer terminate",
     "identity show", "identity export", "identity import-certificate", "identity rotate",
     "dataset publish", "dataset unpublish", "dataset published", "dataset partners",

@@ -8,13 +8,15 @@ from embedded_scheduler.api.console import endpoint, views
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import datasets as dataset_verbs
 from embedded_scheduler.engine import peers as peer_verbs
 from embedded_scheduler.engine import providers, rehearsal
 from embedded_scheduler.errors import NotFound
-from embedded_scheduler.store import components, contracts, datasets, outbox, peers
+from embedded_scheduler.store import components, contracts, datasets, jobs, outbox, peers
 from embedded_scheduler.store.components import Component
+from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import (
     ChoiceList,
@@ -32,9 +34,12 @@ from embedded_scheduler.wire.console import (
     PeerList,
     PeerRequest,
     PeerRow,
+    TraitRow,
 )
 
 _DEFAULT_NAMESPACE = "default"
+_MOST_JOBS = 2000
+"""Open jobs that are looked at to say how many each partner shares."""
 
 
 def install(app: Quart, console: Console) -> None:
@@ -174,12 +179,7 @@ class Peers:
         self._engine = console.engine
 
     async def all(self) -> PeerList:
-        rows, waiting, agreed = await self._engine.db.read(
-            lambda reader: (peers.all(reader), outbox.undelivered_by_target(reader), contracts.standing(reader))
-        )
-        return PeerList(
-            peers=[self._row(row, waiting.get(row.node_id, 0), agreed.get(row.node_id, "")) for row in rows]
-        )
+        return PeerList(peers=await self._engine.db.read(self._rows))
 
     async def add(self) -> PeerRow:
         request = await endpoint.body_message(PeerRequest, self._console.depth)
@@ -197,21 +197,30 @@ class Peers:
         return await self.show(request.node_id)
 
     async def show(self, node_id: str) -> PeerRow:
-        row, waiting, agreed = await self._engine.db.read(
-            lambda reader: (
-                peers.get(reader, node_id),
-                outbox.undelivered_by_target(reader),
-                contracts.standing(reader),
-            )
-        )
+        rows = await self._engine.db.read(self._rows)
+        row = next((row for row in rows if row.node_id == node_id), None)
         if row is None:
             raise NotFound(f"{shorten(node_id)} is no partner of this node")
-        return self._row(row, waiting.get(node_id, 0), agreed.get(node_id, ""))
+        traits = self._engine.directory.described(node_id)
+        row.traits = [
+            TraitRow(name=name, value=value, own=name in row.options) for name, value in sorted(traits.items())
+        ]
+        return row
 
     async def remove(self, node_id: str) -> None:
         await peer_verbs.remove(self._engine, node_id, actor=endpoint.operator())
 
-    def _row(self, peer: Peer, undelivered: int, contract: str) -> PeerRow:
+    def _rows(self, reader: Reader) -> list[PeerRow]:
+        waiting, agreed = outbox.undelivered_by_target(reader), contracts.standing(reader)
+        shared = jobs.open_by_node(reader, _MOST_JOBS)
+        return [
+            self._row(
+                row, waiting.get(row.node_id, 0), agreed.get(row.node_id, ""), open_jobs=shared.get(row.node_id, 0)
+            )
+            for row in peers.all(reader)
+        ]
+
+    def _row(self, peer: Peer, undelivered: int, contract: str, *, open_jobs: int) -> PeerRow:
         contact = self._console.contacts.of(peer.node_id)
         return PeerRow(
             node_id=peer.node_id,
@@ -228,4 +237,6 @@ class Peers:
             contract=contract,
             signing=peer.signing,
             tls=peer.tls,
+            open_jobs=open_jobs,
+            actions=["change", "test", *([] if contract == AgreementState.APPROVED else ["remove"])],
         )

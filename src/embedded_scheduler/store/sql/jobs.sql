@@ -108,6 +108,11 @@ SELECT job_id FROM jobs WHERE job_id >= :low AND job_id < :high LIMIT 2;
 -- name: jobs.open
 SELECT job_id FROM jobs WHERE state = :state ORDER BY position;
 
+-- name: jobs.open_people
+-- Who takes part in jobs that are not over.
+SELECT initiator, coordinator, summary FROM jobs INDEXED BY jobs_by_state
+WHERE state IN ('PENDING', 'READY', 'RUNNING') LIMIT :most;
+
 -- name: jobs.counts
 SELECT state, count(*) AS number FROM jobs GROUP BY state;
 
