@@ -297,6 +297,22 @@ ACTIONS: tuple[Action, ...] = (
     Action("document.copy", "document", ("c",), footer=4),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
+    # A job that is being put together. Nothing is changed at the node before it is submitted.
+    Action("compose.open", "compose", ("enter",), footer=1, row=True),
+    Action("compose.add", "compose", ("a",), footer=2),
+    Action("compose.party", "compose", ("p",), footer=3),
+    Action("list.problem", "compose", ("e",), footer=4),
+    Action("list.problem_before", "compose", ("E",)),
+    Action("compose.check", "compose", ("v",), footer=5),
+    Action("compose.submit", "compose", ("f10",), footer=6, command=("submit",)),
+    Action("compose.rename", "compose", ("n",), row=True),
+    Action("compose.remove", "compose", ("delete", "backspace"), row=True),
+    Action("compose.toggle", "compose", ("space",), row=True),
+    Action("compose.redo", "compose", ("ctrl+y",)),
+    Action("compose.document", "compose", ("y",)),
+    Action("compose.save", "compose", ("ctrl+s",), command=("save",), argument="FILE"),
+    Action("compose.load", "compose", ("ctrl+o",), command=("load",), argument="FILE"),
+    Action("compose.fresh", "compose", ("ctrl+n",), command=("new",)),
     # A form. Letters mean something only while no field is edited.
     Action("form.edit", "form", ("enter",), footer=1, row=True),
     Action("form.next", "form", ("tab",)),
@@ -304,7 +320,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.problem", "form", ("e",), footer=2),
     Action("list.problem_before", "form", ("E",)),
     Action("form.changed", "form", ("=",), footer=3),
-    Action("form.default", "form", ("ctrl+r",), footer=4, row=True),
+    Action("form.default", "form", ("ctrl+r",), row=True),
     Action("form.preview", "form", ("y",), footer=5),
     Action("form.submit", "form", ("f10",), footer=6, command=("submit",)),
     Action("form.raw", "form", ("i",), row=True),
@@ -313,7 +329,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.tab", "form", ("right",)),
     Action("form.tab_before", "form", ("left",)),
     Action("form.find", "form", ("/",)),
-    Action("form.reload", "form", ("r",)),
     # Several panes: keys that move go to the one that is chosen.
     Action("pane.next", "panes", ("tab",), footer=5),
     Action("pane.before", "panes", ("shift+tab",)),
@@ -341,6 +356,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
+    Action("go.compose", GLOBAL, command=("compose",), argument="FILE"),
     Action("history.back", GLOBAL, ("[",), command=("back",)),
     Action("history.forward", GLOBAL, ("]",), command=("forward",)),
     Action("history.last", GLOBAL, ("-",), command=("last",)),

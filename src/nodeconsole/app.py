@@ -328,6 +328,12 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self.refresh(repaint=True, layout=True)
         self.screen.refresh(layout=True)
 
+    def act_go_compose(self, *words: str) -> None:
+        from nodeconsole.screens.compose import open_composer  # noqa: PLC0415
+
+        path = Path(" ".join(words)).expanduser() if words else None
+        self.run_worker(open_composer(self, self.session, path), group="compose", exclusive=True)
+
     def act_go_job(self, *names: str) -> None:
         from nodeconsole.screens.job import JobScreen  # noqa: PLC0415
 

@@ -186,7 +186,8 @@ class FormScreen(Moves, ConsoleScreen):
         """What stands in the fields: what a dataset is called decides which columns there are."""
         return {one.name: self.form.text(one.name) for one in self.form.fields if not one.secret}
 
-    def act_form_reload(self) -> None:
+    def act_app_refresh(self, *_: str) -> None:
+        """Ask the node for the choices again."""
         self.view.failed.clear()
         self.run_worker(self._load_choices(), group="choices", exclusive=True)
 
@@ -223,7 +224,7 @@ class FormScreen(Moves, ConsoleScreen):
         self._keep_draft({**self.form.draft()})
         self.retranslate()
         if any(one.provider and one.name != name for one in self.form.fields):
-            self.act_form_reload()
+            self.act_app_refresh()
 
     def _keep_draft(self, draft: dict[str, Json]) -> None:
         if self._purpose.draft:
