@@ -58,19 +58,20 @@ class Layout:
         return len(self.rows)
 
     def neighbour(self, key: str, across: int, down: int) -> str | None:
-        """The nearest box that way (one of `across`, `down` is -1 or 1); None when there is none."""
+        """The nearest box that way (one of `across`, `down` is -1 or 1); None when there is none.
+
+        Up and down follow the lines where there are any.
+        """
         here = self.boxes[key]
-        best: tuple[float, int, str] | None = None
-        for box in self.boxes.values():
-            right, below = box.centre - here.centre, box.y - here.y
-            ahead, aside = (right * across, abs(below) * 4) if across else (below * down * 4, abs(right))
-            # What lies mostly to the side is not that way.
-            if ahead <= 0 or (across and below and aside > ahead * 2):
-                continue
-            cost = (ahead + aside * (3 if across else 1), box.x, box.key)
-            if best is None or cost < best:
-                best = cost
-        return best[2] if best else None
+        if down:
+            joined = [pair[1 if down > 0 else 0] for pair in self.paths if pair[0 if down > 0 else 1] == key]
+            boxes = [self.boxes[name] for name in joined] or list(self.boxes.values())
+            ahead = [box for box in boxes if (box.y - here.y) * down > 0]
+            found = min(ahead, key=lambda box: (abs(box.y - here.y), abs(box.centre - here.centre)), default=None)
+        else:
+            beside = [box for box in self.boxes.values() if (box.centre - here.centre) * across > 0]
+            found = min(beside, key=lambda box: abs(box.centre - here.centre) + abs(box.y - here.y) * 12, default=None)
+        return found.key if found else None
 
 
 EMPTY = Layout({}, {}, (), 0)
