@@ -329,6 +329,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.tab", "form", ("right",)),
     Action("form.tab_before", "form", ("left",)),
     Action("form.find", "form", ("/",)),
+    Action("form.reload", "form", ("r",)),
+    # Settings and keys.
+    Action("settings.change", "settings", ("enter",), footer=1),
+    Action("settings.before", "settings", ("left",), footer=2),
+    Action("settings.next", "settings", ("right",), footer=3),
+    Action("settings.reset", "settings", ("backspace",), footer=4),
+    Action("settings.filter", "settings", ("/",), footer=5),
     # Several panes: keys that move go to the one that is chosen.
     Action("pane.next", "panes", ("tab",), footer=5),
     Action("pane.before", "panes", ("shift+tab",)),
@@ -372,6 +379,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.language", GLOBAL, ("f3",), command=("lang",), argument="en|zh"),
     Action("app.glyphs", GLOBAL, command=("glyphs",), argument="unicode|safe|ascii"),
     Action("app.read_only", GLOBAL, command=("ro", "readonly"), argument="off"),
+    Action("app.mouse", GLOBAL, ("f12",), command=("mouse",)),
+    Action("app.screenshot", GLOBAL, ("f8",), command=("screenshot",)),
+    Action("app.set", GLOBAL, command=("set",), argument="NAME VALUE"),
     Action("app.back", GLOBAL, ("escape", "q"), footer=7),
     Action("app.quit", GLOBAL, ("ctrl+q",), command=("q", "quit")),
     Action("app.interrupt", GLOBAL, ("ctrl+c",)),

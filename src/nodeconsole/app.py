@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual.app import App
 from textual.screen import Screen
 
 from nodeconsole import theming
 from nodeconsole.actions import GLOBAL, Action, KeyMap
-from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
+from nodeconsole.conveniences import Conveniences
+from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load
 from nodeconsole.own_files import OwnFiles
 from nodeconsole.places import state_directory
 from nodeconsole.remote.target import Place
@@ -27,7 +27,7 @@ from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.held import HeldWrites
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.watch import Watch
-from nodeconsole.state import State, state_path
+from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
 from nodeconsole.viewmodels.node import waiting_total
@@ -44,6 +44,8 @@ SECTIONS: Mapping[str, str] = {
     "data": "nodeconsole.screens.inventory:datasets",
     "peers": "nodeconsole.screens.peers:PeersScreen",
     "statistics": "nodeconsole.screens.statistics:StatisticsScreen",
+    "settings": "nodeconsole.screens.settings:SettingsScreen",
+    "notifications": "nodeconsole.screens.notifications:NotificationsScreen",
     "warnings": "nodeconsole.screens.standing:WarningsScreen",
 }
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
@@ -57,7 +59,7 @@ def _first_section(state: State) -> str:
     return section if section in SECTIONS else next(iter(SECTIONS))
 
 
-class NodeConsoleApp(App[None], inherit_bindings=False):
+class NodeConsoleApp(Conveniences, inherit_bindings=False):
     """`where`: the node to look at first; `begun` is an ssh session to it that is open already.
 
     `now_ms` (Unix epoch milliseconds) and `zone` are given by tests that need them to stand still.
@@ -90,9 +92,10 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
     ) -> None:
         environ = os.environ if environ is None else environ
         place = Place(where) if isinstance(where, Path) else where
-        self._environ = environ
+        self.environ = environ
         self._files = files = OwnFiles(environ)
-        self._state_directory = None if clean else state_directory(environ)
+        self.state_directory = state_directory(environ)
+        self._clean = clean
         state = self._state_of(place)
         self._shelf = theming.Shelf(theming.theme_directories(environ))
         self._faults = (*self._shelf.faults, *((state.fault,) if state.fault else ()))
@@ -117,11 +120,6 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         self._register_themes()
         self._use_theme(self._theme_of(self._watch))
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Our widgets' variables also under a theme of Textual's own."""
-        plain = self._shelf.themes.get(theming.DEFAULT)
-        return theming.variables(plain) if plain is not None else {}
-
     def _make_section(self, maker: str, session: Session) -> Screen[None]:
         module, _, name = maker.partition(":")
         screen: Screen[None] = getattr(import_module(module), name)(session)
@@ -143,6 +141,10 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
             action = KeyMap((GLOBAL,), self.session.actions).resolve((event.key,))
             if isinstance(action, Action) and action.id in _ALWAYS:
                 getattr(self, action.handler)()
+
+    def tick_every(self, seconds: int) -> None:
+        self._ticking.stop()
+        self._ticking = self.set_interval(seconds, self._tick)
 
     def _start_write(self, write: Coroutine[Any, Any, None]) -> None:
         self.run_worker(write, group="writes")
@@ -189,9 +191,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         return self._watch.session
 
     def _state_of(self, place: Place) -> State:
-        if self._state_directory is None:
-            return State()
-        return State(state_path(self._state_directory, str(place.where)))
+        return State.of_node(None if self._clean else self.state_directory, str(place.where))
 
     def _new_watch(self, place: Place, state: State, section: str, begun: tuple[Dial, bytes] | None = None) -> Watch:
         session = Session(
@@ -204,6 +204,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
             files=self._files,
         )
         session.held = HeldWrites(session, self._start_write, seconds=self._undo_seconds)
+        session.alarm = self.attention
         session.read_only = self._read_only or place.read_only
         session.place = place.name
         watch = Watch(self, place, session, section, number=len(self._watches), begun=begun)
@@ -348,7 +349,7 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
         from nodeconsole.remote.target import BadTarget  # noqa: PLC0415
 
         try:
-            contexts = read_contexts(contexts_file(self._environ))
+            contexts = read_contexts(contexts_file(self.environ))
             if names:
                 self.look_at(find_place(" ".join(names), contexts))
                 return
@@ -363,58 +364,3 @@ class NodeConsoleApp(App[None], inherit_bindings=False):
     def _node_chosen(self, name: str | None) -> None:
         if name is not None:
             self.act_app_node(name)
-
-    def act_app_theme(self, *names: str) -> None:
-        available = list(self._shelf.themes)
-        if names and names[0] not in available:
-            self.session.say(self.session.text("message.no_theme", names=" ".join(available)), "warn")
-            return
-        after = (
-            available[(available.index(self.theme) + 1) % len(available)] if self.theme in available else available[0]
-        )
-        chosen = names[0] if names else after
-        self._asked_themes = ("", "")
-        self._use_theme(chosen)
-        self.session.state.remember("theme", chosen)
-        self.session.say(self.session.text("message.theme", name=chosen), "dim")
-
-    def _register_themes(self) -> None:
-        for file in self._shelf.themes.values():
-            self.register_theme(theming.textual_theme(file))
-
-    def _take_up_themes(self) -> None:
-        """A theme's file changed: whoever designs one sees it at once, or what is wrong with it."""
-        self._register_themes()
-        self._use_theme(self.theme)
-        self.mutate_reactive(App.theme)
-        for fault in self._shelf.faults:
-            self.session.say(fault, "warn")
-
-    def _use_theme(self, name: str) -> None:
-        file = self._shelf.themes.get(name)
-        if file is None:
-            return
-        self.theme = name
-        wanted = GLYPH_SETS.get(file.glyphs, self._chosen_glyphs)
-        if wanted is not self.session.glyphs:
-            self.session.use_glyphs(wanted)
-
-    def act_app_language(self, *names: str) -> None:
-        now = self.session.catalogue.language
-        after = LANGUAGES[(LANGUAGES.index(now) + 1) % len(LANGUAGES)]
-        chosen = named_language(names[0]) if names else after
-        if chosen is None:
-            self.session.say(self.session.text("message.no_language"), "warn")
-            return
-        self._catalogue = load(chosen)
-        self.session.use_language(chosen)
-        self.session.state.remember("language", chosen)
-
-    def act_app_glyphs(self, *names: str) -> None:
-        wanted = GLYPH_SETS.get(names[0] if names else "")
-        if wanted is None:
-            self.session.say(self.session.text("message.no_glyphs", names=" ".join(GLYPH_SETS)), "warn")
-            return
-        self._chosen_glyphs = wanted
-        self.session.state.remember("glyphs", wanted.name)
-        self.session.use_glyphs(wanted)

@@ -59,11 +59,11 @@ def changed(preferences: Preferences, name: str, word: str) -> Preferences:
     if name not in NAMES:
         raise PreferenceFault(f"no setting {name}; there are: {' '.join(NAMES)}")
     if name == "theme":
-        return replace(preferences, theme=word)
+        return replace(preferences, theme="" if word == "default" else word)
     for choice in CHOICES[name]:
         if word.lower() in _words(choice):
             return replace(preferences, **{name: choice})  # type: ignore[arg-type]
-    raise PreferenceFault(f"{name}: {' '.join(_words(choice)[0] for choice in CHOICES[name] if choice != '')}")
+    raise PreferenceFault(f"{name}: {' '.join(shown(choice) for choice in CHOICES[name] if choice != '')}")
 
 
 def _words(choice: str | int) -> tuple[str, ...]:
@@ -73,6 +73,11 @@ def _words(choice: str | int) -> tuple[str, ...]:
     if isinstance(choice, int):
         return (f"{choice}s", str(choice))
     return (choice.lower(), "default") if choice == "" else (choice.lower(), choice[:2].lower())
+
+
+def shown(value: str | int) -> str:
+    """A value as it is typed and shown; empty = as the environment says."""
+    return _words(value)[0]
 
 
 def read(path: Path) -> tuple[Preferences, tuple[str, ...]]:

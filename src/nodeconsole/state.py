@@ -32,6 +32,11 @@ class State:
         if path is not None:
             self._values, self.fault = _read(path)
 
+    @classmethod
+    def of_node(cls, directory: Path | None, address: str) -> State:
+        """The state about the node at this address; without a directory, one that is not kept."""
+        return cls(state_path(directory, address) if directory is not None else None)
+
     def remember(self, key: str, value: Json) -> None:
         """Keep a value; it is written within a second or so."""
         if key not in self._values or self._values[key] != value:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodeconsole.app import NodeConsoleApp
+from nodeconsole.app import SECTIONS, NodeConsoleApp
 from nodeconsole.places import config_directory, replace_file, state_directory
 from nodeconsole.preferences import PreferenceFault, Preferences, changed, read, write
 from nodeconsole.screens.base import ConsoleScreen
@@ -107,7 +107,7 @@ async def test_the_second_start_is_where_the_first_ended(node: FakeNode, make_ap
     environ = {"HOME": str(tmp_path)}
     options = {"environ": environ, "section": "", "theme": None, "language": None}
     async with make_app(**options).run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "100 of 1,200")
+        await until_shown(pilot, "online")
         await press(pilot, ":", *"theme light", "enter", ":", *"lang zh", "enter", "g", "o")
         await until_shown(pilot, "erin")
     async with make_app(**options).run_test(size=SIZE) as pilot:
@@ -116,7 +116,8 @@ async def test_the_second_start_is_where_the_first_ended(node: FakeNode, make_ap
         await press(pilot, ":", "up")
         await until_shown(pilot, "lang zh")
     async with make_app(**options, clean=True).run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "100 of 1,200")
+        await until_shown(pilot, "online")
+        assert pilot.app.current_mode == next(iter(SECTIONS))
         assert pilot.app.theme == "dark"
         assert isinstance(pilot.app.screen, ConsoleScreen)
 

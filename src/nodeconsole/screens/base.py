@@ -15,6 +15,7 @@ from textual.widgets import Input
 from textual.worker import WorkType
 
 from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name, plain_key
+from nodeconsole.keymap import UserKeys
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
@@ -32,6 +33,15 @@ class Console(Protocol):
     """What screens ask of the app beyond what Textual's has."""
 
     def open_section(self, name: str, *words: str) -> None: ...
+
+    @property
+    def theme_names(self) -> tuple[str, ...]: ...
+
+    def prefer(self, name: str, word: str) -> None: ...
+
+    def use_preset(self, name: str) -> None: ...
+
+    def use_keys(self, keys: UserKeys) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

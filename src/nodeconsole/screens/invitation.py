@@ -48,11 +48,10 @@ class InvitationScreen(Moves, ConsoleScreen):
         )
         lines: list[Line] = [()]
         # From the first column to the last: what a terminal selects is the code and nothing else.
-        lines += [(Span(part, "strong"),) for part in wrap(printable(made.code), width)]
+        lines += [(Span(part, "strong"),) for part in wrap(self.session.secret(printable(made.code)), width)]
         for sentence in (good, text("invitation.give"), text("invitation.then")):
             lines += [(), *((Span(f" {part}"),) for part in wrap(sentence, width - 2))]
         self.main.show(lines)
 
     def act_invitation_copy(self, *_: str) -> None:
         self.app.copy_to_clipboard(self._made.code)
-        self.session.say(self.session.text("invitation.copied"), "ok")

@@ -16,7 +16,7 @@ from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import Glyphs
-from nodeconsole.viewmodels.node import Link, LinkState
+from nodeconsole.viewmodels.node import Link, LinkState, waiting_total
 from nodeconsole.viewmodels.spans import Role
 from nodeconsole.viewmodels.text import printable
 
@@ -96,6 +96,10 @@ class Session:
         self.flash: Flash | None = None
         self.said: deque[Said] = deque(maxlen=_SAID_KEPT)
         """What was said, oldest first."""
+        self.alarm: Callable[[int], None] = lambda _: None
+        """Is told when more than before waits for a decision."""
+        self.masked = False
+        """A picture is being made: what is secret is not to be seen."""
         self._read_only = False
         self.history = self.state.recall_texts("commands")
         """Commands typed, oldest first."""
@@ -154,6 +158,10 @@ class Session:
             self.client.read_only = read_only
         self.repaint_chrome()
 
+    def secret(self, text: str) -> str:
+        """What is secret, as it may be shown now."""
+        return "*" * len(text) if self.masked else text
+
     def typed_command(self, line: str) -> None:
         """Keep it for the arrow keys, the same one not twice in a row."""
         if self.history[-1:] != [line]:
@@ -210,7 +218,10 @@ class Session:
 
     def heard(self, status: NodeStatus) -> None:
         """Newer counts."""
+        before, after = waiting_total(self.status), waiting_total(status)
         self.status, self.data_ms = status, self.now_ms()
+        if after > before:
+            self.alarm(after)
         self.repaint_chrome()
 
     def lost(self, why: str, retry_ms: int) -> None:
