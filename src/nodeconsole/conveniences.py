@@ -198,7 +198,11 @@ class Conveniences(App[None], inherit_bindings=False):
         self._write("".join(f"\x1b[?{mode}{'h' if on else 'l'}" for mode in _MOUSE))
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Hand `text` to the terminal, or put it into a file, and say which."""
+        """What Textual's own widgets call for a selection."""
+        self.copy(text, self.session.text("clipboard.selection"))
+
+    def copy(self, text: str, what: str) -> None:
+        """Hand `text` to the terminal, or put it into a file, and say which; `what` names it."""
         session = self.session
         how = clipboard.way(self.environ, session.files.preferences.clipboard)
         try:
@@ -209,9 +213,9 @@ class Conveniences(App[None], inherit_bindings=False):
         self._clipboard = text
         if done.sequence:
             self._write(done.sequence)
-            session.say(session.text("clipboard.sent", n=len(text)), "ok")
+            session.say(session.text("copy.sent", what=what), "ok")
         elif done.path is not None:
-            session.say(session.text("clipboard.file", path=done.path), "ok")
+            session.say(session.text("clipboard.file", what=what, path=done.path), "ok")
         else:
             session.say(session.text("clipboard.off"), "warn")
 

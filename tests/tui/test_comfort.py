@@ -117,7 +117,7 @@ async def test_copies_are_never_said_to_have_arrived(node: FakeNode, make_app: M
     async with make_app(environ={"XDG_STATE_HOME": str(tmp_path)}).run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         pilot.app.copy_to_clipboard("text")
-        await until_shown(pilot, "sent to terminal clipboard: 4 characters")
+        await until_shown(pilot, "sent to terminal clipboard: selection")
         _app(pilot).environ = {"NODECONSOLE_CLIPBOARD": "file"}
         pilot.app.copy_to_clipboard("text")
         assert (tmp_path / "nodeconsole" / "clip.txt").read_text() == "text"

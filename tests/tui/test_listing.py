@@ -215,7 +215,7 @@ async def test_a_row_is_described_shown_as_data_and_copied(node: FakeNode, make_
         await press(pilot, "q", "c")
         await until_shown(pilot, "j JSON")
         await press(pilot, "c")
-        await until_shown(pilot, "sent to the terminal's clipboard: id")
+        await until_shown(pilot, "sent to terminal clipboard: id")
         assert pilot.app.clipboard == job_id(0)
         await press(pilot, "c", "l")
         assert pilot.app.clipboard == f"job {job_id(0)}"

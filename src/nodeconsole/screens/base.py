@@ -43,6 +43,8 @@ class Console(Protocol):
 
     def use_keys(self, keys: UserKeys) -> None: ...
 
+    def copy(self, text: str, what: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Strip:

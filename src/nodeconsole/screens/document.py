@@ -85,8 +85,7 @@ class DocumentScreen(Moves, ConsoleScreen):
         self.retranslate()
 
     def act_document_copy(self, *_: str) -> None:
-        self.app.copy_to_clipboard("\n".join(plain(line) for line in self._lines))
-        self.session.say(self.session.text("copy.sent", what=self._title), "ok")
+        self.console.copy("\n".join(plain(line) for line in self._lines), self._title)
 
     def act_document_format(self, *_: str) -> None:
         """Only a record has another form."""

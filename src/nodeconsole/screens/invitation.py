@@ -54,4 +54,4 @@ class InvitationScreen(Moves, ConsoleScreen):
         self.main.show(lines)
 
     def act_invitation_copy(self, *_: str) -> None:
-        self.app.copy_to_clipboard(self._made.code)
+        self.console.copy(self._made.code, self.session.text("invitation.title"))

@@ -461,8 +461,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
             copies["l"] = (text("copy.link"), lambda: "\n".join(listing.link(each) for each in rows))
 
         def chosen(key: str) -> None:
-            self.app.copy_to_clipboard(copies[key][1]())
-            self.session.say(text("copy.sent", what=copies[key][0]), "ok")
+            self.console.copy(copies[key][1](), copies[key][0])
 
         self.offer(Strip(text("copy.title"), {key: word for key, (word, _) in copies.items()}, chosen))
 

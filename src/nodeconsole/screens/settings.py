@@ -44,7 +44,7 @@ class SettingsScreen(Moves, ConsoleScreen):
     def crumbs(self) -> tuple[Line, Line]:
         left = [Span(f" {self.session.text('settings.title')}", "accent")]
         if self._filter:
-            left.append(Span(f"  {self.session.text('jobs.filtered', filter=printable(self._filter))}", "wait"))
+            left.append(Span(f"  {self.session.text('list.filtered', filter=printable(self._filter))}", "wait"))
         return tuple(left), (Span(f"{count(len(self.main.items))} ", "dim"),)
 
     def why(self) -> Line:
