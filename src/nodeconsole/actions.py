@@ -329,7 +329,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.tab", "form", ("right",)),
     Action("form.tab_before", "form", ("left",)),
     Action("form.find", "form", ("/",)),
-    Action("form.reload", "form", ("r",)),
     # Settings and keys.
     Action("settings.change", "settings", ("enter",), footer=1),
     Action("settings.before", "settings", ("left",), footer=2),
