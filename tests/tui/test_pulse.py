@@ -251,7 +251,7 @@ async def test_statistics_by_keys(node: Hosted, tmp_path: Path) -> None:
         pilot.app.screen.act_statistics_save(str(tmp_path / "days.csv"))  # type: ignore[attr-defined]
         await until_shown(pilot, "exists already")
         await press(pilot, "e", "enter")
-        await until_shown(pilot, "jobs >")
+        await until_shown(pilot, "filter: churn-join")
 
 
 async def test_statistics_over_a_span_that_is_typed(node: Hosted) -> None:

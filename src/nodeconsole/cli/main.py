@@ -80,6 +80,10 @@ def _command(args: argparse.Namespace) -> Command:
             from nodeconsole.cli.contexts import COMMANDS  # noqa: PLC0415
         case "ledger":
             from nodeconsole.cli.ledger import COMMANDS  # noqa: PLC0415
+        case "stats" | "attention" | "top":
+            from nodeconsole.cli.pulse import COMMANDS  # noqa: PLC0415
+
+            return COMMANDS[args.command]
         case _:
             from nodeconsole.cli.node import COMMANDS  # noqa: PLC0415
 

@@ -209,6 +209,13 @@ def _add_node(tree: _Tree) -> None:
     tree.command("bridge", "connect standard input and output with the node; run by ssh for `attach ssh://HOST`")
     tree.command("status", "show the node in short")
     tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")
+    attention = "say what needs a person: decisions, failures, what ends, who does not answer"
+    tree.command("attention", attention)
+    stats = tree.command("stats", "count jobs by outcome, flow and partner, and how long they ran")
+    stats.add_argument("--hours", type=_hours, default=24, metavar="N", help="the last N hours (default: 24)")
+    top = tree.command("top", "watch the node: machine, jobs, partners; q ends it")
+    top.add_argument("--every", type=_seconds, default=2.0, metavar="SECONDS", help="ask so often (default: 2)")
+    top.add_argument("--once", action="store_true", help="print it once")
     demo = tree.command("demo", "run a real private set intersection between two nodes on this machine")
     demo.add_argument("--interactive", action="store_true", help="approve the job yourself in the host's console")
     demo.add_argument("--parties", type=int, choices=(2, 3), default=2, help="3 adds a coordinating arbiter")
@@ -483,6 +490,17 @@ def _add_tokens(tree: _Tree) -> None:
 
 def _add_ledger(tree: _Tree) -> None:
     ledger = tree.group("ledger", "the record of everything that happened on this node")
+    listing = ledger.command("list", "show events, newest first")
+    listing.add_argument(
+        "--actor", default="", metavar="WHO", help="operator:ann, peer:bank-b, platform …, or the name"
+    )
+    listing.add_argument("--subject", default="", metavar="WHAT", help="a kind such as job or contract, or an id")
+    listing.add_argument("--event", default="", metavar="NAME", help="job.approved, or one half of such a name")
+    listing.add_argument("--partner", default="", metavar="NODE_ID", help="what a partner did, and what was about it")
+    listing.add_argument("--job", default="", metavar="JOB", help="of one job; the beginning of its id is enough")
+    listing.add_argument("--since", metavar="WHEN", help="2h, 7d, 2026-11-28, 2026-11-28T12:00")
+    listing.add_argument("--until", metavar="WHEN", help="the same")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N")
     ledger.command("verify", "check the chain of the ledger")
     export = ledger.command("export", "print the ledger as JSON lines")
     export.add_argument("--output", "-o", metavar="FILE", help="write to a file (0600) instead")
@@ -516,6 +534,12 @@ def _seconds(text: str) -> float:
     if not 0 < value < 10**9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def _hours(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:6]) <= 24 * 366:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours up to {24 * 366}")
+    return int(text)
 
 
 def _span(text: str) -> int:

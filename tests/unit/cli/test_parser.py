@@ -11,7 +11,7 @@ from nodeconsole.cli.exits import EXPLAINED, Exit, exit_for
 from nodeconsole.cli.parser import build_parser, parse
 
 COMMANDS = {
-    "init", "up", "serve", "attach", "bridge", "status", "doctor", "demo", "completion",
+    "init", "up", "serve", "attach", "bridge", "status", "doctor", "attention", "stats", "top", "demo", "completion",
     "job submit", "job check", "job list", "job show", "job diff", "job approve", "job reject", "job stop", "job logs",
     "dataset add", "dataset list", "dataset show", "dataset remove",
     "component register", "component check", "component list", "component show", "component enable",
@@ -24,7 +24,7 @@ COMMANDS = {
     "message list", "message resend", "message export", "message import",
     "policy show", "policy set", "policy test",
     "token create", "token list", "token revoke",
-    "ledger verify", "ledger export",
+    "ledger list", "ledger verify", "ledger export",
     "secret set", "secret list", "secret remove", "backup", "restore",
     "context add", "context use", "context list", "context show", "context remove",
 }  # fmt: skip
