@@ -381,6 +381,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.mouse", GLOBAL, ("f12",), command=("mouse",)),
     Action("app.screenshot", GLOBAL, ("f8",), command=("screenshot",)),
     Action("app.set", GLOBAL, command=("set",), argument="NAME VALUE"),
+    Action("app.tour", GLOBAL, command=("tour",)),
     Action("app.back", GLOBAL, ("escape", "q"), footer=7),
     Action("app.quit", GLOBAL, ("ctrl+q",), command=("q", "quit")),
     Action("app.interrupt", GLOBAL, ("ctrl+c",)),

@@ -31,6 +31,7 @@ from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
 from nodeconsole.viewmodels.node import waiting_total
+from nodeconsole.viewmodels.tour import Tour
 
 if TYPE_CHECKING:
     from nodeconsole.remote.dial import Dial
@@ -67,7 +68,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
     `language`, `theme` and `glyphs` go before the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
     `NODECONSOLE_GLYPHS`), then what was chosen last with this node, the operator's settings, the locale. `section` is
     where it begins, else where it was left. `clean`: nothing is remembered from or for another start. Confirmed writes
-    can be taken back for `undo_seconds` (None: as the settings say).
+    can be taken back for `undo_seconds` (None: as the settings say). `tour`: it begins with the tour.
     """
 
     TITLE = "nodeconsole"
@@ -89,6 +90,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         read_only: bool = False,
         clean: bool = False,
         section: str = "",
+        tour: bool = False,
     ) -> None:
         environ = os.environ if environ is None else environ
         place = Place(where) if isinstance(where, Path) else where
@@ -117,6 +119,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         self._watches: dict[str, Watch] = {}
         self._watch = self._new_watch(place, state, self.DEFAULT_MODE, begun)
         self._watches[str(place.where)] = self._watch
+        self.session.tour = Tour() if tour else None
         self._register_themes()
         self._use_theme(self._theme_of(self._watch))
 
@@ -364,3 +367,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
     def _node_chosen(self, name: str | None) -> None:
         if name is not None:
             self.act_app_node(name)
+
+    def act_app_tour(self, *_: str) -> None:
+        self.session.tour = Tour()
+        self.session.repaint_chrome()

@@ -182,61 +182,9 @@ def _create(home: Home, *, agreed: bool) -> bool:
 
 
 def _enter(args: argparse.Namespace) -> int:
-    """No command: the console of the node that is here, or of one to look at."""
-    from embedded_scheduler.config import Home  # noqa: PLC0415
+    from nodeconsole.entrance import enter  # noqa: PLC0415
 
-    if args.demo:
-        return _demo(args)
-    if args.place.is_remote or _is_there(args.place.where):
-        return _attach(args)
-    home = Home(args.home)
-    if home.settings_file.exists():
-        return _offer_start(args, home)
-    sys.stderr.write(
-        f"nodeconsole: there is no node in {home.path} yet: `nodeconsole up` creates one, `nodeconsole --demo` shows"
-        " one that holds a month's history, `nodeconsole --help` lists the commands\n"
-    )
-    return 2
-
-
-def _offer_start(args: argparse.Namespace, home: Home) -> int:
-    """The node is there and does not run."""
-    if not _has_terminal():
-        return 2
-    sys.stderr.write(f"The node in {home.path} does not run. Start it here, as `nodeconsole up` does? [Y/n] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
-        sys.stderr.write("nodeconsole: nothing was started; `nodeconsole serve` runs the node without its console\n")
-        return 2
-    args.yes = False
-    return _up(args)
-
-
-def _demo(args: argparse.Namespace) -> int:
-    """The console on a node with a month's history, in a directory that goes away with it."""
-    import asyncio  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
-    from embedded_scheduler.clock import SystemClock  # noqa: PLC0415
-    from embedded_scheduler.config import Home  # noqa: PLC0415
-    from embedded_scheduler.server import BackgroundNode  # noqa: PLC0415
-    from embedded_scheduler.showcase.exhibit import Exhibit  # noqa: PLC0415
-    from embedded_scheduler.showcase.seed import fill  # noqa: PLC0415
-    from nodeconsole.remote.target import Place  # noqa: PLC0415
-
-    if not _has_terminal():
-        return 2
-    with tempfile.TemporaryDirectory(prefix="nodeconsole-demo-") as directory:
-        home = Home(Path(directory) / "node")
-        sys.stderr.write("nodeconsole: writing a month's history for the demo node ...\n")
-        asyncio.run(fill(home, now_ms=SystemClock().now_ms()))
-        node = BackgroundNode(home, exhibit=Exhibit())
-        node.start()
-        try:
-            return _console(args, Place(home.socket))
-        finally:
-            node.stop()
+    return enter(args, attach=_attach, run=run)
 
 
 def _attach(args: argparse.Namespace) -> int:

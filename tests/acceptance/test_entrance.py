@@ -50,3 +50,18 @@ def test_the_demo_shows_a_node_and_leaves_nothing_behind(terminal: Terminal, tmp
     assert _ended(terminal, outcome) == "0"
     assert not list((tmp_path / "scratch").iterdir())
     assert not (tmp_path / ".nodeconsole").exists()
+
+
+def test_a_first_start_with_enter_alone_makes_a_node(terminal: Terminal, tmp_path: Path) -> None:
+    outcome = _run(terminal, tmp_path)
+    terminal.shows("step 1 of 5")
+    for number in range(1, 6):
+        terminal.shows(f"step {number} of 5")
+        assert not (tmp_path / ".nodeconsole").exists()
+        terminal.press("Enter")
+    terminal.shows("DEMO", "tour 1 of 6", within=60)
+    terminal.press("C-q")
+    terminal.shows("online", "warnings", within=60)
+    assert (tmp_path / ".nodeconsole" / "node.toml").exists()
+    terminal.press("C-q")
+    assert _ended(terminal, outcome) == "0"

@@ -19,12 +19,15 @@ from nodeconsole.keymap import UserKeys
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
+from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.node import LinkState, status_line, waiting_total
-from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import printable
+from nodeconsole.viewmodels.spans import Line, Span, plain
+from nodeconsole.viewmodels.text import cells, printable
+from nodeconsole.viewmodels.tour import tip
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.painted import Painted
 from nodeconsole.widgets.prompt import Prompt
+from nodeconsole.widgets.sheet import Sheet
 
 _COMMAND = "command"
 
@@ -68,6 +71,7 @@ class ConsoleScreen(Screen[None]):
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
     ConsoleScreen { background: $background; color: $foreground; layout: vertical; }
+    ConsoleScreen > #tour { display: none; background: $ground-bar; }
     ConsoleScreen .zoomed { height: 1fr; max-height: 100%; }
     """
 
@@ -109,6 +113,7 @@ class ConsoleScreen(Screen[None]):
         yield Bar(id="status", ground="bar")
         yield Bar(id="crumbs")
         yield from self.body()
+        yield Sheet(id="tour")
         yield Bar(id="why")
         yield Bar(id="flash")
         yield Bar(id="footer", ground="bar")
@@ -237,7 +242,10 @@ class ConsoleScreen(Screen[None]):
         self._bar("status").show(left, right, cut=cut)
         self._bar("crumbs").show(*self.crumbs(), cut=cut)
         self._bar("why").show((Span(" "), *self.why()), cut=cut)
-        self._bar("flash").show((Span(" "), *self._message()), (*self.chips(), *self._held()), cut=cut)
+        message = (Span(" "), *self._message())
+        aside = (*self.chips(), *self._held())
+        self._bar("flash").show(message, aside or self._tip(message, display), cut=cut)
+        self._show_tour(display)
         self._bar("footer").show(self._footer(), cut=cut)
         offline = session.link.state is LinkState.OFFLINE
         for widget in self.query(Painted):
@@ -269,6 +277,20 @@ class ConsoleScreen(Screen[None]):
         """What is held back, in short where something else is said."""
         return self.session.held.line(short=True) if self.session.flashing is not None or self._typed else ()
 
+    def _tip(self, message: Line, display: Display) -> Line:
+        """Where there is room for it, and nothing waits for its key."""
+        found = tip(self.keymap, self.session.uses, display) if not self._typed else ()
+        return found if cells(plain(message)) + cells(plain(found)) + 2 <= self.size.width else ()
+
+    def _show_tour(self, display: Display) -> None:
+        mark = self.query_one("#tour", Sheet)
+        tour = self.session.tour
+        lines = tour.lines(self.session.actions, display, self.size.width) if tour is not None else ()
+        if bool(lines) != mark.display or len(lines) != len(mark.lines):
+            mark.display = bool(lines)
+            mark.styles.height = len(lines)
+        mark.show(lines)
+
     def _which_key(self) -> Line:
         spans: list[Span] = [Span(f"{self._typed[0]} ...  ", "strong")]
         for key, action in self.keymap.following(self._typed[0]).items():
@@ -296,6 +318,11 @@ class ConsoleScreen(Screen[None]):
     async def on_key(self, event: events.Key) -> None:
         if isinstance(self.focused, Input):
             self._key_while_typing(event)
+            return
+        if event.key == "escape" and self.session.tour is not None and self._strip is None:
+            self.session.tour = None
+            event.stop()
+            self.session.say(self.session.text("tour.left"), "dim")
             return
         name = event.character if event.is_printable and event.character and event.key != "space" else event.key
         if self._strip is not None:
@@ -347,6 +374,7 @@ class ConsoleScreen(Screen[None]):
             return
         if action.scope not in ("move", GLOBAL):
             self.session.last_done = (action, arguments)
+        self.session.did(action)
         if action.section:
             self.console.open_section(action.section, *arguments)
             return

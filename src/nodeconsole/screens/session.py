@@ -12,13 +12,14 @@ from nodeconsole.actions import Action, available
 from nodeconsole.i18n.catalogue import Catalogue, load
 from nodeconsole.keymap import bind
 from nodeconsole.own_files import OwnFiles
-from nodeconsole.state import State
+from nodeconsole.state import Json, State
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import Glyphs
 from nodeconsole.viewmodels.node import Link, LinkState, waiting_total
 from nodeconsole.viewmodels.spans import Role
 from nodeconsole.viewmodels.text import printable
+from nodeconsole.viewmodels.tour import Tour, is_learnt
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import NodeStatus
@@ -107,6 +108,8 @@ class Session:
         """The last thing done on a screen, with its arguments: what `.` does again."""
         self.held: HeldWrites
         """Set by the app, which runs them."""
+        self.tour: Tour | None = None
+        """The tour, while it goes on."""
         self._audience: list[Audience] = []
 
     # How things are shown.
@@ -167,6 +170,24 @@ class Session:
         if self.history[-1:] != [line]:
             self.history.append(line)
             self.state.remember("commands", [*self.history[-_COMMANDS_KEPT:]])
+
+    # What was done.
+
+    @property
+    def uses(self) -> Mapping[str, Json]:
+        """How often each action was done with this node, as far as that is counted."""
+        return self.state.recall("used", {})
+
+    def did(self, action: Action) -> None:
+        """It is about to be done."""
+        uses = self.uses
+        if not is_learnt(uses, action.id):
+            times = uses.get(action.id, 0)
+            self.state.remember("used", {**uses, action.id: times + 1 if isinstance(times, int) else 1})
+        if self.tour is not None:
+            self.tour = self.tour.after(action.id)
+            if self.tour is None:
+                self.say(self.text("tour.done"), "ok")
 
     # Who looks.
 
