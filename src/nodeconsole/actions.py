@@ -198,6 +198,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("card.job", "card", ("t", "i"), footer=5),
     Action("card.policy", "card", ("l",), footer=6),
     # Any of the cards: the ones beside it in the list.
+    Action("card.snooze", "one_of_many", ("P",), offered="snooze", level=Level.ONCE, row=True, command=("later",)),
     Action("card.before", "one_of_many", ("[",)),
     Action("card.after", "one_of_many", ("]",)),
     # Everything that waits for a person.
@@ -221,6 +222,7 @@ ACTIONS: tuple[Action, ...] = (
         row=True,
         command=("reject",),
     ),
+    Action("approvals.snooze", "approvals", ("P",), offered="snooze", level=Level.ONCE, row=True, command=("later",)),
     # A contract with a partner.
     Action(
         "contract.confirm",

@@ -16,9 +16,11 @@ from textual.widgets import Input
 from embedded_scheduler.wire.console import DatasetRequest, Finding, NodeStatus, PeerRow
 from embedded_scheduler.wire.console_contracts import ContractRow
 from embedded_scheduler.wire.console_grants import GrantDetail, GrantRequest, GrantRow, PublicationRequest
+from embedded_scheduler.wire.console_pulse import AttentionItem, AttentionList
 from nodeconsole.app import NodeConsoleApp
 from nodeconsole.client import NodeClient
 from nodeconsole.i18n.catalogue import load
+from nodeconsole.viewmodels.attention import attention_rows
 from nodeconsole.viewmodels.contracts import contract_lines, contract_next
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.facts import grouped
@@ -27,6 +29,7 @@ from nodeconsole.viewmodels.grants import asked_limits, grant_lines
 from nodeconsole.viewmodels.node import Link, LinkState, status_line
 from nodeconsole.viewmodels.partners import Partner, connection, partner_facts, partners, trust
 from nodeconsole.viewmodels.requests import request_cells, requests
+from nodeconsole.viewmodels.snoozing import asleep, put_off
 from nodeconsole.viewmodels.spans import plain
 from nodeconsole.viewmodels.standing import warning_lines
 from nodeconsole.viewmodels.times import DAY, HOUR, parse_until
@@ -474,3 +477,41 @@ async def test_invite_join_confirm_and_grant_between_two_nodes(tmp_path: Path) -
 
 async def _approved(client: NodeClient) -> bool:
     return (await client.contract("alice")).state == "APPROVED"
+
+
+async def test_what_is_put_off_stays_listed_and_stands_behind(node: FakeNode, make_app: MakeApp) -> None:
+    add_trust(node)
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "4 waiting")
+        await press(pilot, "g", "a")
+        await until_shown(pilot, "compare words")
+        assert [line.split()[-1] for line in screen_text(pilot).splitlines()[3:7]] == ["7m", "1h35", "1h55", "2h32"]
+        await press(pilot, "g", "g", "P")
+        await until_shown(pilot, "put off until 12:06; P again brings it back")
+        await until_shown(pilot, "○ later, 12:06")
+        assert [line.split()[-1] for line in screen_text(pilot).splitlines()[3:7]][-1] == "7m"
+        await press(pilot, "G", "enter")
+        await until_shown(pilot, "THE SIX WORDS")
+        await until_shown(pilot, "4 of 4")
+        await press(pilot, "[")
+        await until_shown(pilot, "loan-score")
+        await until_shown(pilot, "3 of 4")
+        await press(pilot, "]", "P")
+        await until_shown(pilot, "it stands first again")
+        assert app.session.state.recall("approvals.snoozed", {}) == {}
+    assert not any(request.startswith("POST") for request in node.requests)
+
+
+def test_what_is_put_off_wakes_by_itself_and_is_counted_on_the_home_screen() -> None:
+    stored: dict[str, object] = {"job a": NOW_MS + 1, "job b": NOW_MS, "job c": "nonsense"}
+    assert asleep(stored, NOW_MS) == {"job a": NOW_MS + 1}
+    assert put_off(stored, "job b", NOW_MS) == {"job a": NOW_MS + 1, "job b": NOW_MS + HOUR}
+    assert put_off(stored, "job a", NOW_MS) == {}
+    item = AttentionItem(
+        kind="job_decision", severity="decide", target="job", subject="a", name="x", since_ms=1, facts={"by": "b"}
+    )
+    other = item.model_copy(update={"subject": "b"})
+    rows = attention_rows(AttentionList(items=[item, other]), EN, {"job a"})
+    assert len(rows) == 2
+    assert plain(rows[1].line) == "1 put off (g a)"

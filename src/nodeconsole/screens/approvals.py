@@ -10,6 +10,7 @@ from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.screens.neighbours import Neighbours
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.snoozing import snooze, snoozed
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.listing import Listing
@@ -71,10 +72,16 @@ class ApprovalsScreen(ListingScreen[Request]):
         if (changes.everything or "grant" in changes.subjects) and not await self._load_grants():
             return False
         news, self._loaded = self._loaded, True
-        self.rows = requests(self._jobs, self._contracts, self._grants)
+        self.rows = requests(self._jobs, self._contracts, self._grants, snoozed(self.session))
         self.show_rows(news=news)
         self.repaint_chrome()
         return True
+
+    def tick(self) -> None:
+        super().tick()
+        # Nobody says when an hour is over.
+        if self._loaded and any(one.snoozed_ms and one.snoozed_ms <= self.session.now_ms() for one in self.rows):
+            self.changed(Changes(subjects=frozenset({"snooze"})))
 
     async def _load_jobs(self) -> bool:
         page = await self.session.ask(lambda client: client.jobs(needs_decision=True, limit=_MOST))
@@ -110,6 +117,10 @@ class ApprovalsScreen(ListingScreen[Request]):
 
     def _place(self) -> tuple[int, int]:
         return self.main.cursor + 1, len(self.main.items)
+
+    def act_approvals_snooze(self, *_: str) -> None:
+        if self.main.item is not None:
+            snooze(self, self.main.item.key)
 
     def act_approvals_approve(self, *_: str) -> None:
         # The card first: nobody decides on a line of a list.

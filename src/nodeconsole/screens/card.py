@@ -37,6 +37,10 @@ class CardScreen(OneOfMany):
         yield Sheet(id="card")
 
     @property
+    def key(self) -> str:
+        return f"job {self._job_id}"
+
+    @property
     def main(self) -> Sheet:
         return self.query_one("#card", Sheet)
 

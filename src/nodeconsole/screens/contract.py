@@ -42,6 +42,10 @@ class ContractScreen(OneOfMany):
         yield Sheet(id="contract")
 
     @property
+    def key(self) -> str:
+        return f"contract {self._contract_id}"
+
+    @property
     def main(self) -> Sheet:
         return self.query_one("#contract", Sheet)
 

@@ -43,6 +43,10 @@ class GrantScreen(OneOfMany):
         yield Sheet(id="grant")
 
     @property
+    def key(self) -> str:
+        return f"grant {self._grant_id}"
+
+    @property
     def main(self) -> Sheet:
         return self.query_one("#grant", Sheet)
 

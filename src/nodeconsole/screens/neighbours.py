@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nodeconsole.actions import Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.snoozing import snooze
 from nodeconsole.viewmodels.spans import Line, Span
 
 
@@ -33,6 +35,21 @@ class OneOfMany(Moves, ConsoleScreen):
             return ()
         number, total = self._neighbours.place()
         return (Span(f"{self.session.text('approvals.place', n=number, of=total)} ", "dim"),) if total > 1 else ()
+
+    @property
+    def key(self) -> str:
+        """What it is called where things are put off: kind and id."""
+        raise NotImplementedError
+
+    def snoozing(self) -> list[str]:
+        """The action of putting it off, while there is something to decide here."""
+        return ["snooze"] if {"approve", "confirm"} & set(self.offered()) else []
+
+    def possible(self, action: Action) -> bool:
+        return bool(self.snoozing()) if action.offered == "snooze" else super().possible(action)
+
+    def act_card_snooze(self, *_: str) -> None:
+        snooze(self, self.key)
 
     def act_card_before(self, *_: str) -> None:
         self._go(-1)

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.panes import PanesScreen
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.snoozing import snoozed
 from nodeconsole.viewmodels import pulse
 from nodeconsole.viewmodels.attention import attention_rows
 from nodeconsole.viewmodels.changes import Changes
@@ -61,7 +62,7 @@ class PulseScreen(PanesScreen):
                 found = seen.attention if seen is not None else None
                 if found is not None and found.items:
                     title += (Span(f" {count(len(found.items) + found.left_out)}", "wait"),)
-                return title, attention_rows(found, display)
+                return title, attention_rows(found, display, snoozed(self.session))
             case "jobs":
                 return title, pulse.job_rows(session.status, seen.statistics if seen else None, display, width)
             case "running":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.panes import PaneRow, Target
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 _SECTIONS = {"peer": "peers", "node": "doctor"}
 
 
-def attention_rows(found: AttentionList | None, display: Display) -> list[PaneRow]:
-    """The most urgent first; empty as long as nothing is known."""
+def attention_rows(found: AttentionList | None, display: Display, snoozed: Collection[str] = ()) -> list[PaneRow]:
+    """The most urgent first; empty as long as nothing is known. What was put off (`<kind> <id>`) is counted only."""
     if found is None:
         return []
-    rows = [_row(item, display) for item in found.items]
+    shown = [item for item in found.items if f"{item.target} {item.subject}" not in snoozed]
+    rows = [_row(item, display) for item in shown]
+    if len(shown) < len(found.items):
+        later = display.text("attention.snoozed", n=len(found.items) - len(shown))
+        rows.append(PaneRow((Span(later, "dim"),), target=Target("section", "approvals", ())))
     if found.left_out:
         rows.append(PaneRow((Span(display.text("attention.left_out", n=found.left_out), "dim"),)))
     return rows or [PaneRow((Span(f"{display.glyphs.ok} {display.text('attention.none')}", "ok"),))]

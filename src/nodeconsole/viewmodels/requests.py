@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.contracts import APPLIED, contract_next
@@ -11,7 +11,7 @@ from nodeconsole.viewmodels.grants import grant_approvals, kind_name
 from nodeconsole.viewmodels.jobs import job_name, job_why
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable
-from nodeconsole.viewmodels.times import age
+from nodeconsole.viewmodels.times import age, clock
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
@@ -27,6 +27,8 @@ class Request:
     job: JobRow | None = None
     contract: ContractRow | None = None
     grant: GrantRow | None = None
+    snoozed_ms: int = 0
+    """Until when a person put it off; 0 = it was not."""
 
     @property
     def key(self) -> str:
@@ -58,17 +60,26 @@ class Request:
     def actions(self) -> list[str]:
         """What the node offers, in the words of this list: `approve` and `reject`."""
         same = {"confirm": "approve", "refuse": "reject"}
-        return [same.get(action, action) for action in self.row.actions]
+        offered = [same.get(action, action) for action in self.row.actions]
+        return [*offered, "snooze"] if "approve" in offered else offered
 
 
-def requests(jobs: Iterable[JobRow], contracts: Iterable[ContractRow], grants: Iterable[GrantRow]) -> list[Request]:
-    """What waits for this node, the newest first; contracts also while they wait for the partner, after all others."""
+def requests(
+    jobs: Iterable[JobRow],
+    contracts: Iterable[ContractRow],
+    grants: Iterable[GrantRow],
+    snoozed: Mapping[str, int] | None = None,
+) -> list[Request]:
+    """What waits for this node, the newest first; then what was put off, and contracts that wait for the partner."""
     ours = [Request(job=job) for job in jobs]
     ours += [Request(grant=grant) for grant in grants]
     applied = [contract for contract in contracts if contract.state == APPLIED]
     ours += [Request(contract=contract) for contract in applied if not contract.compared_by]
     theirs = [Request(contract=contract) for contract in applied if contract.compared_by]
-    return [*_newest_first(ours), *_newest_first(theirs)]
+    known = snoozed or {}
+    later = [replace(one, snoozed_ms=known[one.key]) for one in ours if one.key in known]
+    ours = [one for one in ours if one.key not in known]
+    return [*_newest_first(ours), *_newest_first(later), *_newest_first(theirs)]
 
 
 def _newest_first(found: list[Request]) -> list[Request]:
@@ -111,6 +122,9 @@ def _state(request: Request, display: Display) -> Span:
     text = display.text
     if request.contract is not None and request.contract.compared_by:
         return Span(f"{display.glyphs.pending} {text('approvals.their_turn')}", "dim")
+    if request.snoozed_ms:
+        until = text("snooze.state", at=clock(request.snoozed_ms, display.zone))
+        return Span(f"{display.glyphs.pending} {until}", "dim")
     plain = text("status.waiting") if request.contract is None else text("approvals.compare")
     given, needed = _votes(request)
     word = text("approvals.counted", given=given, needed=needed) if needed > 1 else plain
