@@ -13,6 +13,8 @@ from nodeconsole.cli.output import Output
 from nodeconsole.cli.text import clean
 from nodeconsole.client import ClientError, NodeUnreachable
 
+_JOB_VIEWS = ("graph", "timeline", "events", "task", "results", "runs")
+
 
 def run(args: argparse.Namespace) -> int:
     """The exit code. Never raises for what a node, a file or a person does."""
@@ -52,6 +54,8 @@ def _exit(error: ClientError | NodeUnreachable | CommandError) -> Exit:
 def _command(args: argparse.Namespace) -> Command:
     """Only the module of the asked command is imported."""
     match args.command:
+        case "job" if args.verb in _JOB_VIEWS:
+            from nodeconsole.cli.job_views import COMMANDS  # noqa: PLC0415
         case "job":
             from nodeconsole.cli.jobs import COMMANDS  # noqa: PLC0415
         case "dataset":

@@ -1,0 +1,219 @@
+"""`nodeconsole job graph | timeline | events | task | results | runs`: what the console's job screen shows, as text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow
+from nodeconsole.cli.exits import CommandError, Exit
+from nodeconsole.cli.invocation import Command, Invocation
+from nodeconsole.cli.output import plain
+from nodeconsole.cli.text import moment, size
+from nodeconsole.client import NodeClient
+from nodeconsole.i18n.catalogue import load
+from nodeconsole.viewmodels.display import Display
+from nodeconsole.viewmodels.glyphs import default_glyphs
+from nodeconsole.viewmodels.graph import Layout
+from nodeconsole.viewmodels.history import chart_lines, event_subject, legend, stretches
+from nodeconsole.viewmodels.jobgraph import Face, critical_path, faces_of, graph_of
+from nodeconsole.viewmodels.results import preview_lines
+from nodeconsole.viewmodels.runs import Grid, grid_lines, run_facts
+from nodeconsole.viewmodels.spans import Line
+from nodeconsole.viewmodels.spans import plain as text_of
+from nodeconsole.viewmodels.task import task_page
+from nodeconsole.viewmodels.text import cells
+
+_EVENT_PAGE = 1000
+
+
+def _display() -> Display:
+    return Display(load("en_US"), default_glyphs(os.environ), time.time_ns() // 1_000_000)
+
+
+def _width() -> int:
+    return max(60, shutil.get_terminal_size((100, 24)).columns)
+
+
+def _lines(call: Invocation, lines: Iterable[Line]) -> None:
+    for line in lines:
+        call.out.line(text_of(line).rstrip())
+
+
+async def graph(call: Invocation) -> Exit:
+    async with call.client() as client:
+        detail = await client.job(call.args.job)
+    display = _display()
+    layout = graph_of(detail.tasks, call.args.level, display)
+    path = critical_path(detail.tasks, display.now_ms)
+    if call.args.json:
+        tasks = [{"name": task.name, "upstream": task.upstream, "state": task.state} for task in detail.tasks]
+        call.out.document({"tasks": tasks, "critical_path": list(path)})
+        return Exit.OK
+    faces = faces_of(detail.tasks, layout, call.args.level, display)
+    for row in graph_text(layout, faces, display.glyphs.lines):
+        call.out.line(row)
+    if path:
+        call.out.note(f"took longest: {f' {display.glyphs.arrow} '.join(path)}")
+    return Exit.OK
+
+
+def graph_text(layout: Layout, faces: dict[str, Face], lines: str) -> list[str]:
+    """The drawing as lines of text."""
+    rows = []
+    for y, drawn in enumerate(layout.rows):
+        boxes = {box.x: box for box in layout.boxes.values() if box.y <= y < box.y + box.height}
+        row, at = "", 0
+        while at < layout.width:
+            box = boxes.get(at)
+            if box is None:
+                row += lines[drawn[at]] if at in drawn else " "
+                at += 1
+                continue
+            face = text_of(faces[box.key][y - box.y])
+            row += face + " " * (box.width - cells(face))
+            at += box.width
+        rows.append(row.rstrip())
+    return rows
+
+
+async def timeline(call: Invocation) -> Exit:
+    async with call.client() as client:
+        detail = await client.job(call.args.job)
+        events = await _events(client, detail.job.job_id)
+    rows = stretches(detail, events)
+    if call.args.json:
+        names = ("task", "party", "node", "status", "ready_ms", "started_ms", "ended_ms")
+        call.out.document([{name: getattr(row, name) for name in names} for row in rows])
+        return Exit.OK
+    display = _display()
+    axis, lines = chart_lines(rows, detail, display, _width(), "")
+    _lines(call, [*axis, *lines, legend(display)])
+    return Exit.OK
+
+
+async def events(call: Invocation) -> Exit:
+    async with call.client() as client:
+        detail = await client.job(call.args.job)
+        found = await _events(client, detail.job.job_id)
+    if call.args.json:
+        call.out.document(plain(found))
+        return Exit.OK
+    rows = (
+        (
+            str(event.seq),
+            moment(event.at_ms),
+            event_subject(event),
+            event.event,
+            f"{event.source or ''} -> {event.target}" if event.target else "",
+            event.actor,
+            event.reason,
+        )
+        for event in found
+    )
+    call.out.table(("SEQ", "TIME", "WHAT", "EVENT", "STATE", "BY", "WHY"), rows, empty="no events")
+    return Exit.OK
+
+
+async def _events(client: NodeClient, job_id: str) -> list[EventRow]:
+    found: list[EventRow] = []
+    after: int | None = 0
+    while after is not None:
+        page = await client.event_page(after, limit=_EVENT_PAGE, job_id=job_id)
+        found += page.events
+        after = page.next
+    return found
+
+
+async def task(call: Invocation) -> Exit:
+    async with call.client() as client:
+        found = await client.task(call.args.job, call.args.task)
+        detail = await client.job(found.job_id)
+    if call.args.json:
+        call.out.document(found.model_dump(mode="json"))
+        return Exit.OK
+    _lines(call, task_page(found, detail, _display(), _width()))
+    return Exit.OK
+
+
+async def results(call: Invocation) -> Exit:
+    args = call.args
+    async with call.client() as client:
+        detail = await client.job(args.job)
+        rows = [row for row in detail.results if args.task in ("", row.task)]
+        if args.save:
+            return await _save(call, client, detail, rows)
+        if not args.task or call.out.as_json:
+            return _list(call, rows)
+        for row in rows:
+            shown = await client.result(detail.job.job_id, row.task, row.party, row.output, rows=args.rows)
+            call.out.line(f"{row.task}.{row.output}  {row.type}  {row.party}")
+            _lines(call, preview_lines(shown, _display(), _width()))
+    return Exit.OK
+
+
+def _list(call: Invocation, rows: Sequence[ResultRow]) -> Exit:
+    if call.out.as_json:
+        call.out.document(plain(rows))
+        return Exit.OK
+    table = (
+        (row.task, row.party, row.output, row.type, size(row.size), row.path or f"{row.namespace}#{row.name}")
+        for row in rows
+    )
+    columns = ("RESULT OF", "PARTY", "OUTPUT", "TYPE", "SIZE", "WHERE")
+    call.out.table(columns, table, empty="no results on this node")
+    return Exit.OK
+
+
+async def _save(call: Invocation, client: NodeClient, detail: JobDetail, rows: Sequence[ResultRow]) -> Exit:
+    """Each into a file of its own, readable for its owner alone; no file is replaced."""
+    directory = Path(call.args.save)
+    saved = []
+    for row in rows:
+        path = directory / f"{row.task}-{row.party}-{row.output}"
+        try:
+            os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - a command waits for its disk
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                async for chunk in client.result_content(detail.job.job_id, row.task, row.party, row.output):
+                    file.write(chunk)
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from None
+        saved.append(str(path))
+        if not call.out.as_json:
+            call.out.line(str(path))
+    if call.out.as_json:
+        call.out.document({"saved": saved})
+    return Exit.OK
+
+
+async def runs(call: Invocation) -> Exit:
+    async with call.client() as client:
+        page = await client.runs(call.args.flow, before=call.args.before, limit=call.args.limit)
+    if call.out.as_json:
+        call.out.document(page.model_dump(mode="json"))
+        return Exit.OK
+    if not page.runs:
+        call.out.note("no run of this flow is known here")
+        return Exit.OK
+    display = _display()
+    grid = Grid(tuple(page.tasks), tuple(reversed(page.runs)))
+    _lines(call, grid_lines(grid, -1, len(grid.runs) - 1, _width(), display))
+    call.out.line()
+    for place, run in enumerate(grid.runs):
+        _lines(call, [run_facts(run, "", grid.status(0, place), display)])
+    if page.next:
+        call.out.note(f"there are more: add --before {page.next}")
+    return Exit.OK
+
+
+COMMANDS: dict[str, Command] = {
+    "graph": graph,
+    "timeline": timeline,
+    "events": events,
+    "task": task,
+    "results": results,
+    "runs": runs,
+}
