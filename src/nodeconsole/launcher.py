@@ -93,6 +93,14 @@ def _completion(args: argparse.Namespace) -> int:
     return 0
 
 
+def _manual(args: argparse.Namespace) -> int:  # noqa: ARG001 - it is the same for everybody
+    from nodeconsole.cli.manual import page  # noqa: PLC0415
+    from nodeconsole.cli.parser import build_parser  # noqa: PLC0415
+
+    sys.stdout.write(page(build_parser()))
+    return 0
+
+
 def _init(args: argparse.Namespace) -> int:
     from embedded_scheduler.config import Home  # noqa: PLC0415
     from embedded_scheduler.errors import NodeError  # noqa: PLC0415
@@ -267,5 +275,6 @@ _HANDLERS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
     "attach": _attach,
     "demo": _partners_demo,
     "completion": _completion,
+    "man": _manual,
 }
 """What needs more than a client of a running node."""

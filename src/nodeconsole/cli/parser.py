@@ -27,7 +27,7 @@ TOKEN_SCOPES = ("jobs:read", "jobs:write", "components:write", "logs:read", "all
 
 NODE = "NAME|ssh://HOST|PATH"
 """Stands for a node in help; completion offers the names of contexts."""
-HERE = ("init", "up", "serve", "demo", "bridge", "backup", "restore", "completion", "context")
+HERE = ("init", "up", "serve", "demo", "bridge", "backup", "restore", "completion", "man", "context")
 """Commands about this machine, whatever node others go to."""
 
 _DEFAULT_HOME = "~/.nodeconsole"
@@ -166,6 +166,7 @@ def build_parser() -> Parser:
     _add_contexts(tree)
     completion = tree.command("completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
+    tree.command("man", "print the manual page; `nodeconsole man | man -l -` reads it")
     return parser
 
 
