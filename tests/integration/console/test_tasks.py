@@ -10,8 +10,9 @@ import pytest
 from tests.support.hosted import Hosted, hosted
 from tests.support.probe_jobs import chain, probe_job
 
-from embedded_scheduler.wire.console import JobDetail
+from embedded_scheduler.wire.console import DatasetRequest, JobDetail, PeerRequest
 from nodeconsole.client import ClientError, NodeClient
+from nodeconsole.demo import DATASET, NAMESPACE, psi_job
 
 TABLE = "\n".join(["id,income", *(f"{n},{n * 100}" for n in range(120))])
 
@@ -103,3 +104,29 @@ async def test_a_stop_says_who_has_confirmed_it(client: NodeClient) -> None:
     await client.stop(job_id, reason="enough")
     stopped = await over(client, job_id)
     assert [(row.node_id, row.state) for row in stopped.stops] == [("alice", "confirmed")]
+
+
+async def test_what_a_joint_task_exchanged_and_how_long_it_waited(tmp_path: Path) -> None:
+    """Two real nodes align two tables: the side that starts first waits for the other, and bytes go both ways."""
+    async with hosted(tmp_path / "a", "alice") as alice, hosted(tmp_path / "b", "bob") as bob:
+        async with alice.client() as here, bob.client() as there:
+            for client, node_id, url in ((here, "bob", bob.url), (there, "alice", alice.url)):
+                await client.add_peer(PeerRequest(node_id=node_id, url=url, approval="auto", signing="off"))
+                table = tmp_path / f"{node_id}.csv"
+                table.write_text("id,x\n" + "".join(f"{n},{n}\n" for n in range(500)))
+                await client.add_dataset(
+                    DatasetRequest(namespace=NAMESPACE, name=DATASET, connector="csv", options={"path": str(table)})
+                )
+            job_id = (await here.submit(psi_job("align", {"guest": "alice", "host": "bob"}))).job_id
+            detail = await over(here, job_id)
+            assert detail.job.outcome == "succeeded", detail
+            found = [(await client.task(job_id, detail.tasks[0].name)).attempts[0] for client in (here, there)]
+    for attempt, partner in zip(found, ("bob", "alice"), strict=True):
+        traffic = attempt.traffic
+        assert traffic is not None
+        assert attempt.ended_ms is not None
+        assert {link.node_id for link in traffic.links} == {partner}
+        assert sum(link.received_bytes for link in traffic.links) > 1000
+        assert sum(link.sent_bytes for link in traffic.links) > 1000
+        assert 0 < traffic.waiting_ms + traffic.sending_ms <= attempt.ended_ms - attempt.created_ms
+        assert not traffic.partial
