@@ -18,6 +18,7 @@ from nodeconsole.viewmodels.text import count, printable
 from nodeconsole.widgets.sheet import Sheet
 
 _PAGE = 40
+_CHART, _LEAST_CHART = 8, 3
 
 
 class RunsScreen(Moves, ConsoleScreen):
@@ -46,6 +47,12 @@ class RunsScreen(Moves, ConsoleScreen):
         return self.query_one("#grid", Sheet)
 
     @property
+    def _chart(self) -> int:
+        """Lines for the chart of times: what the rows leave free, if that is enough to read."""
+        free = self._sheet.view_height - len(self._grid.rows) - 1
+        return min(_CHART, free) if free >= _LEAST_CHART else 0
+
+    @property
     def _column(self) -> int:
         places = [place for place, run in enumerate(self._grid.runs) if run.job.job_id == self._job_id]
         return places[0] if places else len(self._grid.runs) - 1
@@ -69,7 +76,8 @@ class RunsScreen(Moves, ConsoleScreen):
         display = self.session.display()
         width = max(20, self._sheet.view_width)
         if self._grid.runs:
-            self._sheet.show(grid_lines(self._grid, self._row, self._column, width, display))
+            lines = grid_lines(self._grid, self._row, self._column, width, display, chart=self._chart)
+            self._sheet.show(lines)
         elif self.has_data:
             self._sheet.show([(), (Span(f"   {display.text('runs.none')}", "strong"),)])
 
@@ -108,7 +116,7 @@ class RunsScreen(Moves, ConsoleScreen):
         newest = column == len(self._grid.runs) - 1
         self._job_id = "" if newest else self._grid.runs[column].job.job_id
         self.retranslate()
-        self._sheet.bring_into_view(self._row)
+        self._sheet.bring_into_view(self._row + self._chart)
 
     def move(self, rows: int) -> None:
         self._go(self._row + rows, self._column)

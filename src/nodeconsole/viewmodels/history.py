@@ -26,9 +26,9 @@ def event_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
         Column("time", text("event.time"), 8),
-        Column("subject", text("event.subject"), 22, flex=2, most=44),
-        Column("event", text("event.event"), 14, flex=1, most=24),
-        Column("states", text("event.states"), 17, drop=1),
+        Column("subject", text("event.subject"), 20, flex=2, most=44),
+        Column("event", text("event.event"), 15, flex=1, most=24),
+        Column("states", text("event.states"), 18, drop=1),
         Column("actor", text("event.actor"), 12, flex=1, most=28, drop=2),
         Column("reason", text("event.reason"), 8, flex=3, most=80, drop=3),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nodeconsole.viewmodels.display import job_status
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, printable, short_id
-from nodeconsole.viewmodels.times import age, duration, moment
+from nodeconsole.viewmodels.times import duration, exact_span, moment
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console_tasks import FlowRun
@@ -58,21 +58,46 @@ class Grid:
         return (found[0 if step > 0 else -1][1], found[0 if step > 0 else -1][0]) if found else None
 
 
-def grid_lines(grid: Grid, row: int, column: int, width: int, display: Display) -> list[Line]:
-    """A line per row, with as many runs as fit around the chosen one."""
-    label = min(_LABEL, max((cells(printable(name)) for name in grid.rows), default=0) + 2, max(8, width // 3))
-    label = max(label, cells(display.text("runs.run")) + 2)
+def grid_lines(grid: Grid, row: int, column: int, width: int, display: Display, *, chart: int = 0) -> list[Line]:
+    """How long each run took, in `chart` lines, and a line per row; as many runs as fit around the chosen one."""
+    names = [printable(name) or display.text("runs.run") for name in grid.rows]
+    label = min(_LABEL, max(map(cells, names)) + 2, max(8, width // 3))
+    label = max(label, cells(names[0]) + 2)
     first, last = _window(len(grid.runs), column, max(1, (width - label - 2) // _CELL))
-    lines: list[Line] = []
-    for number, name in enumerate(grid.rows):
-        shown = printable(name) or display.text("runs.run")
-        shown = clip(shown, label - 1, display.glyphs.cut)
-        role: Role = "key" if number == row else "strong" if not name else ""
+    lines = _chart(grid.runs[first:last], label, chart, display) if chart else []
+    for number, name in enumerate(names):
+        shown = clip(name, label - 1, display.glyphs.cut)
+        role: Role = "key" if number == row else "strong" if not number else ""
         spans = [Span(f" {shown}{' ' * (label - cells(shown))}", role)]
         for at in range(first, last):
             spans += _cell(grid.status(number, at), display, chosen=(number, at) == (row, column))
         lines.append(tuple(spans))
     return lines
+
+
+def _chart(runs: Sequence[FlowRun], label: int, height: int, display: Display) -> list[Line]:
+    """A bar per run, from nothing to the longest time that is seen."""
+    levels = display.glyphs.levels
+    took = [_took(run, display.now_ms) for run in runs]
+    longest = max(took, default=0)
+    if not longest:
+        return [()] * height
+    heights = [max(1 if ms else 0, ms * height * len(levels) // longest) for ms in took]
+    lines: list[Line] = []
+    for number in range(height):
+        title = exact_span(longest) if number == 0 else "0" if number == height - 1 else ""
+        spans = [Span(f" {title:>{label - 1}} ", "dim")]
+        for run, full in zip(runs, heights, strict=True):
+            filled = min(len(levels), full - (height - 1 - number) * len(levels))
+            role = display.badge(job_status(run.job)).role
+            spans.append(Span(f" {levels[filled - 1] if filled > 0 else ' '} ", "dim" if role == "ok" else role))
+        lines.append(tuple(spans))
+    return lines
+
+
+def _took(run: FlowRun, now_ms: int) -> int:
+    job = run.job
+    return max(0, (job.ended_ms or now_ms) - job.started_ms) if job.started_ms else 0
 
 
 def _window(number: int, column: int, room: int) -> tuple[int, int]:
@@ -94,12 +119,12 @@ def run_facts(run: FlowRun, task: str, status: str, display: Display) -> Line:
     spans = [
         Span(f" {short_id(job.job_id)}  ", "strong"),
         Span(f"{moment(job.created_ms, display.zone)}  "),
-        Span(display.text("runs.facts", age=age(job.created_ms, display.now_ms), took=took), "dim"),
+        Span(display.text("runs.took", time=took), "dim"),
     ]
     if task:
         spans.append(Span(f"   {printable(task)} ", "strong"))
     if status:
-        spans.append(display.badge(status))
+        spans += [Span("  "), display.badge(status)]
     if job.reason:
         spans.append(Span(f"  {printable(job.reason)}", "dim"))
     return tuple(spans)

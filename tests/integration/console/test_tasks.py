@@ -108,19 +108,23 @@ async def test_a_stop_says_who_has_confirmed_it(client: NodeClient) -> None:
 
 async def test_what_a_joint_task_exchanged_and_how_long_it_waited(tmp_path: Path) -> None:
     """Two real nodes align two tables: the side that starts first waits for the other, and bytes go both ways."""
-    async with hosted(tmp_path / "a", "alice") as alice, hosted(tmp_path / "b", "bob") as bob:
-        async with alice.client() as here, bob.client() as there:
-            for client, node_id, url in ((here, "bob", bob.url), (there, "alice", alice.url)):
-                await client.add_peer(PeerRequest(node_id=node_id, url=url, approval="auto", signing="off"))
-                table = tmp_path / f"{node_id}.csv"
-                table.write_text("id,x\n" + "".join(f"{n},{n}\n" for n in range(500)))
-                await client.add_dataset(
-                    DatasetRequest(namespace=NAMESPACE, name=DATASET, connector="csv", options={"path": str(table)})
-                )
-            job_id = (await here.submit(psi_job("align", {"guest": "alice", "host": "bob"}))).job_id
-            detail = await over(here, job_id)
-            assert detail.job.outcome == "succeeded", detail
-            found = [(await client.task(job_id, detail.tasks[0].name)).attempts[0] for client in (here, there)]
+    async with (
+        hosted(tmp_path / "a", "alice") as alice,
+        hosted(tmp_path / "b", "bob") as bob,
+        alice.client() as here,
+        bob.client() as there,
+    ):
+        for client, node_id, url in ((here, "bob", bob.url), (there, "alice", alice.url)):
+            await client.add_peer(PeerRequest(node_id=node_id, url=url, approval="auto", signing="off"))
+            table = tmp_path / f"{node_id}.csv"
+            table.write_text("id,x\n" + "".join(f"{n},{n}\n" for n in range(500)))
+            await client.add_dataset(
+                DatasetRequest(namespace=NAMESPACE, name=DATASET, connector="csv", options={"path": str(table)})
+            )
+        job_id = (await here.submit(psi_job("align", {"guest": "alice", "host": "bob"}))).job_id
+        detail = await over(here, job_id)
+        assert detail.job.outcome == "succeeded", detail
+        found = [(await client.task(job_id, detail.tasks[0].name)).attempts[0] for client in (here, there)]
     for attempt, partner in zip(found, ("bob", "alice"), strict=True):
         traffic = attempt.traffic
         assert traffic is not None
