@@ -112,6 +112,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("jobs.approve", "jobs", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("jobs.reject", "jobs", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("jobs.stop", "jobs", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    Action("jobs.compose", "jobs", ("N",), offered="submit", level=Level.ASKED),
     # One job.
     Action("job.tab_next", "job", ("tab",), footer=3),
     Action("job.tab_before", "job", ("shift+tab",)),
@@ -299,6 +300,31 @@ ACTIONS: tuple[Action, ...] = (
     Action("document.copy", "document", ("c",), footer=4),
     # A new invitation.
     Action("invitation.copy", "invitation", ("c",), footer=1),
+    # Components; the keys of the list are those of one component's page too.
+    Action(
+        "components.register",
+        "components",
+        ("N",),
+        footer=2,
+        offered="new",
+        level=Level.ASKED,
+        command=("register",),
+        argument="FILE",
+    ),
+    Action("components.switch", "components", ("P",), offered="switch", level=Level.ONCE, row=True),
+    Action("components.again", "components", ("R",), offered="register", level=Level.ASKED, row=True),
+    Action(
+        "components.unregister",
+        "components",
+        ("K",),
+        offered="unregister",
+        level=Level.TYPED,
+        row=True,
+        command=("unregister",),
+    ),
+    Action("components.export", "components", command=("export",), argument="FILE", row=True),
+    Action("component.form", "component", ("enter",), footer=1),
+    Action("component.manifest", "component", ("y",), footer=3, command=("spec",)),
     # A job that is being put together. Nothing is changed at the node before it is submitted.
     Action("compose.open", "compose", ("enter",), footer=1, row=True),
     Action("compose.add", "compose", ("a",), footer=2),

@@ -41,7 +41,7 @@ SECTIONS: Mapping[str, str] = {
     "jobs": "nodeconsole.screens.jobs:JobsScreen",
     "logs": "nodeconsole.screens.logs:LogsScreen",
     "approvals": "nodeconsole.screens.approvals:ApprovalsScreen",
-    "components": "nodeconsole.screens.inventory:components",
+    "components": "nodeconsole.screens.components:ComponentsScreen",
     "data": "nodeconsole.screens.inventory:datasets",
     "peers": "nodeconsole.screens.peers:PeersScreen",
     "statistics": "nodeconsole.screens.statistics:StatisticsScreen",

@@ -94,6 +94,12 @@ async def test_two_tasks_are_wired_filled_in_and_submitted_and_succeed(
         # Nothing is left of the draft.
         await press(pilot, "q", ":", *"compose", "enter")
         await until_shown(pilot, "there are no tasks")
+        # The job as a template for another.
+        await press(pilot, "q", "N")
+        await until_shown(pilot, "a job like f-1")
+        await press(pilot, "enter")
+        await until_shown(pilot, "probe.data")
+        assert composer(pilot.app).composition.parameters("second", None)["echo"] == "hello 世界"
 
 
 async def test_a_file_is_loaded_mended_where_it_is_wrong_and_kept_as_a_draft(

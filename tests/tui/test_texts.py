@@ -35,6 +35,8 @@ _SCOPES = (
     ("messages", "list", "move", GLOBAL),
     ("linktest", "move", GLOBAL),
     ("invitation", "move", GLOBAL),
+    ("components", "list", "move", GLOBAL),
+    ("component", "components", "move", GLOBAL),
     ("form", "move", GLOBAL),
     ("compose", "move", GLOBAL),
     ("move", GLOBAL),

@@ -48,7 +48,7 @@ def _description(name: str) -> tuple[dict[str, Any], list[str]]:
     except Unreadable as error:
         raise CommandError(f"{name}: {error}", Exit.USAGE) from None
     texts = load("en_US")
-    return manifest, [texts.text(f"component.mended.{what}") for what in mended]
+    return manifest, [texts.text(f"form.note.mended_{what}") for what in mended]
 
 
 def _form_warnings(manifest: dict[str, Any]) -> list[str]:

@@ -32,13 +32,13 @@ from nodeconsole.viewmodels.composer.rows import Row, Situation
 from nodeconsole.viewmodels.forms.model import Choice
 from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import printable
+from nodeconsole.viewmodels.text import printable, short_id
 from nodeconsole.widgets.graph import GraphView
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobCheck, SubmitReply
+    from embedded_scheduler.wire.console import JobCheck, JobRow, SubmitReply
     from nodeconsole.client import NodeClient
 
 _DRAFT = "compose"
@@ -498,7 +498,40 @@ def _write(path: Path, text: str, *, replace: bool) -> None:
         file.write(text)
 
 
-async def open_composer(app: App[None], session: Session, path: Path | None = None) -> None:
+def ask_new(screen: ConsoleScreen, session: Session, job: JobRow | None) -> None:
+    """A new job: empty, like the one under the cursor, or what was not finished last time."""
+    text = session.text
+    nothing: dict[str, Json] = {}
+    choices = [Choice("empty", text("compose.from_empty"))]
+    if job is not None:
+        name = f"{job.flow_id} {short_id(job.job_id)}".strip()
+        choices.insert(0, Choice("job", text("compose.from_job", job=printable(name))))
+    if is_job(session.state.recall(_DRAFT, nothing)):
+        choices.insert(0, Choice("draft", text("compose.from_draft")))
+
+    async def like(job_id: str) -> None:
+        detail = await session.ask(lambda client: client.job(job_id))
+        if detail is not None:
+            screen.app.push_screen(ComposeScreen(session, Composition(detail.spec)))
+
+    def take(chosen: list[str] | None) -> None:
+        if not chosen:
+            return
+        if chosen[0] == "job" and job is not None:
+            screen.run_worker(like(job.job_id), group="compose", exclusive=True)
+        elif chosen[0] == "draft":
+            screen.run_worker(open_composer(screen.app, session), group="compose", exclusive=True)
+        else:
+            own = session.status.node_id if session.status is not None else ""
+            screen.app.push_screen(ComposeScreen(session, Composition(empty(own))))
+
+    if len(choices) == 1:
+        take(["empty"])
+    else:
+        screen.app.push_screen(ChoiceScreen(session, text("compose.which_start"), choices, (), several=False), take)
+
+
+async def open_composer(app: App[Any], session: Session, path: Path | None = None) -> None:
     """With a job file, else with what was not finished last time, else empty."""
     if path is not None:
         composition = await read_composition(session, path)

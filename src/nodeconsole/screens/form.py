@@ -52,6 +52,8 @@ class Purpose:
     draft: str = ""
     """The name under which what was typed is kept until it is submitted; empty = it is not."""
     choices: ChoicesOf | None = None
+    needed: frozenset[str] | None = None
+    """The fields that have to be right; None = all."""
     on_leave: Callable[[], None] | None = None
     """Called when the form is closed, submitted or not."""
 
@@ -121,13 +123,19 @@ class FormScreen(Moves, ConsoleScreen):
 
     def possible(self, action: Action) -> bool:
         if action.id == "form.submit":
-            return not self.form.faulty and not self._busy
+            return not self._wrong and not self._busy
         return super().possible(action)
 
     def _refusal(self, action: Action) -> str:
         if action.id == "form.submit":
-            return self.session.text("form.not_yet", n=len(self.form.faulty))
+            return self.session.text("form.not_yet", n=len(self._wrong))
         return super()._refusal(action)
+
+    @property
+    def _wrong(self) -> list[str]:
+        """Fields that keep the form from being submitted."""
+        needed = self._purpose.needed
+        return [name for name in self.form.faulty if needed is None or name in needed]
 
     def repaint_body(self) -> None:
         display = self.session.display()
@@ -409,9 +417,9 @@ class FormScreen(Moves, ConsoleScreen):
     # Submitting.
 
     def act_form_submit(self) -> None:
-        if self.form.faulty:
-            self.session.say(self.session.text("form.not_yet", n=len(self.form.faulty)), "warn")
-            self._to_problem(1)
+        if self._wrong:
+            self.session.say(self.session.text("form.not_yet", n=len(self._wrong)), "warn")
+            self.show_field(self._wrong[0])
         elif self._purpose.question and self.session.read_only:
             self.session.say(self.session.text("message.read_only", action=self._purpose.word), "warn")
         elif self._purpose.question:

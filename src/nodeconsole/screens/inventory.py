@@ -26,20 +26,6 @@ class Kind:
     load: Callable[[NodeClient], Awaitable[Sequence[Any]]]
 
 
-COMPONENTS = Kind(
-    Listing(
-        "components",
-        lambda row: f"{row.provider}/{row.name}/{row.version}",
-        inventory.component_columns,
-        inventory.component_cells,
-        problem=lambda row: not row.runnable,
-        facts=inventory.component_facts,
-        document=as_document,
-        title=lambda row: str(row.name),
-    ),
-    frozenset({"component"}),
-    lambda client: client.components(),
-)
 DATASETS = Kind(
     Listing(
         "datasets",
@@ -85,10 +71,6 @@ class InventoryScreen(ListingScreen[Any]):
         self.show_rows(news=news)
         self.repaint_chrome()
         return True
-
-
-def components(session: Session) -> InventoryScreen:
-    return InventoryScreen(session, COMPONENTS)
 
 
 def datasets(session: Session) -> InventoryScreen:

@@ -58,7 +58,15 @@ class JobsScreen(ListingScreen["JobRow"]):
     def offered(self) -> list[str]:
         job = self.main.item
         jobs = self.marked or ([] if job is None else [job])
-        return [action for each in jobs for action in each.actions]
+        offered = [action for each in jobs for action in each.actions]
+        # Belongs to no job.
+        status = self.session.status
+        return [*offered, "submit"] if status is not None and "submit" in status.actions else offered
+
+    def act_jobs_compose(self, *_: str) -> None:
+        from nodeconsole.screens.compose import ask_new  # noqa: PLC0415 - loaded when it is asked for
+
+        ask_new(self, self.session, self.main.item)
 
     def shown(self) -> Sequence[JobRow]:
         return in_order(self._rows, JOBS, self.view, self.session.display())

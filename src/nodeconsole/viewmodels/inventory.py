@@ -1,4 +1,4 @@
-"""The lists of components and datasets, with the facts of one entry."""
+"""The list of datasets, with the facts of one entry."""
 
 from __future__ import annotations
 
@@ -9,48 +9,8 @@ from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import count, printable, size
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import ComponentRow, DatasetRow
+    from embedded_scheduler.wire.console import DatasetRow
     from nodeconsole.viewmodels.display import Display
-
-
-def component_columns(display: Display) -> tuple[Column, ...]:
-    text = display.text
-    return (
-        Column("name", text("components.column.name"), 18, flex=2),
-        Column("version", text("components.column.version"), 8),
-        Column("provider", text("components.column.provider"), 12, flex=1, drop=3),
-        Column("roles", text("components.column.roles"), 12, flex=1, drop=4),
-        Column("state", text("components.column.state"), 12),
-        Column("image", text("components.column.image"), 16, flex=2, drop=2),
-    )
-
-
-def component_cells(component: ComponentRow, display: Display) -> Line:
-    text = display.text
-    glyphs = display.glyphs
-    state = Span(f"{glyphs.ok} {text('components.runs')}", "ok")
-    if not component.runnable:
-        state = Span(f"{glyphs.bad} {text('components.cannot')}", "bad")
-    return (
-        Span(printable(component.name), "strong"),
-        Span(printable(component.version)),
-        Span(printable(component.provider)),
-        Span(printable(" ".join(component.roles))),
-        state,
-        Span(printable(component.image_url), "dim"),
-    )
-
-
-def component_facts(component: ComponentRow, display: Display, width: int) -> list[Line]:
-    text = display.text
-    facts = [
-        (text("components.title"), printable(component.title or component.code)),
-        (text("components.description"), printable(component.description) or "-"),
-        (text("components.why_not"), printable(component.why_not) or "-"),
-        (text("components.warnings"), "; ".join(map(printable, component.warnings)) or "-"),
-        (text("components.registered"), when(component.registered_ms, display)),
-    ]
-    return fact_lines(facts, width)
 
 
 def dataset_columns(display: Display) -> tuple[Column, ...]:
