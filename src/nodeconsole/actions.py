@@ -80,6 +80,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.problem", "pulse", ("e",), footer=3),
     Action("list.problem_before", "pulse", ("E",)),
     Action("pulse.window", "pulse", ("w",), footer=4),
+    # The ledger.
+    Action("audit.verify", "audit", ("h",), footer=6, command=("verify",)),
+    Action("audit.export", "audit", command=("export",), argument="PATH"),
     # Statistics.
     Action("pane.open", "statistics", ("enter",), footer=1, row=True),
     Action("list.problem", "statistics", ("e",), footer=3),

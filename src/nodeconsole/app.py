@@ -44,6 +44,7 @@ SECTIONS: Mapping[str, str] = {
     "components": "nodeconsole.screens.components:ComponentsScreen",
     "data": "nodeconsole.screens.inventory:datasets",
     "peers": "nodeconsole.screens.peers:PeersScreen",
+    "audit": "nodeconsole.screens.audit:AuditScreen",
     "statistics": "nodeconsole.screens.statistics:StatisticsScreen",
     "settings": "nodeconsole.screens.settings:SettingsScreen",
     "notifications": "nodeconsole.screens.notifications:NotificationsScreen",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from embedded_scheduler.wire.console import EventRow, LedgerReport
 from embedded_scheduler.wire.console_pulse import (
     AttentionItem,
     AttentionList,
@@ -17,6 +18,7 @@ from embedded_scheduler.wire.console_pulse import (
 )
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels.attention import attention_rows, attention_text
+from nodeconsole.viewmodels.audit import audit_facts, parse_audit, verified
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import ASCII, UNICODE, Glyphs
 from nodeconsole.viewmodels.plots import bars, gauge, line, spark, stretched
@@ -262,3 +264,81 @@ async def test_statistics_over_a_span_that_is_typed(node: Hosted) -> None:
         await until_shown(pilot, "per 6h")
         await press(pilot, ":", *"stats", "space", "x", "enter")
         await until_shown(pilot, "how far back?")
+
+
+# -- the ledger -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "filters", "unknown"),
+    [
+        ("", {}, ()),
+        ("actor:ann", {"actor": "ann"}, ()),
+        ("job:job-1 event:approved", {"job_id": "job-1", "event": "approved"}, ()),
+        ("contract partner:bob", {"subject": "contract", "partner": "bob"}, ()),
+        ("since:2h", {"since_ms": NOW_MS - 7_200_000}, ()),
+        ("since:soon colour:red actor:", {}, ("since:soon", "colour:red", "actor:")),
+    ],
+)
+def test_what_is_typed_over_the_ledger(typed: str, filters: dict[str, object], unknown: tuple[str, ...]) -> None:
+    found = parse_audit(typed, NOW_MS, UTC)
+    assert (found.filters, found.unknown) == (filters, unknown)
+
+
+def test_all_of_an_event_is_shown_and_nothing_of_it_reaches_the_terminal_raw() -> None:
+    event = EventRow(
+        seq=7,
+        at_ms=NOW_MS,
+        subject="job",
+        subject_id="job-1",
+        event="job.approved",
+        actor="operator:li",
+        source="PENDING",
+        target="READY",
+        data={"note": "\x1b[2Jgone", "columns": ["a", "b"]},
+        prev_hash="ab" * 32,
+        hash="cd" * 32,
+    )
+    shown = "\n".join(plain(line) for line in audit_facts(event, EN, 100))
+    for words in ("job.approved", "operator:li", "PENDING → READY", "a, b", "abab abab", "cdcd cdcd"):
+        assert words in shown, words
+    assert "\x1b" not in shown
+
+
+def test_the_chain_is_judged_in_words() -> None:
+    whole = LedgerReport(ok=True, events=9, last_seq=9, last_hash="ab")
+    assert plain((verified(whole, EN),)) == "✓ chain whole, 9 events"
+    broken = LedgerReport(ok=False, events=3, last_seq=3, last_hash="ab", fault="event 4 was altered")
+    assert "event 4 was altered" in verified(broken, ZH).text
+    assert verified(broken, ZH).role == "bad"
+
+
+async def test_audit_by_keys(node: Hosted, tmp_path: Path) -> None:
+    async with app_of(node).run_test(size=SIZE) as pilot:
+        await press(pilot, "g", "u")
+        await until_shown(pilot, "node.started")
+        await press(pilot, "h")
+        await until_shown(pilot, "chain whole")
+        await press(pilot, "/", *"actor:li", "space", *"event:approval", "enter")
+        await until_shown(pilot, "filter: actor:li event")
+        await until_gone(pilot, "node.started")
+        await until_shown(pilot, "approval.approved")
+        await press(pilot, "d")
+        await until_shown(pilot, "hash before")
+        await press(pilot, "escape", "escape")
+        await until_shown(pilot, "node.started")
+        await press(pilot, *":export", "space", *str(tmp_path / "all.jsonl"), "enter")
+        await until_shown(pilot, "saved")
+        lines = (tmp_path / "all.jsonl").read_text("utf-8").splitlines()
+        assert len(lines) > 20_000
+        await press(pilot, "G")
+        await until_shown(pilot, "200, and more")
+
+
+async def test_audit_says_what_it_does_not_understand(node: Hosted) -> None:
+    async with app_of(node, language="zh_CN").run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "psi-credit-daily")
+        await press(pilot, ":", *"audit", "space", *"2h", "enter")
+        await until_shown(pilot, "筛选：since:2h")
+        await press(pilot, "/", *"x:y", "enter")
+        await until_shown(pilot, "无法识别")

@@ -19,6 +19,7 @@ _SOURCES = Path(__file__).parents[2] / "src" / "nodeconsole"
 _SCOPES = (
     ("pulse", "panes", "move", GLOBAL),
     ("statistics", "panes", "move", GLOBAL),
+    ("audit", "list", "move", GLOBAL),
     ("jobs", "list", "move", GLOBAL),
     *((f"job_{tab}", "job", "move", GLOBAL) for tab in ("graph", "tasks", "timeline", "events", "results", "spec")),
     ("task", "move", GLOBAL),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from nodeconsole.screens.session import Session
@@ -13,8 +14,24 @@ _LARGEST = 16 * 1024 * 1024
 
 async def save(session: Session, path: Path, content: str) -> bool:
     """Write a new file and say so, or say why not; a file that is there is never replaced."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content.encode()
+
+    return await save_stream(session, path, pieces())
+
+
+async def save_stream(session: Session, path: Path, pieces: AsyncIterator[bytes]) -> bool:
+    """The same piece by piece; the file is taken away again when the pieces fail."""
     try:
-        await asyncio.to_thread(_write_new, path, content)
+        descriptor = await asyncio.to_thread(_create, path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                async for piece in pieces:
+                    await asyncio.to_thread(file.write, piece)
+        except BaseException:
+            os.unlink(path)  # noqa: PTH108 - ASYNC240 refuses the method, this rule the function
+            raise
     except FileExistsError:
         session.say(session.text("saving.exists", path=path), "warn")
     except OSError as error:
@@ -42,8 +59,6 @@ def _read(path: Path) -> str:
     return content.decode("utf-8")
 
 
-def _write_new(path: Path, content: str) -> None:
+def _create(path: Path) -> int:
     """Readable for this user alone: what is shown names partners and data."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
