@@ -250,3 +250,16 @@ async def test_the_operators_own_editor(
         assert screen.form.text("id") == "id"
     with pytest.raises(NoEditor):
         edit_outside(pilot.app, "x")
+
+
+async def test_another_row_clicked_while_typing_leaves_the_line_as_enter_does(
+    node: FakeNode, make_app: MakeApp
+) -> None:
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        screen = await Shown(pilot, sample()).open()
+        await press(pilot, "enter", "x")
+        await pilot.click("#fields", offset=(5, 3))
+        await until(pilot, lambda: not screen.query(InlineEditor))
+        assert (screen.form.text("id"), screen.form.text("penalty")) == ("idx", "L2")
+        assert screen.main.key == "penalty"

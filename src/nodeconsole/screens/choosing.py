@@ -36,7 +36,7 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
     AUTO_FOCUS = "Input"
     DEFAULT_CSS = """
     ChoiceScreen { align: center middle; background: $background 60%; }
-    ChoiceScreen Vertical { width: 64; max-width: 100%; height: auto; max-height: 90%; background: $surface;
+    ChoiceScreen Vertical { width: 74; max-width: 100%; height: auto; max-height: 90%; background: $surface;
         border: round $role-dim; }
     ChoiceScreen Input { background: $panel; color: $foreground; }
     ChoiceScreen VirtualTable { background: $surface; }
@@ -92,7 +92,7 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
         self.query_one("#title", Bar).show((Span(f" {printable(self._title)}", "accent"),), cut=glyphs.cut)
         hint = "choice.hint_several" if self.several else "choice.hint"
         self.query_one("#hint", Bar).show((Span(f" {self.session.text(hint)}", "dim"),), cut=glyphs.cut)
-        columns = (Column("mark", "", 3), Column("label", "", 16, flex=2, most=60), Column("value", "", 10, flex=1))
+        columns = (Column("mark", "", 3), Column("label", "", 16, flex=1, most=60), Column("value", "", 16, flex=1))
         self._table.set_columns(columns, cursor=glyphs.cursor, cut=glyphs.cut)
         self._table.styles.height = min(len(self._choices), self._TALLEST) + 1
         self._find("")

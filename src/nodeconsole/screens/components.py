@@ -393,6 +393,7 @@ async def _open_form(
         submit,
         choices=_choices(session),
         needed=frozenset({_IMAGE}),
+        draft=f"component/{identity(row)}",
     )
     screen.app.push_screen(FormScreen(session, form, purpose))
 

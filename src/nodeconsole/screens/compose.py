@@ -311,12 +311,21 @@ class ComposeScreen(Moves, ConsoleScreen):
 
     def act_compose_remove(self) -> None:
         row = self.main.item
-        if row is not None and row.kind == "party" and row.party is not None:
-            self.composition.remove_party(row.party)
-        elif row is not None and row.task:
-            self.composition.remove_task(row.task)
-        else:
+        if row is None:
             return
+        match row.kind:
+            case "party" if row.party is not None:
+                self.composition.remove_party(row.party)
+            case "task":
+                self.composition.remove_task(row.task)
+            case "input":
+                self.composition.wire(row.task, self._situation.programs.get(row.task), row.place, "")
+            case "given" if row.party is not None:
+                self.composition.set_taking_part(row.task, row.party, takes_part=False)
+            case "given":
+                self.composition.set_parameters(row.task, None, {})
+            case _:
+                return
         self._edited()
         self.session.say(self.session.text("compose.removed"), "dim")
 

@@ -74,6 +74,8 @@ class FormScreen(Moves, ConsoleScreen):
         self._purpose = purpose
         self._raw = False
         self._before = ""
+        self._editing = ""
+        """The field whose value is in the line that is edited."""
         self._busy = False
         if purpose.draft:
             nothing: dict[str, Json] = {}
@@ -167,9 +169,17 @@ class FormScreen(Moves, ConsoleScreen):
             lines += rows.note_lines(self.form.spec.notes, display, width, named=True)
         sheet.show([(Span(" "), *line) for line in lines])
 
-    def on_virtual_table_moved(self) -> None:
+    async def on_virtual_table_moved(self) -> None:
+        if self._editing and self.main.key != self._editing:
+            # By the mouse: the line that is edited is left as with Enter.
+            await self._keep_edited()
         self._repaint_help()
         self.repaint_chrome()
+
+    async def on_virtual_table_scrolled(self) -> None:
+        if self.main.cell_region("value") is None:
+            await self._keep_edited()
+        self._place_editor()
 
     def on_virtual_table_opened(self) -> None:
         self.act_form_edit()
@@ -260,7 +270,7 @@ class FormScreen(Moves, ConsoleScreen):
         place = self.main.cell_region("value")
         if place is None or self._editor is not None:
             return
-        self._before = self.form.text(one.name)
+        self._before, self._editing = self.form.text(one.name), one.name
         number = one.kind in (Kind.INTEGER, Kind.NUMBER) and one.control is Control.NUMBER
         editor = InlineEditor(self._before, place, number=number, secret=one.secret)
         self.query_one("#sheet", Container).mount(editor)
@@ -271,43 +281,51 @@ class FormScreen(Moves, ConsoleScreen):
             editor.put(place)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "inline" and self.main.item is not None:
+        if event.input.id == "inline" and self._editing:
             event.stop()
-            self.form.set(self.main.item.name, event.value)
+            self.form.set(self._editing, event.value)
             self._repaint_help()
             self.repaint_chrome()
 
     def on_inline_editor_stepped(self, message: InlineEditor.Stepped) -> None:
-        editor, one = self._editor, self._current()
-        if editor is None or one is None:
+        editor = self._editor
+        if editor is None or not self._editing:
             return
-        value = self.form.reading(one.name).value
+        value = self.form.reading(self._editing).value
         if isinstance(value, int | float) or not editor.value.strip():
             editor.value = f"{(value or 0) + message.step:.12g}"
             editor.cursor_position = len(editor.value)
 
     async def on_inline_editor_done(self, message: InlineEditor.Done) -> None:
-        editor, one = self._editor, self._current()
-        if editor is None or one is None:
+        edited = self._editing
+        if not await self._keep_edited():
             return
-        text = editor.value
-        await self._close_editor()
-        self._put(one.name, text)
         if message.submit:
             self.act_form_submit()
         elif message.step:
             self.main.move(message.step)
             following = self._current()
-            if following is not None and following.name != one.name and self._is_line(following):
+            if following is not None and following.name != edited and self._is_line(following):
                 self._edit_here(following)
 
     async def on_inline_editor_given_up(self) -> None:
-        one = self._current()
+        edited, before = self._editing, self._before
         await self._close_editor()
-        if one is not None:
-            self._put(one.name, self._before)
+        if edited:
+            self._put(edited, before)
+
+    async def _keep_edited(self) -> bool:
+        """Take what is in the line that is edited; False when there is none."""
+        editor, edited = self._editor, self._editing
+        if editor is None or not edited:
+            return False
+        text = editor.value
+        await self._close_editor()
+        self._put(edited, text)
+        return True
 
     async def _close_editor(self) -> None:
+        self._editing = ""
         self.set_focus(None)
         editor = self._editor
         if editor is not None:
