@@ -6,6 +6,7 @@ this program again in the standalone executable) loads neither.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -91,6 +92,17 @@ def _completion(args: argparse.Namespace) -> int:
 
     sys.stdout.write(script(args.shell, build_parser()))
     return 0
+
+
+def _web(args: argparse.Namespace) -> int:
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    if find_spec("textual_serve") is None:
+        sys.stderr.write("nodeconsole: the console in a browser is an extra: pip install 'nodeconsole[web]'\n")
+        return 2
+    from nodeconsole.web import run as serve_web  # noqa: PLC0415
+
+    return serve_web(args)
 
 
 def _manual(args: argparse.Namespace) -> int:  # noqa: ARG001 - it is the same for everybody
@@ -240,7 +252,8 @@ def _is_there(socket: Path) -> bool:
 
 
 def _has_terminal() -> bool:
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    # In a browser, textual-serve says which driver stands in for the terminal.
+    if (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TEXTUAL_DRIVER"):
         return True
     sys.stderr.write("nodeconsole: the console needs a terminal; `nodeconsole serve` runs the node without one\n")
     return False
@@ -276,5 +289,6 @@ _HANDLERS: Mapping[str | None, Callable[[argparse.Namespace], int]] = {
     "demo": _partners_demo,
     "completion": _completion,
     "man": _manual,
+    "web": _web,
 }
 """What needs more than a client of a running node."""

@@ -205,6 +205,9 @@ def _add_node(tree: _Tree) -> None:
     for parser in (up, attach):
         parser.add_argument("--read-only", action="store_true", help="change nothing from this console")
         parser.add_argument("--clean", action="store_true", help="remember nothing from earlier and for later")
+    web = tree.command("web", "serve the console to a browser of this machine; prints a link that works once")
+    web.add_argument("--port", type=_port, default=0, metavar="N", help="on 127.0.0.1 (default: any)")
+    web.add_argument("--read-only", action="store_true", help="change nothing from these consoles")
     tree.command("serve", "run the node; print one line when it accepts requests")
     attach.add_argument("target", metavar=NODE, nargs="?", help="the same as --node")
     tree.command("bridge", "connect standard input and output with the node; run by ssh for `attach ssh://HOST`")
@@ -572,6 +575,12 @@ def _names(text: str) -> list[str]:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 10**9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
     return int(text)
 
 
