@@ -64,7 +64,11 @@ async def test_two_tasks_are_wired_filled_in_and_submitted_and_succeed(
         await press(pilot, "e")
         await until_shown(pilot, "no errors")
         composed = pilot.app.screen_stack[-2]
-        await press(pilot, "G", "enter", *"hello 世界", "enter", "f10")
+        await press(pilot, "G", "enter", *"hello ", "enter", "escape")
+        await until_shown(pilot, "not kept: Enter goes on with it")
+        await press(pilot, "enter")
+        await until_shown(pilot, "numberPicker")
+        await press(pilot, "G", "enter", *"世界", "enter", "f10")
         await until(pilot, lambda: isinstance(pilot.app.screen, ComposeScreen))
         assert isinstance(composed, ComposeScreen)
         assert composed.composition.parameters("second", None)["echo"] == "hello 世界"

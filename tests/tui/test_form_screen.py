@@ -155,7 +155,7 @@ async def test_escape_brings_the_value_back_and_pasted_text_and_chinese_arrive_w
         pilot.app.post_message(events.Paste("一\n二"))
         await pilot.pause()
         # The terminal's own cursor is where the input method draws: behind wide characters of two cells each.
-        assert pilot.app.cursor_position.x == editor.content_region.x + 4 + 5 + 1
+        assert pilot.app.cursor_position.x == editor.content_region.x + 4 + 5
         await press(pilot, "enter")
         assert screen.form.text("id") == "标签一 二"
         await until_shown(pilot, "标签一 二")

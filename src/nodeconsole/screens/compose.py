@@ -26,9 +26,10 @@ from nodeconsole.state import Json
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.composer import rows
 from nodeconsole.viewmodels.composer.catalogue import Program, compatible, find, program_of
-from nodeconsole.viewmodels.composer.composition import NAME, Composition, Party, empty, is_job
+from nodeconsole.viewmodels.composer.composition import NAME, Composition, Document, Party, empty, is_job
 from nodeconsole.viewmodels.composer.problems import form_of_party, problems
 from nodeconsole.viewmodels.composer.rows import Row, Situation
+from nodeconsole.viewmodels.forms.form import Form
 from nodeconsole.viewmodels.forms.model import Choice
 from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
 from nodeconsole.viewmodels.spans import Line, Span
@@ -71,6 +72,8 @@ class ComposeScreen(Moves, ConsoleScreen):
         self._situation = Situation(composition, {}, (), "")
         self._checked: JobCheck | None = None
         self._renaming = ""
+        self._left: dict[str, tuple[Document, Form]] = {}
+        """Forms that were left with Esc, by row, and the document that they were about."""
 
     # Layout.
 
@@ -343,9 +346,21 @@ class ComposeScreen(Moves, ConsoleScreen):
         if program is None:
             self.session.say(self.session.text("compose.not_registered"), "warn")
             return
-        form = form_of_party(self.composition, self.composition.task(row.task), program, row.party)
+        document, left = self._left.pop(row.key, (None, None))
+        form = left if left is not None and document is self.composition.document else None
+        form = form or form_of_party(self.composition, self.composition.task(row.task), program, row.party)
+        before = form.draft()
+
+        def leave() -> None:
+            # Esc keeps nothing, but what was typed is there again when one comes back.
+            if form.draft() != before and row.key not in kept:
+                self._left[row.key] = (self.composition.document, form)
+                self.session.say(self.session.text("compose.left"), "warn")
+
+        kept: set[str] = set()
 
         async def keep(values: dict[str, Any]) -> bool:
+            kept.add(row.key)
             self.composition.set_parameters(row.task, row.party, values)
             self._edited()
             return True
@@ -354,7 +369,9 @@ class ComposeScreen(Moves, ConsoleScreen):
             return await choices_of(self.session, name, filled, node_id=row.party.node_id if row.party else "")
 
         who = f"{row.party.key} {row.party.node_id}" if row.party is not None else self.session.text("compose.all")
-        purpose = Purpose(f"{row.task} > {who}", self.session.text("compose.keep"), keep, choices=choices)
+        purpose = Purpose(
+            f"{row.task} > {who}", self.session.text("compose.keep"), keep, choices=choices, on_leave=leave
+        )
         self.app.push_screen(FormScreen(self.session, form, purpose))
 
     def act_app_undo(self, *_: str) -> None:

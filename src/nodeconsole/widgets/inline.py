@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual import events
-from textual.geometry import Region
+from textual.geometry import Offset, Region
 from textual.message import Message
 from textual.widgets import Input
 
@@ -48,6 +48,12 @@ class InlineEditor(Input):
         """Over these cells of the parent."""
         self.styles.offset = (place.x, place.y)
         self.styles.width = max(8, place.width)
+
+    @property
+    def cursor_screen_offset(self) -> Offset:
+        """Where the terminal's cursor stands, and an input method draws: on the cell of ours, also at the end."""
+        offset = super().cursor_screen_offset
+        return offset - (1, 0) if self.cursor_position >= len(self.value) else offset
 
     def _on_key(self, event: events.Key) -> None:  # type: ignore[override]
         steps = {"enter": 0, "tab": 1, "shift+tab": -1, "up": -1, "down": 1}
