@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, str] = {
     "data": "nodeconsole.screens.inventory:datasets",
     "peers": "nodeconsole.screens.peers:PeersScreen",
     "audit": "nodeconsole.screens.audit:AuditScreen",
+    "doctor": "nodeconsole.screens.doctor:DoctorScreen",
     "statistics": "nodeconsole.screens.statistics:StatisticsScreen",
     "settings": "nodeconsole.screens.settings:SettingsScreen",
     "notifications": "nodeconsole.screens.notifications:NotificationsScreen",

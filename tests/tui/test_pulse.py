@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 
-from embedded_scheduler.wire.console import EventRow, LedgerReport
+from embedded_scheduler.wire.console import EventRow, Finding, LedgerReport
 from embedded_scheduler.wire.console_pulse import (
     AttentionItem,
     AttentionList,
@@ -19,6 +21,7 @@ from embedded_scheduler.wire.console_pulse import (
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels.attention import attention_rows, attention_text
 from nodeconsole.viewmodels.audit import audit_facts, parse_audit, verified
+from nodeconsole.viewmodels.checks import Check, Terminal, check_facts, check_name, checks, level_badge, terminal_checks
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import ASCII, UNICODE, Glyphs
 from nodeconsole.viewmodels.plots import bars, gauge, line, spark, stretched
@@ -327,7 +330,7 @@ async def test_audit_by_keys(node: Hosted, tmp_path: Path) -> None:
         await until_shown(pilot, "hash before")
         await press(pilot, "escape", "escape")
         await until_shown(pilot, "node.started")
-        await press(pilot, *":export", "space", *str(tmp_path / "all.jsonl"), "enter")
+        pilot.app.screen.act_audit_export(str(tmp_path / "all.jsonl"))  # type: ignore[attr-defined]
         await until_shown(pilot, "saved")
         lines = (tmp_path / "all.jsonl").read_text("utf-8").splitlines()
         assert len(lines) > 20_000
@@ -342,3 +345,86 @@ async def test_audit_says_what_it_does_not_understand(node: Hosted) -> None:
         await until_shown(pilot, "筛选：since:2h")
         await press(pilot, "/", *"x:y", "enter")
         await until_shown(pilot, "无法识别")
+
+
+# -- the doctor -------------------------------------------------------------------------------------------------------
+
+GOOD = Terminal(
+    environ={"TERM": "xterm-256color", "LANG": "en_US.UTF-8"},
+    encoding="UTF-8",
+    colors="truecolor",
+    sync_output=True,
+    width=132,
+    height=40,
+    glyphs="unicode",
+    latency_ms=4,
+    console_version="1.0",
+    node_version="1.0",
+)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "kind", "level"),
+    [
+        (replace(GOOD, width=79), "size", "warning"),
+        (replace(GOOD, colors="standard"), "colors", "warning"),
+        (replace(GOOD, colors="", environ={"NO_COLOR": "1", "TERM": "xterm"}), "", ""),
+        (replace(GOOD, encoding="ANSI_X3.4-1968"), "encoding", "warning"),
+        (replace(GOOD, encoding="ANSI_X3.4-1968", glyphs="ascii"), "", ""),
+        (replace(GOOD, environ={"TERM": "xterm", "LANG": "zh_CN.UTF-8"}), "ambiguous", "warning"),
+        (replace(GOOD, environ={"TERM": "xterm", "LANG": "zh_CN.UTF-8"}, glyphs="safe"), "", ""),
+        (replace(GOOD, environ={"TERM": "linux"}), "type", "warning"),
+        (replace(GOOD, environ={"TERM": "tmux-256color", "TMUX": "/x"}), "clipboard", "warning"),
+        (replace(GOOD, latency_ms=400), "latency", "warning"),
+        (replace(GOOD, latency_ms=None), "latency", "error"),
+        (replace(GOOD, node_version="0.9"), "versions", "warning"),
+        (replace(GOOD, faults=("keymap.toml: x: two meanings",)), "keys", "warning"),
+        (GOOD, "", ""),
+    ],
+)
+def test_what_is_wrong_with_a_terminal(terminal: Terminal, kind: str, level: str) -> None:
+    for display in (EN, ZH):
+        wrong = [check for check in terminal_checks(terminal, display) if check.level != "ok"]
+        assert [(check.kind, check.level) for check in wrong] == ([(kind, level)] if kind else [])
+        assert all(check.fix for check in wrong)
+
+
+def test_every_check_of_the_node_has_a_name_and_a_reason() -> None:
+    sources = Path(__file__).parents[2] / "src" / "embedded_scheduler"
+    text = "".join((sources / name).read_text("utf-8") for name in ("api/console/node.py", "diagnosis.py"))
+    # What a node that does not run finds is shown by the command alone.
+    kinds = set(re.findall(r'check="([a-z_ ]+)"|_(?:ok|warning|error)\(\s*"([a-z ]+)"', text))
+    named = {first or second for first, second in kinds} - {"settings", "process", "port"}
+    assert len(named) > 10
+    for kind in named:
+        check = Check("node", kind, "ok", "x")
+        assert check_name(check, ZH) != kind, kind
+        assert "why" in "".join(plain(line) for line in check_facts(check, EN, 100)), kind
+
+
+def test_what_is_wrong_comes_first_and_is_a_word_too() -> None:
+    findings = [
+        Finding(check="disk", level="ok", text="fine"),
+        Finding(check="service", level="error", text="down \x1b[2J", fix="report it"),
+        Finding(check="unsigned", level="warning", text="bob"),
+    ]
+    found = checks(findings, GOOD, EN)
+    assert [check.level for check in found[:3]] == ["error", "warning", "ok"]
+    assert found[0].text == "down "
+    assert [plain((level_badge(level, EN),)) for level in ("ok", "warning", "error")] == [
+        "✓ ok",
+        "! warning",
+        "✗ error",
+    ]
+
+
+async def test_doctor_by_keys(node: Hosted) -> None:
+    async with app_of(node).run_test(size=SIZE) as pilot:
+        await press(pilot, "g", "h")
+        await until_shown(pilot, "need a look")
+        await until_shown(pilot, "erin: 2 undelivered")
+        await press(pilot, "/", *"dave", "enter")
+        await until_shown(pilot, "make a new contract")
+        await press(pilot, "escape", "f3")
+        await until_shown(pilot, "诊断")
+        await until_shown(pilot, "证书与合约")
