@@ -115,6 +115,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("jobs.approve", "jobs", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("jobs.reject", "jobs", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("jobs.stop", "jobs", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    Action("jobs.rerun", "jobs", ("R",), offered="rerun", level=Level.ASKED, row=True, command=("rerun",)),
     Action("jobs.compose", "jobs", ("N",), offered="submit", level=Level.ASKED),
     # One job.
     Action("job.tab_next", "job", ("tab",), footer=3),

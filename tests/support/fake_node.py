@@ -57,6 +57,8 @@ from embedded_scheduler.wire.console import (
 )
 from embedded_scheduler.wire.console_contracts import ContractRow, InvitationReply
 from embedded_scheduler.wire.console_grants import GrantDetail, GrantRow, MessageRow
+from embedded_scheduler.wire.query import parse_query
+from tests.support.job_lists import by_column, job_fits
 
 NOW_MS = 1_795_000_000_000
 DAY = 86_400_000
@@ -868,27 +870,22 @@ class FakeNode:
 
     def _jobs(self, query: dict[str, str]) -> JobPage:
         states = set(filter(None, query.get("state", "").split(",")))
-        text = query.get("q", "").lower()
+        terms = parse_query(query.get("q", ""))
         limit = int(query.get("limit", 50))
-        before = query.get("before")
-        rows: list[JobRow] = []
-        skipping = before is not None
-        for job in self._sorted:
-            if skipping:
-                skipping = job.cursor != before
-                continue
-            if states and job.state not in states:
-                continue
-            if query.get("needs_decision") == "1" and not job.needs_decision:
-                continue
-            words = [job.job_id, job.flow_id, *job.components, *job.parties]
-            if text and not any(text in word.lower() for word in words):
-                continue
-            rows.append(job)
-            if len(rows) > limit:
-                break
-        more = len(rows) > limit
-        return JobPage(jobs=rows[:limit], next=rows[limit - 1].cursor if more else None)
+        jobs = [
+            job
+            for job in self._sorted
+            if (not states or job.state in states)
+            and (query.get("needs_decision") != "1" or job.needs_decision)
+            and job_fits(job, terms, node="alice", now_ms=NOW_MS)
+        ]
+        if by := query.get("sort", ""):
+            jobs = by_column(jobs, by, falling=query.get("falling") == "1", now_ms=NOW_MS)
+        begin = int(query.get("before", 0))
+        rows, more = jobs[begin : begin + limit], len(jobs) > begin + limit
+        return JobPage(
+            jobs=rows, next=str(begin + limit) if more else None, searched=len(self._sorted), total=len(self._sorted)
+        )
 
     def _find(self, name: str) -> JobRow | None:
         return self.jobs.get(name) or next((job for key, job in self.jobs.items() if key.startswith(name)), None)

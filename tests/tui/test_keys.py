@@ -106,7 +106,7 @@ async def test_escape_takes_back_one_thing_and_never_leaves(node: FakeNode, make
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "/", *"waiting", "enter")
-        await until_shown(pilot, "2 found")
+        await until_shown(pilot, "2 of 1,200")
         await press(pilot, "q")
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "q", "q", "escape", "ctrl+l")

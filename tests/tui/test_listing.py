@@ -156,7 +156,7 @@ async def test_marks_range_all_and_none(node: FakeNode, make_app: MakeApp) -> No
         await press(pilot, "k", "space")
         assert "4 marked" in screen_text(pilot)
         await press(pilot, "/", *"waiting", "enter")
-        await until_shown(pilot, "2 found")
+        await until_shown(pilot, "2 of 1,200")
         await press(pilot, "*")
         assert "5 marked" in screen_text(pilot)
         await press(pilot, "escape")

@@ -34,7 +34,6 @@ from nodeconsole.viewmodels.logs import (
     readable_block,
 )
 from nodeconsole.viewmodels.node import Link, LinkState, status_line, total_jobs
-from nodeconsole.viewmodels.query import JobQuery, parse_query
 from nodeconsole.viewmodels.spans import Column, fit_columns, plain
 from nodeconsole.viewmodels.text import cells, confirmation_code, printable, size, wrap
 from nodeconsole.viewmodels.times import age, clock, duration, exact_span, parse_moment, span_text
@@ -163,22 +162,6 @@ def test_every_state_sign_is_one_cell_wide() -> None:
     assert progress(1, 3, 6, ASCII) == "##...."
     assert progress(9, 3, 6, ASCII) == "######"
     assert progress(1, 0, 3, ASCII) == "..."
-
-
-@pytest.mark.parametrize(
-    ("typed", "query"),
-    [
-        ("", JobQuery()),
-        ("psi credit", JobQuery(q="psi credit")),
-        ("waiting", JobQuery(needs_decision=True)),
-        ("status:running,done psi", JobQuery(q="psi", states=("RUNNING", "FINISHED"))),
-        ("state:waiting", JobQuery(needs_decision=True)),
-        ("state:flying", JobQuery(unknown=("flying",))),
-        ("party:bob", JobQuery(q="party:bob")),
-    ],
-)
-def test_parse_query(typed: str, query: JobQuery) -> None:
-    assert parse_query(typed) == query
 
 
 def test_commands() -> None:

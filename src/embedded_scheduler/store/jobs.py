@@ -101,6 +101,7 @@ def insert(
         tasks_total=len(spec.flow.nodes),
         now_ms=tx.now_ms,
         summary=json.dumps(summary, ensure_ascii=True),
+        searched=_searched(spec, summary["components"]),
     )
     for node in spec.flow.nodes:
         tx.run("jobs.insert_task", job_id=spec.job_id, name=node.name, seq=seq, now_ms=tx.now_ms)
@@ -119,10 +120,16 @@ def insert(
         tx.run("jobs.insert_approval", job_id=spec.job_id, node_id=node_id, seq=seq, now_ms=tx.now_ms)
 
 
+def _searched(spec: JobSpec, components: Iterable[str]) -> str:
+    """What filters look at, as `migrations/0007_job_lists.sql` says."""
+    nodes = "@".join(party.node_id for party in spec.parties)
+    return "\n".join((spec.job_id, spec.flow_id, *components, f"@{nodes}@"))
+
+
 def head(reader: Reader, job_id: str) -> JobHead | None:
     """The job without its tasks, or None; `needs_decision` is not filled here."""
     row = reader.one("jobs.head", job_id=job_id)
-    return None if row is None else _head(row)
+    return None if row is None else head_of(row)
 
 
 def find(reader: Reader, prefix: str) -> str | None:
@@ -168,7 +175,7 @@ def page(
         )
         if not rows:
             break
-        heads = [_head(row) for row in rows]
+        heads = [head_of(row) for row in rows]
         found += [h for h in heads if matches is None or matches(h)]
         before = heads[-1].position
         if matches is None:
@@ -390,7 +397,8 @@ def _spec(job_id: str, digest_: str, document: str) -> JobSpec:
     return _parsed(job_id, digest_, document)
 
 
-def _head(row: sqlite3.Row) -> JobHead:
+def head_of(row: sqlite3.Row) -> JobHead:
+    """From a whole row of `jobs`, perhaps with `needs_decision`."""
     summary = json.loads(row["summary"])
     return JobHead(
         job_id=row["job_id"],

@@ -152,8 +152,14 @@ class JobRow(Message):
 
 
 class JobPage(Message):
+    """A page can hold fewer jobs than asked for, even none, and yet have a `next`: a search goes on from there."""
+
     jobs: list[JobRow]
     next: str | None = None
+    searched: int = 0
+    """So many jobs have been looked at, this page and those before."""
+    total: int = 0
+    """So many there are."""
 
 
 class ApprovalRow(Message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from embedded_scheduler.wire.console import (
     JobDifference,
     JobRow,
     LogPage,
+    SubmitReply,
     TaskRow,
     Waiting,
 )
@@ -34,12 +36,7 @@ async def submit(call: Invocation) -> Exit:
     async with call.client() as client:
         reply = await call.out.busy("asking the parties", client.submit(document))
         if not call.args.wait:
-            if call.out.as_json:
-                call.out.document(reply.model_dump(mode="json"))
-            else:
-                call.out.line(reply.job_id)
-                call.out.note(f"{reply.state}  {_pairs(reply.nodes)}")
-            return Exit.OK
+            return _submitted(call, reply)
         call.out.note(f"submitted {reply.job_id}; Ctrl+C leaves it running")
         job = await _wait(call, client, reply.job_id)
     if call.out.as_json:
@@ -135,8 +132,10 @@ async def listing(call: Invocation) -> Exit:
             limit=args.limit,
             state=args.state,
             flow_id=args.flow,
-            q=args.query,
+            q=" ".join(filter(None, (args.query, *args.filter))),
             needs_decision=args.needs_decision,
+            sort=args.sort,
+            falling=args.falling,
         )
     if call.out.as_json:
         call.out.document({"jobs": plain(page.jobs), "next": page.next})
@@ -144,7 +143,8 @@ async def listing(call: Invocation) -> Exit:
     columns = ("JOB", "FLOW", "STATE", "TASKS", "PARTIES", "CREATED", "TOOK", "WAITS FOR")
     call.out.table(columns, (_row(job) for job in page.jobs), empty="no job fits")
     if page.next:
-        call.out.note(f"there are more: add --before {page.next}")
+        searched = f" (searched {page.searched:,} of {page.total:,})" if len(page.jobs) < args.limit else ""
+        call.out.note(f"there are more{searched}: add --before {shlex.quote(page.next)}")
     return Exit.OK
 
 
@@ -324,6 +324,21 @@ async def stop(call: Invocation) -> Exit:
     return _decided(call, job, "asked to stop")
 
 
+async def rerun(call: Invocation) -> Exit:
+    async with call.client() as client:
+        reply = await call.out.busy("asking the parties", client.rerun(call.args.job))
+    return _submitted(call, reply)
+
+
+def _submitted(call: Invocation, reply: SubmitReply) -> Exit:
+    if call.out.as_json:
+        call.out.document(reply.model_dump(mode="json"))
+    else:
+        call.out.line(reply.job_id)
+        call.out.note(f"{reply.state}  {_pairs(reply.nodes)}")
+    return Exit.OK
+
+
 def _decided(call: Invocation, job: JobRow, what: str) -> Exit:
     if call.out.as_json:
         call.out.document(job.model_dump(mode="json"))
@@ -430,5 +445,6 @@ COMMANDS: dict[str, Command] = {
     "approve": approve,
     "reject": reject,
     "stop": stop,
+    "rerun": rerun,
     "logs": logs,
 }

@@ -15,6 +15,7 @@ from nodeconsole.remote.contexts import Contexts, ContextsFault, contexts_file, 
 from nodeconsole.remote.target import BadTarget, Place
 
 PROFILES = ("seed", "official-1.2", "legacy", "fate", "kuscia")
+JOB_ORDERS = ("id", "flow", "status", "parties", "tasks", "age", "duration")
 JOB_STATES = ("PENDING", "READY", "REJECTED", "RUNNING", "FINISHED")
 LOG_LEVELS = ("debug", "info", "error")
 TLS_MODES = ("mutual", "server", "off")
@@ -236,9 +237,17 @@ def _add_jobs(tree: _Tree) -> None:
     check = jobs.command("check", "say what would become of a job file, without submitting it")
     check.add_argument("file", metavar="FILE")
     listing = jobs.command("list", "list jobs, newest first")
+    listing.add_argument(
+        "filter",
+        metavar="FILTER",
+        nargs="*",
+        help="psi !psi ~psi re:^psi status:failed party:bob age:<2h dur:>10m mine",
+    )
+    listing.add_argument("--sort", choices=JOB_ORDERS, help="by a column instead, over all jobs")
+    listing.add_argument("--falling", action="store_true", help="with --sort: the largest first")
     listing.add_argument("--state", type=_states, metavar="STATE[,STATE]", help=", ".join(JOB_STATES))
     listing.add_argument("--flow", metavar="FLOW_ID")
-    listing.add_argument("--query", "-q", metavar="TEXT", help="part of an id, flow, component or party")
+    listing.add_argument("--query", "-q", metavar="FILTER", default="", help="as FILTER")
     listing.add_argument("--needs-decision", action="store_true", help="only those that wait for this node's decision")
     listing.add_argument("--limit", type=_count, default=50, metavar="N")
     listing.add_argument("--before", metavar="CURSOR", help="go on after this row of an earlier list")
@@ -249,6 +258,7 @@ def _add_jobs(tree: _Tree) -> None:
     approve = jobs.command("approve", "let this node take part in a job")
     reject = jobs.command("reject", "refuse to take part in a job")
     stop = jobs.command("stop", "stop a job, or one task and everything after it")
+    rerun = jobs.command("rerun", "run a finished job of this node again, as a new job")
     logs = jobs.command("logs", "print the log of a task")
     graph = jobs.command("graph", "draw a job's tasks and what they read from one another")
     timeline = jobs.command("timeline", "show when each party worked on each task")
@@ -256,7 +266,7 @@ def _add_jobs(tree: _Tree) -> None:
     task = jobs.command("task", "show a task: where its time went, parameters, attempts")
     results = jobs.command("results", "list what the tasks of a job stored on this node, show or save it")
     runs = jobs.command("runs", "show the newest jobs of a flow, task by task")
-    for parser in (show, approve, reject, stop, logs, graph, timeline, events, task, results):
+    for parser in (show, approve, reject, stop, rerun, logs, graph, timeline, events, task, results):
         parser.add_argument("job", metavar="JOB", help="a job's id, or a beginning of it that fits no other")
     for parser in (approve, reject, stop):
         parser.add_argument("--reason", default="", help="kept in the ledger; partners may see it")

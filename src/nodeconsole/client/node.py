@@ -142,10 +142,13 @@ class NodeClient:
         flow_id: str | None = None,
         q: str | None = None,
         needs_decision: bool = False,
+        sort: str | None = None,
+        falling: bool = False,
     ) -> JobPage:
-        """Newest first. `before` is `next` of the page before; `state` one or more states separated by commas."""
-        query = {"before": before, "limit": limit, "state": state, "flow_id": flow_id, "q": q}
-        return await self._get(JobPage, "/jobs", query | {"needs_decision": needs_decision})
+        """Newest first, or by a column. `before` is `next` of the page before; `state` one or more states separated by
+        commas; `q` a filter (`embedded_scheduler.wire.query`)."""
+        query = {"before": before, "limit": limit, "state": state, "flow_id": flow_id, "q": q, "sort": sort}
+        return await self._get(JobPage, "/jobs", query | {"needs_decision": needs_decision, "falling": falling})
 
     async def job(self, job_id: str) -> JobDetail:
         """`job_id` may be cut to a prefix that fits one job only."""
@@ -178,6 +181,10 @@ class NodeClient:
     async def check_job(self, document: Mapping[str, Any]) -> JobCheck:
         """What would become of a job file; partners are asked, so it may take a few seconds."""
         return await self._send(JobCheck, "POST", "/jobs/check", document)
+
+    async def rerun(self, job_id: str) -> SubmitReply:
+        """Submit what a finished job of ours was submitted as once more: a new job."""
+        return await self._send(SubmitReply, "POST", _path("jobs", job_id, "rerun"), {})
 
     async def approve(self, job_id: str, reason: str = "") -> JobRow:
         return await self._send(JobRow, "POST", _path("jobs", job_id, "approve"), _body(Decision, reason=reason))

@@ -16,7 +16,7 @@ from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.text import printable, short_id
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobRow
+    from embedded_scheduler.wire.console import JobRow, SubmitReply
     from nodeconsole.client import NodeClient
 
 
@@ -77,6 +77,18 @@ def ask_stop(screen: Screen[None], session: Session, job: JobRow, task: str = ""
         act=text("action.job.stop"),
     )
     _ask(screen, session, question, job, "stop.done", lambda client, v: client.stop(job.job_id, task, v["reason"]))
+
+
+def ask_rerun(screen: Screen[None], session: Session, job: JobRow) -> None:
+    """Submit what the job was submitted as once more, as a new job."""
+    text = session.text
+    question = Question(title=text("rerun.title"), facts=_facts(session, job), fields=(), act=text("action.jobs.rerun"))
+
+    def submitted(reply: SubmitReply) -> None:
+        session.say(text("rerun.done", job=short_id(reply.job_id), old=short_id(job.job_id)), "ok")
+        session.publish(Changes(jobs=frozenset({reply.job_id})))
+
+    put_question(screen, session, question, lambda client, _: client.rerun(job.job_id), submitted)
 
 
 def _facts(session: Session, job: JobRow) -> tuple[Line, ...]:

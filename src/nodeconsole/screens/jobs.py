@@ -5,55 +5,70 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from embedded_scheduler.wire.query import QueryFault, parse_query
 from nodeconsole.actions import GLOBAL
-from nodeconsole.screens.decisions import ask_stop
+from nodeconsole.screens.decisions import ask_rerun, ask_stop
 from nodeconsole.screens.dialog import Field, anything, required
 from nodeconsole.screens.listing import ListingScreen, SetWrite
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
-from nodeconsole.viewmodels.jobs import JOBS, job_why, merged
-from nodeconsole.viewmodels.listing import Listing, in_order
+from nodeconsole.viewmodels.jobs import JOBS, fault_text, job_why, merged
+from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.node import total_jobs
-from nodeconsole.viewmodels.query import JobQuery, parse_query
-from nodeconsole.viewmodels.spans import Line
+from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobPage, JobRow
 
 _PAGE = 100
+_LARGEST_PAGE = 500
 _FEW = 8
 """Up to so many changed jobs are asked for one by one; for more, the head of the list is read again."""
-_SORTED = 5_000
-"""Sorting needs all rows; beyond so many only these are sorted, and the screen says so."""
+_MOST = 5_000
+"""So many are loaded to be marked together, or saved."""
 
 
 class JobsScreen(ListingScreen["JobRow"]):
+    """Filter and order are the node's, over all jobs; here are the pages of it that one has come to see."""
+
     SCOPES: ClassVar[tuple[str, ...]] = ("jobs", "list", "move", GLOBAL)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._rows: list[JobRow] = []
+        self.rows: list[JobRow] = []
         self._next: str | None = None
-        self._query = JobQuery()
+        self._searched = 0
+        self._total = 0
+        self._fault: QueryFault | None = None
         self._loading_more = False
 
     @property
     def listing(self) -> Listing[JobRow]:
         return JOBS
 
+    def shown(self) -> Sequence[JobRow]:
+        return self.rows
+
+    def more(self) -> str:
+        return self.session.text("jobs.more") if self._next else ""
+
     def counted(self) -> str:
         if not self.has_data:
             return ""
-        shown = count(len(self._rows))
-        total = total_jobs(self.session.status) if self._query.empty else None
-        if total is not None and total >= len(self._rows):
-            return self.session.text("list.counted", shown=shown, total=count(total))
-        return self.session.text("jobs.found_more" if self._next else "jobs.found", shown=shown)
+        text = self.session.text
+        shown, total = len(self.rows), max(self._total, total_jobs(self.session.status) or 0, len(self.rows))
+        if self._next and shown < _PAGE:
+            return text("jobs.searched", shown=count(shown), searched=count(self._searched), total=count(total))
+        more = "+" if self._next and self.pattern else ""
+        return text("list.counted", shown=count(shown) + more, total=count(total))
 
     def why(self) -> Line:
+        display = self.session.display()
+        if self._fault is not None:
+            return (Span(fault_text(self._fault, display), "warn"),)
         job = self.main.item
-        return () if job is None else job_why(job, self.session.display())
+        return () if job is None else job_why(job, display)
 
     def offered(self) -> list[str]:
         job = self.main.item
@@ -68,65 +83,59 @@ class JobsScreen(ListingScreen["JobRow"]):
 
         ask_new(self, self.session, self.main.item)
 
-    def shown(self) -> Sequence[JobRow]:
-        return in_order(self._rows, JOBS, self.view, self.session.display())
-
-    def more(self) -> str:
-        return self.session.text("jobs.more") if self._next else ""
-
     # Loading.
 
+    @property
+    def _asked(self) -> tuple[str, str, bool]:
+        """What the pages that come in have to answer to."""
+        return self.pattern, self.view.by, self.view.reverse
+
     async def reload(self, changes: Changes) -> bool:
-        query = self._query
-        if changes.everything or len(changes.jobs) > _FEW:
-            page = await self._page(None)
-            if page is None or query != self._query:
+        asked = self._asked
+        if changes.everything or len(changes.jobs) > _FEW or (changes.jobs and self.view.by):
+            sorted_again = self.view.by and not changes.everything
+            page = await self._page(None, min(max(len(self.rows), _PAGE), _LARGEST_PAGE) if sorted_again else _PAGE)
+            if page is None or asked != self._asked:
                 return False
-            self._take_head(page, whole=changes.everything)
-        elif changes.jobs and not await self._reload_named(changes.jobs, query):
+            self._take_head(page, whole=changes.everything or bool(self.view.by))
+        elif changes.jobs and not await self._reload_named(changes.jobs):
             return False
         self._show_loaded(news=not changes.everything)
+        if len(self.rows) < _PAGE:
+            self._want_more(_PAGE)
         return True
 
-    async def _page(self, before: str | None) -> JobPage | None:
-        query = self._query
+    async def _page(self, before: str | None, limit: int = _PAGE, q: str = "") -> JobPage | None:
+        wanted = f"{self.pattern} {q}".strip()
         return await self.session.ask(
             lambda client: client.jobs(
-                before=before, limit=_PAGE, state=query.state, q=query.q or None, needs_decision=query.needs_decision
+                before=before, limit=limit, q=wanted or None, sort=self.view.by or None, falling=self.view.reverse
             )
         )
 
     def _take_head(self, page: JobPage, *, whole: bool) -> None:
-        """The newest page. What was loaded below it stays, unless the list is another one."""
+        """The first page. What was loaded below it stays, unless the list is another one."""
+        self._searched, self._total = page.searched, page.total
         known = {row.job_id for row in page.jobs}
-        below = [row for row in self._rows if row.job_id not in known]
         oldest = page.jobs[-1].created_ms if page.jobs else None
         if whole or page.next is None or oldest is None:
-            self._rows, self._next = list(page.jobs), page.next
+            self.rows, self._next = list(page.jobs), page.next
         else:
-            self._rows = [*page.jobs, *(row for row in below if row.created_ms <= oldest)]
+            below = [row for row in self.rows if row.job_id not in known]
+            self.rows = [*page.jobs, *(row for row in below if row.created_ms <= oldest)]
 
-    async def _reload_named(self, names: frozenset[str], query: JobQuery) -> bool:
-        known = {row.job_id for row in self._rows}
-        if query.q and not names <= known:
-            # Whether a new job fits the text that is searched for, the node alone can tell.
-            page = await self._page(None)
-            if page is None:
-                return False
-            self._take_head(page, whole=False)
-            names &= known
+    async def _reload_named(self, names: frozenset[str]) -> bool:
+        asked = self._asked
         found: list[JobRow] = []
         for name in sorted(names):
-            page = await self.session.ask(
-                lambda client, name=name: client.jobs(  # type: ignore[misc]
-                    q=name, limit=1, state=query.state, needs_decision=query.needs_decision
-                )
-            )
+            # With the filter: whether a job still fits it, the node alone can tell.
+            page = await self._page(None, 1, q=f'"{name}"')
             if page is None:
                 return False
+            self._total = page.total
             found += [row for row in page.jobs if row.job_id == name]
-        if query == self._query:
-            self._rows = merged(self._rows, names, found)
+        if asked == self._asked:
+            self.rows = merged(self.rows, names, found)
         return True
 
     def _show_loaded(self, *, news: bool = False) -> None:
@@ -135,48 +144,64 @@ class JobsScreen(ListingScreen["JobRow"]):
         self.repaint_chrome()
 
     def on_virtual_table_near_end(self) -> None:
-        if self._next and not self._loading_more and self.session.online:
-            self._loading_more = True
-            self.run_worker(self._load_more(1), group="more")
+        self._want_more(len(self.rows) + _PAGE)
 
-    async def _load_more(self, pages: int) -> None:
+    def _want_more(self, rows: int) -> None:
+        if self._next and not self._loading_more and self.session.online:
+            self.run_worker(self._load_more(rows), group="more")
+
+    async def _load_more(self, rows: int) -> None:
+        """Until there are so many, or no more."""
+        if self._loading_more:
+            return
+        self._loading_more = True
         try:
-            query = self._query
-            while pages > 0 and self._next and query == self._query:
-                page = await self._page(self._next)
-                if page is None or query != self._query:
+            asked = self._asked
+            while len(self.rows) < rows and self._next:
+                page = await self._page(self._next, min(max(rows - len(self.rows), _PAGE), _LARGEST_PAGE))
+                if page is None or asked != self._asked:
                     return
-                known = {row.job_id for row in self._rows}
-                self._rows += [row for row in page.jobs if row.job_id not in known]
-                self._next = page.next
+                known = {row.job_id for row in self.rows}
+                self.rows += [row for row in page.jobs if row.job_id not in known]
+                self._next, self._searched, self._total = page.next, page.searched, page.total
                 self._show_loaded()
-                pages -= 1
         finally:
             self._loading_more = False
 
     # Filter and order.
 
     def filter(self, text: str) -> None:
-        """Show the jobs that fit; the node filters."""
+        """Show the jobs that fit; a filter that is not one yet leaves the list as it is and says what is missing."""
         text = text.strip()
         if text == self.pattern:
+            self._fault = None
+            self.repaint_chrome()
             return
-        self._pattern, self._query = text, parse_query(text)
-        if self._query.unknown:
-            words = " ".join(self._query.unknown)
-            self.session.say(self.session.text("message.no_state", words=words), "warn")
-        self.changed(EVERYTHING)
+        try:
+            parse_query(text)
+        except QueryFault as fault:
+            self._fault = fault
+        else:
+            self._fault, self._pattern = None, text
+            self.changed(EVERYTHING)
         self.repaint_chrome()
 
     def sort(self, column: str) -> None:
         super().sort(column)
-        if self._next and not self._loading_more:
-            self._loading_more = True
-            self.run_worker(self._load_more((_SORTED - len(self._rows)) // _PAGE), group="more")
+        self.changed(EVERYTHING)
 
     async def all_rows(self) -> Sequence[JobRow]:
-        await self._load_more((_SORTED - len(self._rows)) // _PAGE)
+        await self._load_more(_MOST)
         return self.main.items
+
+    def act_list_mark_all(self, *_: str) -> None:
+        self.run_worker(self._mark_all(), group="marks", exclusive=True)
+
+    async def _mark_all(self) -> None:
+        await self._load_more(_MOST)
+        super().act_list_mark_all()
+        if self._next:
+            self.session.say(self.session.text("jobs.marked_most", n=count(len(self.rows))), "warn")
 
     # The job under the cursor.
 
@@ -240,6 +265,16 @@ class JobsScreen(ListingScreen["JobRow"]):
         )
         if not self.over_marked(stop, lambda job: "stop" in job.actions) and self.main.item is not None:
             ask_stop(self, self.session, self.main.item)
+
+    def act_jobs_rerun(self, *_: str) -> None:
+        again: SetWrite[JobRow] = SetWrite(
+            "rerun",
+            self.session.text("action.jobs.rerun"),
+            lambda client, job, _: client.rerun(job.job_id),
+            _changed,
+        )
+        if not self.over_marked(again, lambda job: "rerun" in job.actions) and self.main.item is not None:
+            ask_rerun(self, self.session, self.main.item)
 
 
 def _changed(jobs: list[JobRow]) -> Changes:

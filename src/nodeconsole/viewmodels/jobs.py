@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from embedded_scheduler.wire.query import Kind, QueryFault
 from nodeconsole.viewmodels.display import job_status
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.glyphs import progress
@@ -83,6 +84,14 @@ def _took(job: JobRow, display: Display) -> int | None:
 def _rank(job: JobRow) -> int:
     status = job_status(job)
     return _STATUS_ORDER.index(status) if status in _STATUS_ORDER else len(_STATUS_ORDER)
+
+
+def fault_text(fault: QueryFault, display: Display) -> str:
+    """What is wrong with a filter, and what its term could be."""
+    kind = fault.kind
+    # What is wrong with a pattern, its reader says, in English.
+    why = fault.why if kind in (None, Kind.PATTERN) else display.text(f"jobs.fault.{kind.value}")
+    return display.text("jobs.fault.term", term=printable(fault.term), why=why)
 
 
 def is_problem(job: JobRow) -> bool:

@@ -95,7 +95,7 @@ async def test_a_job_from_submission_to_result(client: NodeClient) -> None:
     detail = await over(client, reply.job_id)
     assert (detail.job.state, detail.job.outcome) == ("FINISHED", "succeeded")
     assert (detail.job.tasks_done, detail.job.tasks_total) == (1, 1)
-    assert detail.job.actions == []
+    assert detail.job.actions == ["rerun"]
     assert detail.job.waiting is None
     task = detail.tasks[0]
     assert (task.name, task.state, task.component) == ("probe_0", "SUCCESS", "probe")
@@ -109,6 +109,17 @@ async def test_a_job_from_submission_to_result(client: NodeClient) -> None:
     # A beginning of the id is enough, and the list knows the same.
     assert (await client.job(reply.job_id[:12])).job == detail.job
     assert [row.job_id for row in (await client.jobs()).jobs] == [reply.job_id]
+
+
+async def test_a_finished_job_of_ours_runs_again_as_another_job(client: NodeClient) -> None:
+    first = await client.submit(probe({"guest": ["alice"]}, lines=5))
+    with pytest.raises(ClientError, match="it is not over"):
+        await client.rerun(first.job_id)
+    before = await over(client, first.job_id)
+    again = await client.rerun(first.job_id[:12])
+    after = await over(client, again.job_id)
+    assert again.job_id != first.job_id
+    assert (after.job.outcome, after.spec["config"]) == ("succeeded", before.spec["config"])
 
 
 async def test_a_failed_job_says_why(client: NodeClient) -> None:
@@ -226,7 +237,15 @@ async def test_paging_filters_and_search(client: NodeClient) -> None:
     assert [row.job_id for row in (await client.jobs(flow_id="flow-1", state="RUNNING")).jobs] == []
     assert [row.job_id for row in (await client.jobs(state="FINISHED,RUNNING", limit=3)).jobs] == newest_first[:3]
     assert [row.job_id for row in (await client.jobs(q=ids[2][6:20])).jobs] == [ids[2]]
-    assert len((await client.jobs(q="PROBE")).jobs) == 5
+    assert len((await client.jobs(q="probe")).jobs) == 5
+    assert (await client.jobs(q="PROBE")).jobs == []
+    assert len((await client.jobs(q="~pb party:ali status:done age:<1h mine re:^flow-1$")).jobs) == 2
+    by_id = await client.jobs(sort="id", falling=True, limit=2)
+    rest = await client.jobs(sort="id", falling=True, before=by_id.next)
+    assert [row.job_id for page in (by_id, rest) for row in page.jobs] == sorted(ids, reverse=True)
+    assert (rest.next, rest.searched, rest.total) == (None, 5, 5)
+    with pytest.raises(ClientError, match="status:asleep"):
+        await client.jobs(q="x status:asleep")
     assert (await client.jobs(q="alice", limit=2)).next is not None
     assert (await client.jobs(q="nosuch")).jobs == []
     assert (await client.jobs(needs_decision=True)).jobs == []

@@ -181,7 +181,7 @@ async def test_a_ledger_that_lost_its_end_is_found_by_the_states_that_refer_to_i
         seq = ledger.append(tx, subject="job", subject_id="j", event="job.created", actor="node", job_id="j")
         tx.run(
             "jobs.insert", job_id="j", flow_id="f", seq=seq, coordinator="a", initiator="a", digest="d", document="{}",
-            as_sent=None, trace_id="", tasks_total=0, now_ms=tx.now_ms, summary="{}",
+            as_sent=None, trace_id="", tasks_total=0, now_ms=tx.now_ms, searched="", summary="{}",
         )  # fmt: skip
 
     await db.write(job_with_event)

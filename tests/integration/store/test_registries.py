@@ -145,7 +145,7 @@ async def test_retention_removes_what_is_old_and_over(db: Database, clock: Any) 
         for job_id, ended in (("running", None), ("ended", tx.now_ms)):
             tx.run(
                 "jobs.insert", job_id=job_id, flow_id="f", seq=0, coordinator="a", initiator="a", digest="d",
-                document="{}", as_sent=None, trace_id="", tasks_total=0, now_ms=tx.now_ms, summary="{}",
+                document="{}", as_sent=None, trace_id="", tasks_total=0, now_ms=tx.now_ms, searched="", summary="{}",
             )  # fmt: skip
             tx._connection.execute("UPDATE jobs SET ended_ms = ? WHERE job_id = ?", (ended, job_id))
             for key in ("done", "open"):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from quart import Quart
 
-from embedded_scheduler.api.console import cards, endpoint, views
+from embedded_scheduler.api.console import cards, endpoint, filters, views
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.clock import HOUR_MS
 from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.engine import policies, precedents, receipts, rehearsal, results, votes
 from embedded_scheduler.engine.watchdog import Stuck
-from embedded_scheduler.errors import InvalidRequest, NotFound
-from embedded_scheduler.store import attempts
+from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
+from embedded_scheduler.store import attempts, job_search
 from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import (
@@ -50,6 +51,7 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/reject", jobs.reject, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/stop", jobs.stop)
+    endpoint.route(app, "POST", "/jobs/<job_id>/rerun", jobs.rerun)
 
 
 class Jobs:
@@ -61,29 +63,35 @@ class Jobs:
         self._expires_ms = round(min(self._engine.settings.approval.expires_hours, _LONGEST_WAIT) * HOUR_MS)
 
     async def page(self) -> JobPage:
-        before = endpoint.number_query("before", store.FIRST_PAGE, low=0, high=store.FIRST_PAGE)
+        """By filter and order, over all jobs; without a filter, newest first, each page costs the same."""
         limit = endpoint.number_query("limit", 50, low=1, high=_LONGEST_PAGE)
-        states = _states(endpoint.text_query("state"))
-        flow_id = endpoint.text_query("flow_id") or None
-        needs_decision = endpoint.flag_query("needs_decision")
-        matches = _matcher(endpoint.text_query("q"), states if flow_id or needs_decision else (), flow_id)
+        by = endpoint.text_query("sort")
+        if by and by not in job_search.ORDERS:
+            raise InvalidRequest(f"sort must be one of {', '.join(job_search.ORDERS)}")
+        after = filters.place(endpoint.text_query("before"), sorted_=bool(by))
+        falling = endpoint.flag_query("falling")
+        wanted = filters.job_search(
+            endpoint.text_query("q"),
+            states=_states(endpoint.text_query("state")),
+            flow_id=endpoint.text_query("flow_id") or None,
+            waiting=endpoint.flag_query("needs_decision"),
+            now_ms=self._engine.clock.now_ms(),
+        )
+        node = self._engine.node_id
 
-        def look(reader: Reader) -> list[JobRow]:
-            heads = store.page(
-                reader,
-                self_node=self._engine.node_id,
-                before=before,
-                # One more than asked for tells whether there is a next page.
-                limit=limit + 1,
-                states=states,
-                flow_id=flow_id,
-                needs_decision=needs_decision,
-                matches=matches,
-            )
-            return [self.row(reader, head) for head in heads]
+        def look(reader: Reader) -> tuple[job_search.Found, list[JobRow]]:
+            if by:
+                found = job_search.search_sorted(
+                    reader, wanted, self_node=node, by=by, falling=falling, limit=limit, after=after
+                )
+            else:
+                found = job_search.search(reader, wanted, self_node=node, limit=limit, after=after)
+            return found, [self.row(reader, head) for head in found.heads]
 
-        rows = await self._engine.db.read(look)
-        return JobPage(jobs=rows[:limit], next=rows[limit - 1].cursor if len(rows) > limit else None)
+        found, rows = await self._engine.db.read(look)
+        return JobPage(
+            jobs=rows, next=filters.cursor(found.next, sorted_=bool(by)), searched=found.searched, total=found.total
+        )
 
     async def submit(self) -> SubmitReply:
         document, body = await endpoint.body_document(self._console.depth)
@@ -91,6 +99,30 @@ class Jobs:
         trace_id = self._engine.mint.nonce()
         done = await verbs.submit(self._engine, document, actor=endpoint.operator(), trace_id=trace_id, as_sent=body)
         return SubmitReply(job_id=done.job_id, state=done.state, nodes=dict(done.nodes))
+
+    async def rerun(self, job_id: str) -> SubmitReply:
+        """Only what this node asked for itself, and only when it is over: two runs at once are what `submit` is for."""
+        found = await self._find(job_id)
+
+        def look(reader: Reader) -> JobSpec:
+            head, spec = store.head(reader, found), store.spec(reader, found)
+            assert head is not None
+            assert spec is not None
+            if not self._can_run_again(head):
+                raise Conflict(
+                    f"job {shorten(found)} cannot be run again here: it is not over, or a partner asked for it"
+                )
+            return spec
+
+        spec = await self._engine.db.read(look)
+        trace_id = self._engine.mint.nonce()
+        done = await verbs.submit(
+            self._engine, spec.document, actor=endpoint.operator(), trace_id=trace_id, as_sent=b""
+        )
+        return SubmitReply(job_id=done.job_id, state=done.state, nodes=dict(done.nodes))
+
+    def _can_run_again(self, head: store.JobHead) -> bool:
+        return JOB.is_terminal(head.state) and head.initiator == self._engine.node_id
 
     async def check(self) -> JobCheck:
         """Submit, but for storing and sending it."""
@@ -158,6 +190,8 @@ class Jobs:
 
     def _job_row(self, reader: Reader, head: store.JobHead, snapshot: JobSnapshot | None) -> JobRow:
         row = views.job_row(head, snapshot, self._expires_ms, self._still(head.job_id) if snapshot else ())
+        if self._can_run_again(head):
+            row.actions.append("rerun")
         needed = self._engine.settings.approval.job_approvers
         if row.needs_decision and needed > 1:
             row.approvers_needed = needed
@@ -280,23 +314,6 @@ def _states(text: str) -> tuple[JobState, ...]:
     if unknown:
         raise InvalidRequest(f"state must be of {', '.join(JobState.__members__)} (got {shorten(unknown[0])})")
     return tuple(dict.fromkeys(JobState(word) for word in words))
-
-
-def _matcher(query: str, states: tuple[JobState, ...], flow_id: str | None) -> Callable[[store.JobHead], bool] | None:
-    """What the list's own keys cannot tell; None = they can."""
-    wanted = query.strip().lower()
-    if not wanted and not states:
-        return None
-
-    def matches(head: store.JobHead) -> bool:
-        if states and head.state not in states:
-            return False
-        if flow_id is not None and head.flow_id != flow_id:
-            return False
-        texts = (head.job_id, head.flow_id, *head.components, *head.parties)
-        return not wanted or any(wanted in text.lower() for text in texts)
-
-    return matches
 
 
 def _policy_lines(reader: Reader, job_id: str) -> list[str]:

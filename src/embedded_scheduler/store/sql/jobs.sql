@@ -1,8 +1,8 @@
 -- name: jobs.insert
 INSERT INTO jobs (job_id, position, flow_id, state, state_seq, coordinator, initiator, digest, document, as_sent,
-                  trace_id, tasks_total, created_ms, since_ms, summary)
+                  trace_id, tasks_total, created_ms, since_ms, summary, searched)
 VALUES (:job_id, (SELECT coalesce(max(position), 0) + 1 FROM jobs), :flow_id, 'PENDING', :seq, :coordinator, :initiator,
-        :digest, :document, :as_sent, :trace_id, :tasks_total, :now_ms, :now_ms, :summary);
+        :digest, :document, :as_sent, :trace_id, :tasks_total, :now_ms, :now_ms, :summary, :searched);
 
 -- name: jobs.insert_task
 INSERT INTO tasks (job_id, name, state, state_seq, since_ms) VALUES (:job_id, :name, 'PENDING', :seq, :now_ms);
