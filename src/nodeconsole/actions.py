@@ -79,6 +79,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.open", "pulse", ("enter",), footer=1, row=True),
     Action("list.problem", "pulse", ("e",), footer=3),
     Action("list.problem_before", "pulse", ("E",)),
+    Action("pane.runs", "pulse", ("t",), row=True),
     Action("pulse.window", "pulse", ("w",), footer=4),
     # The ledger.
     Action("audit.verify", "audit", ("h",), footer=6, command=("verify",)),
@@ -87,6 +88,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.open", "statistics", ("enter",), footer=1, row=True),
     Action("list.problem", "statistics", ("e",), footer=3),
     Action("list.problem_before", "statistics", ("E",)),
+    Action("pane.runs", "statistics", ("t",), row=True),
     Action("statistics.window", "statistics", ("w",), footer=4),
     Action("statistics.save", "statistics", ("ctrl+s",), footer=6, command=("save", "export"), argument="PATH"),
     # Every list.
@@ -133,7 +135,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("job.approve", "job", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("job.reject", "job", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("job.stop", "job", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
-    Action("job.runs", "job", ("t f",), command=("runs",)),
+    Action("job.runs", "job", ("t f",)),
+    Action("job.find", "job", ("/",)),
     # Its tabs.
     Action("job.task", "job_graph", ("enter",), footer=1, row=True),
     Action("job.task", "job_tasks", ("enter",), footer=1, row=True),
@@ -144,7 +147,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("graph.finer", "job_graph", ("+", "=")),
     Action("graph.coarser", "job_graph", ("-",)),
     Action("graph.fit", "job_graph", ("0",)),
-    Action("graph.find", "job_graph", ("/",)),
     Action("graph.ports", "job_graph", ("i",)),
     Action("panel.down", "job_tasks", ("}",)),
     Action("panel.up", "job_tasks", ("{",)),
@@ -154,9 +156,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel.up", "job_results", ("{",)),
     Action("events.open", "job_events", ("enter",), footer=1, row=True),
     Action("spec.form", "job_spec", ("y",), footer=1),
-    Action("spec.find", "job_spec", ("/",), footer=2),
     Action("spec.next", "job_spec", ("n",)),
     Action("spec.before", "job_spec", ("N",)),
+    Action("spec.copy", "job_spec", ("c",)),
     # One task.
     Action("task.logs", "task", ("l",), footer=1, command=("logs",), row=True),
     Action("task.stop", "task", ("S",), footer=2, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
@@ -394,6 +396,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
+    Action("go.runs", GLOBAL, command=("runs",), argument="FLOW"),
     Action("go.compose", GLOBAL, command=("compose",), argument="FILE"),
     Action("history.back", GLOBAL, ("[",), command=("back",)),
     Action("history.forward", GLOBAL, ("]",), command=("forward",)),

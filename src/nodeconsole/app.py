@@ -348,6 +348,14 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         else:
             self.session.say(self.session.text("message.which_job"), "warn")
 
+    def act_go_runs(self, *names: str) -> None:
+        from nodeconsole.screens.runs import RunsScreen  # noqa: PLC0415
+
+        if names:
+            self.push_screen(RunsScreen(self.session, names[0]))
+        else:
+            self.session.say(self.session.text("message.which_flow"), "warn")
+
     def act_app_node(self, *names: str) -> None:
         """Another node: the one that is named, or the one that is chosen from a list; also while this one is away."""
         from nodeconsole.remote.contexts import ContextsFault, contexts_file, find_place, read_contexts  # noqa: PLC0415

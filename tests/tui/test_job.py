@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.geometry import Region
 from textual.pilot import Pilot
 
+from nodeconsole.app import NodeConsoleApp
 from nodeconsole.screens.job import JobScreen
 from nodeconsole.screens.runs import RunsScreen
 from nodeconsole.screens.task import TaskScreen
+from nodeconsole.widgets.graph import GraphView
 from tests.support.console import press, screen_text, until, until_gone, until_shown
-from tests.support.hosted import Hosted
+from tests.support.hosted import Hosted, hosted
+from tests.support.probe_jobs import probe_job
 from tests.support.showcase import app_of, serving
 
 TRAINING, FAILED, HOURLY = "sgb-train-v12", "woe-binning", "psi-fraud-hourly"
@@ -195,3 +199,73 @@ async def test_everything_in_chinese(node: Hosted) -> None:
         for tab, words in (("t", "任务详情"), ("l", "就绪待启动"), ("e", "个事件"), ("r", "内容开头"), ("s", "JSON")):
             await press(pilot, "t", tab)
             await until_shown(pilot, words)
+
+
+async def test_slash_finds_in_every_tab(node: Hosted) -> None:
+    async with looking_at(node, TRAINING) as (pilot, screen):
+        await until_shown(pilot, ">[● binning")
+        for tab in ("t", "l"):
+            await press(pilot, "t", tab, "/", *"ead_b", "enter")
+            await until(pilot, lambda: screen.chosen == "read_b")
+            await until_shown(pilot, "▌ read_b" if tab == "t" else "▌✓ read_b")
+            await press(pilot, "G")
+        await press(pilot, "t", "e")
+        await until_shown(pilot, "events")
+        await press(pilot, "/", *"job.started", "enter")
+        await until_shown(pilot, "▌ 11:33:32 job")
+        await press(pilot, "t", "s", "/", *"nowhere", "enter")
+        await until_shown(pilot, "not found: nowhere")
+
+
+async def test_runs_of_a_flow_from_pulse_the_list_and_the_command_line(node: Hosted) -> None:
+    async with app_of(node).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: pilot.app.session.online)
+        await press(pilot, ":", *f"runs {HOURLY}", "enter")
+        await until_shown(pilot, "40 runs")
+        await press(pilot, "g", "j")
+        await until_shown(pilot, "job-8306d03b")
+        await press(pilot, "t")
+        await until_shown(pilot, "runs > psi-credit-daily")
+
+
+async def test_only_the_boxes_that_look_different_are_sent(node: Hosted) -> None:
+    async with looking_at(node, TRAINING) as (pilot, screen):
+        await until_shown(pilot, ">[● binning")
+        view = screen.query_one("#graph", GraphView)
+        sent: list[tuple[int, int]] = []
+        detail = screen.detail
+        assert detail is not None
+        detail.tasks[6].state = "SUCCESS"
+
+        def refreshed(*regions: Region, **_: Any) -> GraphView:
+            sent.extend((region.width, region.height) for region in regions)
+            return view
+
+        view.refresh = refreshed  # type: ignore[method-assign]
+        screen.retranslate()
+        box = view.graph.boxes["binning"]
+        assert sent == [(box.width + 2, box.height)]
+        screen.retranslate()
+        assert len(sent) == 1
+        del view.refresh
+
+
+async def test_a_task_and_a_job_are_stopped_on_the_real_node(tmp_path: Path) -> None:
+    async with hosted(tmp_path / "h") as own, own.client() as client:
+        document = probe_job(
+            {"guest": "alice"}, {"first": [], "second": ["first"]}, parameters={"first": {"sleep": 60}}
+        )
+        job_id = (await client.submit(document)).job_id
+        async with NodeConsoleApp(own.home.socket, language="en_US", environ={}).run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: pilot.app.session.online)
+            await pilot.app.push_screen(JobScreen(pilot.app.session, job_id))
+            await until_shown(pilot, "● running")
+            await press(pilot, "enter")
+            await until_shown(pilot, "Where the time went")
+            await press(pilot, "S")
+            await until_shown(pilot, "Stop the task first and everything after it?")
+            await press(pilot, *"enough", "enter", "Y")
+            await until_shown(pilot, "first ■ stopped: stopped")
+            await press(pilot, "escape")
+            await until_shown(pilot, "■ stopped")
+        assert (await client.job(job_id)).job.outcome == "stopped"

@@ -284,7 +284,7 @@ class JobScreen(Moves, ConsoleScreen):
         if not self._tab.problem(step):
             self.session.say(self.session.text("message.no_problem"), "dim")
 
-    def ask_find(self) -> None:
+    def act_job_find(self) -> None:
         self.open_prompt("find", "/")
 
     def prompt_entered(self, kind: str, text: str) -> None:
@@ -301,9 +301,11 @@ class JobScreen(Moves, ConsoleScreen):
         if self.chosen:
             self.app.push_screen(TaskScreen(self.session, self._job_id, self.chosen))
 
-    def act_job_runs(self, *_: str) -> None:
-        if self._detail is not None:
-            open_runs(self, self.session, self._detail.job.flow_id)
+    def act_job_runs(self, *names: str) -> None:
+        from nodeconsole.screens.runs import open_runs  # noqa: PLC0415
+
+        if names or self._detail is not None:
+            open_runs(self, self.session, names[0] if names else self._detail.job.flow_id if self._detail else "")
 
     def act_job_logs(self, *names: str) -> None:
         from nodeconsole.screens.log import LogScreen  # noqa: PLC0415 - loaded when it is asked for
@@ -337,16 +339,6 @@ class JobScreen(Moves, ConsoleScreen):
         task = self.chosen_task
         stoppable = task.name if task is not None and "stop" in task.actions else ""
         ask_stop(self, self.session, self._detail.job, arguments[0] if arguments else stoppable)
-
-
-def open_runs(screen: ConsoleScreen, session: Session, flow_id: str) -> None:
-    """The runs of a flow as a grid."""
-    from nodeconsole.screens.runs import RunsScreen  # noqa: PLC0415 - loaded when it is asked for
-
-    if flow_id:
-        screen.app.push_screen(RunsScreen(session, flow_id))
-    else:
-        session.say(session.text("message.no_flow"), "dim")
 
 
 def _interesting_task(detail: JobDetail) -> str:

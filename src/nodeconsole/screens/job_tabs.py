@@ -19,6 +19,7 @@ from nodeconsole.viewmodels.history import (
     chart_lines,
     event_cells,
     event_columns,
+    event_subject,
     event_why,
     legend,
     stretches,
@@ -95,7 +96,8 @@ class JobTab:
         return True
 
     def choose(self, task: str) -> None:
-        """Put the cursor on a task."""
+        """Put the cursor on a task; a tab without tasks keeps in mind which one the others are about."""
+        self.screen.chosen = task
 
     def why(self) -> Line | None:
         """The line about what is under the cursor; None = about the chosen task."""
@@ -106,7 +108,20 @@ class JobTab:
         return ""
 
     def find(self, text: str) -> None:
-        """What was typed behind `/`."""
+        """What was typed behind `/`: the next task whose name has it."""
+        names = [task.name for task in self.screen.detail.tasks] if self.screen.detail else []
+        found = self.next_place(names, text, names.index(self.screen.chosen) if self.screen.chosen in names else -1)
+        if found is not None:
+            self.choose(names[found])
+            self.screen.retranslate()
+
+    def next_place(self, lines: Sequence[str], text: str, after: int) -> int | None:
+        """The next line with `text`, around the end; says so when there is none."""
+        found = places(lines, text)
+        if not found:
+            self.session.say(self.session.text("message.no_match", text=text), "dim")
+            return None
+        return next((place for place in found if place > after), found[0])
 
     def save(self, path: str) -> None:
         """What was typed when asked where to save to."""
@@ -208,15 +223,6 @@ class GraphTab(JobTab):
     def choose(self, task: str) -> None:
         self.view.go(task)
 
-    def find(self, text: str) -> None:
-        names = list(self.view.graph.boxes)
-        found = places(names, text)
-        if found:
-            after = [number for number in found if number > (names.index(self.view.key) if self.view.key else -1)]
-            self.view.go(names[(after or found)[0]])
-        else:
-            self.session.say(self.session.text("message.no_match", text=text), "dim")
-
     def act_graph_left(self) -> None:
         self.view.step(-1, 0)
 
@@ -244,9 +250,6 @@ class GraphTab(JobTab):
     def _change_level(self, step: int) -> None:
         self._level = LEVELS[max(0, min(LEVELS.index(self._shown_level) + step, len(LEVELS) - 1))]
         self.screen.retranslate()
-
-    def act_graph_find(self) -> None:
-        self.screen.ask_find()
 
 
 class TasksTab(JobTab):
@@ -330,6 +333,7 @@ class TimelineTab(JobTab):
         self._legend.show(legend(display), cut=display.glyphs.cut)
 
     def choose(self, task: str) -> None:
+        super().choose(task)
         if self._at.split("/")[0] != task:
             self._at = f"{task}/"
         self._sheet.bring_into_view(self._place)
@@ -399,6 +403,12 @@ class EventsTab(JobTab):
     def problem(self, step: int) -> bool:
         return self._table.find(lambda event: event.target in ("FAILED", "REJECTED"), step)
 
+    def find(self, text: str) -> None:
+        lines = [" ".join((event_subject(e), e.event, e.actor, e.reason)) for e in self._table.items]
+        found = self.next_place(lines, text, self._table.cursor)
+        if found is not None:
+            self._table.move_to(found)
+
     def opened(self) -> None:
         self.act_events_open()
 
@@ -452,6 +462,11 @@ class ResultsTab(JobTab):
         preview = self._previews.get((_result_key(row), row.size))
         shown = preview_lines(preview, display, width) if preview else []
         return [*shown, (), *result_lines(row, display, width)]
+
+    def find(self, text: str) -> None:
+        found = self.next_place([_result_key(row) for row in self._table.items], text, self._table.cursor)
+        if found is not None:
+            self._table.move_to(found)
 
     def opened(self) -> None:
         self.act_results_open()
@@ -562,8 +577,9 @@ class SpecTab(JobTab):
         self._found = -1
         self.screen.retranslate()
 
-    def act_spec_find(self) -> None:
-        self.screen.ask_find()
+    def act_spec_copy(self) -> None:
+        self.screen.app.copy_to_clipboard("\n".join(self._lines[1]))
+        self.session.say(self.session.text("copy.sent", what=self.session.text("job.tab.spec")), "ok")
 
     def act_spec_next(self) -> None:
         self._next(1)

@@ -221,7 +221,7 @@ class JobsScreen(ListingScreen["JobRow"]):
             self.app.push_screen(JobScreen(self.session, self.main.item.job_id))
 
     def act_jobs_runs(self) -> None:
-        from nodeconsole.screens.job import open_runs  # noqa: PLC0415
+        from nodeconsole.screens.runs import open_runs  # noqa: PLC0415
 
         if self.main.item is not None:
             open_runs(self, self.session, self.main.item.flow_id)

@@ -104,6 +104,17 @@ class PanesScreen(Moves, ConsoleScreen):
         if row is not None and row.target is not None:
             self._open(row.target)
 
+    def act_pane_runs(self, *_: str) -> None:
+        """The runs of the flow under the cursor."""
+        from nodeconsole.screens.runs import open_runs  # noqa: PLC0415 - loaded when it is asked for
+
+        row = self.main.row
+        kind, _space, name = (row.key if row is not None else "").partition(" ")
+        if kind == "flow":
+            open_runs(self, self.session, name)
+        else:
+            self.session.say(self.session.text("message.no_flow_here"), "dim")
+
     def _open(self, target: Target) -> None:
         match target.kind:
             case "job":

@@ -155,3 +155,11 @@ class RunsScreen(Moves, ConsoleScreen):
         if self._grid.runs:
             job, task = self._grid.runs[self._column].job, self._grid.rows[self._row]
             self.app.push_screen(JobScreen(self.session, job.job_id, task=task))
+
+
+def open_runs(screen: ConsoleScreen, session: Session, flow_id: str) -> None:
+    """The runs of a flow, on top of a screen."""
+    if flow_id:
+        screen.app.push_screen(RunsScreen(session, flow_id))
+    else:
+        session.say(session.text("message.no_flow"), "dim")

@@ -67,6 +67,9 @@ def run_status(state: str, outcome: str | None) -> str:
 def task_status(task: TaskRow) -> str:
     if task.cancelled and task.state in ("PENDING", "READY"):
         return "cancelled"
+    failed = [share for share in task.shares if share.state == "FAILED"]
+    if task.state == "FAILED" and failed and all(share.outcome == "stopped" for share in failed):
+        return "stopped"
     return _TASK_STATES.get(task.state, task.state.lower())
 
 

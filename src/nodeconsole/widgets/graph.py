@@ -69,12 +69,17 @@ class GraphView(Painted):
 
     def light(self, lit: Mapping[Cell, Role]) -> None:
         """Cells of lines that stand out, in their role."""
-        self._lit = lit
-        self.repaint()
+        if lit != self._lit:
+            self._lit = lit
+            self.repaint()
 
     def _refresh_box(self, box: Box) -> None:
+        top, width = box.y - round(self.scroll_y), self.view_width
         # The sign of the cursor stands beside the box.
-        self.refresh(Region(box.x + _MARGIN - self._left - 1, box.y - round(self.scroll_y), box.width + 2, box.height))
+        self.refresh(Region(box.x + _MARGIN - self._left - 1, top, box.width + 2, box.height))
+        # The rest of its lines is there already.
+        for y in range(max(0, top), min(self.view_height, top + box.height)):
+            self._sent[y] = self.painted_line(y, width)
 
     # Movement.
 
