@@ -31,7 +31,8 @@ class _Finder(Input):
 
 
 class ChoiceScreen(ModalScreen[list[str] | None]):
-    """Dismissed with the chosen values, or None. Letters find; where several can be chosen, Space marks."""
+    """Dismissed with the chosen values, or None. Letters find; where `several` can be chosen, Space marks. `values` are
+    shown beside their labels unless they say nothing to a person."""
 
     AUTO_FOCUS = "Input"
     DEFAULT_CSS = """
@@ -46,7 +47,14 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
     _TALLEST = 14
 
     def __init__(
-        self, session: Session, title: str, choices: Sequence[Choice], chosen: Sequence[str], *, several: bool
+        self,
+        session: Session,
+        title: str,
+        choices: Sequence[Choice],
+        chosen: Sequence[str],
+        *,
+        several: bool = False,
+        values: bool = True,
     ) -> None:
         super().__init__()
         self.session = session
@@ -54,6 +62,7 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
         self._choices = tuple(choices)
         self._chosen = dict.fromkeys(chosen)
         self.several = several
+        self._values = values
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -77,7 +86,7 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
         return (
             Span(mark, "ok"),
             Span(f"{indent}{printable(choice.label or choice.value)}", "strong" if choice.heading else ""),
-            Span(printable(choice.value) if choice.label and choice.label != choice.value else "", "dim"),
+            Span(printable(choice.value) if self._values and choice.shown != choice.value else "", "dim"),
         )
 
     @property
@@ -92,7 +101,9 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
         self.query_one("#title", Bar).show((Span(f" {printable(self._title)}", "accent"),), cut=glyphs.cut)
         hint = "choice.hint_several" if self.several else "choice.hint"
         self.query_one("#hint", Bar).show((Span(f" {self.session.text(hint)}", "dim"),), cut=glyphs.cut)
-        columns = (Column("mark", "", 3), Column("label", "", 16, flex=1, most=60), Column("value", "", 16, flex=1))
+        columns = [Column("mark", "", 3), Column("label", "", 16, flex=1, most=66)]
+        if self._values:
+            columns.append(Column("value", "", 16, flex=1))
         self._table.set_columns(columns, cursor=glyphs.cursor, cut=glyphs.cut)
         self._table.styles.height = min(len(self._choices), self._TALLEST) + 1
         self._find("")

@@ -151,7 +151,7 @@ class ComponentScreen(Moves, ActsOnComponents):
         self._row = row
         self._listed = listed
         self._spec = FormSpec(row.title)
-        self._elsewhere: dict[str, Sequence[PartnerComponentRow] | str] = {}
+        self._elsewhere: dict[str, Sequence[PartnerComponentRow] | None] = {}
 
     def body(self) -> Iterable[Widget]:
         yield Sheet(id="component")
@@ -207,24 +207,21 @@ class ComponentScreen(Moves, ActsOnComponents):
                 self._elsewhere[peer.node_id] = await self._asked(peer.node_id)
                 self.retranslate()
 
-    async def _asked(self, node_id: str) -> Sequence[PartnerComponentRow] | str:
+    async def _asked(self, node_id: str) -> Sequence[PartnerComponentRow] | None:
         from nodeconsole.client import ClientError, NodeUnreachable  # noqa: PLC0415 - not before the first paint
 
         try:
-            return await self.session.client.partner_components(node_id) if self.session.client else ""
+            return await self.session.client.partner_components(node_id) if self.session.client else None
         except (ClientError, NodeUnreachable):
-            return self.session.text("components.not_known")
+            return None
 
     def act_component_form(self) -> None:
         """The form that its parameters make, to try out."""
 
-        async def nothing(_: dict[str, Any]) -> bool:
-            return True
-
         purpose = Purpose(
             f"{self._row.name} {self._row.version}",
-            self.session.text("action.app.back"),
-            nothing,
+            self.session.text("action.form.submit"),
+            None,
             choices=_choices(self.session),
         )
         self.app.push_screen(FormScreen(self.session, Form(self._spec), purpose))

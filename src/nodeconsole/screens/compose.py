@@ -263,7 +263,7 @@ class ComposeScreen(Moves, ConsoleScreen):
         self._choose(self.session.text("compose.which_component"), choices, "", take)
 
     def _choose(self, title: str, choices: Sequence[Choice], now: str, take: Any) -> None:
-        self.app.push_screen(ChoiceScreen(self.session, title, choices, [now], several=False), take)
+        self.app.push_screen(ChoiceScreen(self.session, title, choices, [now]), take)
 
     def _choose_source(self, row: Row) -> None:
         """Outputs of a fitting kind, of tasks that do not read from this one."""
@@ -554,7 +554,7 @@ def ask_new(screen: ConsoleScreen, session: Session, job: JobRow | None) -> None
     if len(choices) == 1:
         take(["empty"])
     else:
-        screen.app.push_screen(ChoiceScreen(session, text("compose.which_start"), choices, (), several=False), take)
+        screen.app.push_screen(ChoiceScreen(session, text("compose.which_start"), choices, (), values=False), take)
 
 
 async def open_composer(app: App[Any], session: Session, path: Path | None = None) -> None:

@@ -43,8 +43,8 @@ class Purpose:
     title: str
     word: str
     """For submitting: register, add, keep."""
-    submit: Callable[[dict[str, Any]], Awaitable[bool]]
-    """Takes the values; False = it did not work and the operator has been told why."""
+    submit: Callable[[dict[str, Any]], Awaitable[bool]] | None
+    """Takes the values; False = it did not work and the operator has been told why. None = it is only tried out."""
     question: str = ""
     """Asked before submitting, with what differs from the defaults; empty = nothing is asked."""
     facts: tuple[Line, ...] = ()
@@ -125,11 +125,13 @@ class FormScreen(Moves, ConsoleScreen):
 
     def possible(self, action: Action) -> bool:
         if action.id == "form.submit":
-            return not self._wrong and not self._busy
+            return not self._wrong and not self._busy and self._purpose.submit is not None
         return super().possible(action)
 
     def _refusal(self, action: Action) -> str:
         if action.id == "form.submit":
+            if self._purpose.submit is None:
+                return self.session.text("form.only_tried")
             return self.session.text("form.not_yet", n=len(self._wrong))
         return super()._refusal(action)
 
@@ -454,6 +456,8 @@ class FormScreen(Moves, ConsoleScreen):
             self.run_worker(self._submit(), group="submit")
 
     async def _submit(self) -> None:
+        if self._purpose.submit is None:
+            return
         try:
             done = await self._purpose.submit(self.form.values())
         finally:

@@ -92,8 +92,8 @@ def _ports_text(ports: Iterable[PortRow]) -> str:
     return printable("  ".join(f"{port.name}: {port.type}{'' if port.required else '?'}" for port in ports))
 
 
-Elsewhere = Mapping[str, "Sequence[PartnerComponentRow] | str"]
-"""What partners say they have, or why that is not known, by node."""
+Elsewhere = Mapping[str, "Sequence[PartnerComponentRow] | None"]
+"""What partners say they have, by node; None = they did not."""
 
 
 def component_lines(
@@ -106,9 +106,7 @@ def component_lines(
 ) -> list[Line]:
     """The whole page. `versions`: the others of the same component that are registered here."""
     text = display.text
-    lines: list[Line] = [
-        (Span(printable(component.title or component.name), "strong"), Span("  "), state_span(component, display))
-    ]
+    lines: list[Line] = [(Span(printable(component.title or component.name), "strong"),)]
     facts = [
         (text("components.identity"), printable(identity(component))),
         (text("components.description"), printable(component.description)),
@@ -136,18 +134,20 @@ def component_lines(
 
 
 def _available(component: ComponentRow, elsewhere: Elsewhere, display: Display) -> str:
-    """`bob + 1.0.0   carol x   dave ? not known`."""
+    """`bob + 1.0.0   carl x (0.9)   not known: dave erin`."""
     glyphs = display.glyphs
-    parts = []
+    parts, silent = [], []
     for node, found in elsewhere.items():
-        if isinstance(found, str):
-            parts.append(f"{node} {glyphs.waiting} {found}")
+        if found is None:
+            silent.append(node)
             continue
         own = [one.version for one in found if one.code in (component.code, component.name)]
         same = component.version in own
         others = " ".join(version for version in own if version != component.version)
         sign = glyphs.ok if same else glyphs.bad
         parts.append(" ".join(filter(None, (node, sign, component.version if same else "", others and f"({others})"))))
+    if silent:
+        parts.append(display.text("components.not_known", nodes=" ".join(silent)))
     return printable("   ".join(parts))
 
 

@@ -95,9 +95,9 @@ def _reads(task: Task, formal: Sequence[Port]) -> dict[int, str]:
 
 def _given_row(composition: Composition, task: Task, party: Party | None, display: Display) -> Row:
     given = composition.parameters(task.name, party)
-    dataset = given.pop(DATASET, "") or "#".join(
-        str(given.get(name)) for name in ("namespace", "name") if name in given
-    )
+    # Some jobs name their data in both ways.
+    address = "#".join(str(given.pop(name)) for name in ("namespace", "name") if name in given)
+    dataset = given.pop(DATASET, "") or address
     values = " ".join(f"{name}={shown_text(value)}" for name, value in given.items() if value is not None)
     number = display.text("compose.n_given", n=len(given)) if given else ""
     node = display.text("compose.for_all") if party is None else party.node_id

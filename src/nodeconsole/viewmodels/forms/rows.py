@@ -50,12 +50,14 @@ def tabs(form: Form) -> tuple[Tab, ...]:
     if len(used) < 2 and first.names:
         return (first,)
     rest = [Tab(name, tuple(one.name for one in visible if one.group == name)) for name in used]
+    if rest and rest[0].names == first.names:
+        # All the others are kept for those who ask.
+        return tuple(rest)
     return (first, *rest) if first.names else tuple(rest) or (first,)
 
 
 def visible_fields(form: Form, view: View) -> list[Field]:
-    """The rows. A field that others hide stays in its place when it was given a value, as one sees why it is not
-    counted."""
+    """The rows. A field that does not count because of the values of others is there too, and says what it needs."""
     found = form.fields if view.pattern else [form.field(name) for name in tabs(form)[_tab(form, view)].names]
     rows = []
     for one in found:
@@ -63,8 +65,7 @@ def visible_fields(form: Form, view: View) -> list[Field]:
             continue
         if view.pattern and not _matches(one, view.pattern):
             continue
-        if form.is_shown(one.name) or form.is_changed(one.name) or view.pattern:
-            rows.append(one)
+        rows.append(one)
     return rows
 
 
@@ -72,8 +73,7 @@ def hidden_count(form: Form, view: View) -> int:
     """Fields of this tab that are not shown because of the values of others."""
     if view.pattern:
         return 0
-    names = tabs(form)[_tab(form, view)].names
-    return sum(not form.is_shown(name) and not form.is_changed(name) for name in names)
+    return sum(not form.is_shown(name) for name in tabs(form)[_tab(form, view)].names)
 
 
 def tab_of(form: Form, name: str) -> int:
