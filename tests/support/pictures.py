@@ -1,43 +1,72 @@
-"""The documentation's pictures, made from the seeded node: `make pictures`."""
+"""The documentation's pictures, made from the shown node: `make pictures`. The same node gives the same pictures."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from nodeconsole.app import NodeConsoleApp
-from tests.support.console import until_shown
-from tests.support.fake_node import NOW_MS, FakeNode
+from tests.support.console import press, until, until_shown
+from tests.support.hosted import Hosted
+from tests.support.showcase import app_of, shown
 
-SIZE = (96, 28)
+SMALL = (96, 28)
+WIDE = (132, 34)
 
 
-async def draw(socket: Path, target: Path) -> None:
-    """The job list, and the decision card of the first job that waits for one."""
-    app = NodeConsoleApp(
-        socket, now_ms=lambda: NOW_MS, zone=UTC, environ={}, language="en_US", glyphs="unicode", theme="dark"
-    )
-    async with app.run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "STATE")
-        await pilot.pause()
-        target.joinpath("jobs.svg").write_text(app.export_screenshot(title="nodeconsole"), "utf-8")
-        await pilot.press("g", "a")
-        await pilot.press("enter")
-        await until_shown(pilot, "asked by")
-        await pilot.pause()
-        target.joinpath("decision.svg").write_text(app.export_screenshot(title="nodeconsole"), "utf-8")
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One screen: `keys` lead to it from the list of jobs, `shows` tells that it is there."""
+
+    name: str
+    keys: tuple[str, ...]
+    shows: str
+    size: tuple[int, int] = SMALL
+    theme: str = "dark"
+    language: str = "en_US"
+
+
+TO_FAILED = ("j",) * 4
+PICTURES = (
+    Picture("jobs", TO_FAILED, "failed"),
+    Picture("jobs-zh", TO_FAILED, "失败", language="zh_CN"),
+    Picture("pulse", ("g", "p"), "NEEDS YOU", WIDE),
+    Picture("graph", ("j", "j", "enter"), "binning", WIDE),
+    Picture("timeline", ("j", "j", "enter", "t", "l"), "binning", WIDE),
+    Picture("log", (*TO_FAILED, "l", "e"), "null ratio"),
+    Picture("decision", (*("j",) * 6, "A"), "asked by", (96, 36)),
+    Picture("approvals", ("g", "a"), "frank"),
+    Picture("partners", ("g", "o"), "erin", WIDE, theme="ember"),
+    Picture("components", ("g", "c"), "hetero_lr", WIDE),
+    Picture("data", ("g", "d"), "loans_2026", WIDE, theme="paper"),
+    Picture("audit", ("g", "u"), "job.", WIDE),
+    Picture("help", ("?",), "Esc"),
+)
+
+
+async def draw(node: Hosted, picture: Picture, target: Path) -> None:
+    app = app_of(node, theme=picture.theme, language=picture.language, section="jobs", clean=True)
+    async with app.run_test(size=picture.size) as pilot:
+        await until_shown(pilot, "psi-credit-daily")
+        for key in picture.keys:
+            await press(pilot, key)
+            await until(pilot, lambda: getattr(app.screen, "has_data", True), f"{picture.name}: no data after {key}")
+        await until_shown(pilot, picture.shows)
+        # What it asks the node for after its first paint.
+        await pilot.pause(1.0)
+        target.joinpath(f"{picture.name}.svg").write_text(app.export_screenshot(title="nodeconsole"), "utf-8")
+
+
+async def draw_all(target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    async with shown() as node:
+        for picture in PICTURES:
+            await draw(node, picture, target)
 
 
 def main() -> int:
-    target = Path(sys.argv[1])
-    target.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="nc") as directory:
-        socket = Path(directory) / "s"
-        with FakeNode(socket):
-            asyncio.run(draw(socket, target))
+    asyncio.run(draw_all(Path(sys.argv[1])))
     return 0
 
 
