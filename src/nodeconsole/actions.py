@@ -280,6 +280,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("partner.invite", "partner", ("N", "I"), footer=2, offered="invite", level=Level.ASKED, command=("invite",)),
     Action("partner.join", "partner", ("J",), offered="join", level=Level.ASKED, command=("join",)),
     Action("partner.add", "partner", offered="add", level=Level.ASKED, command=("add",)),
+    # Data.
+    Action("data.tab", "data_tabs", ("tab",), footer=2),
+    Action("data.tab_before", "data_tabs", ("shift+tab",)),
+    Action("data.register", "data", ("N",), footer=6, offered="register", level=Level.ASKED, command=("register",)),
+    Action("data.grant", "data", ("A",), offered="grant", level=Level.ASKED, row=True, command=("grant",)),
+    Action("data.revoke", "data", ("X",), offered="take_back", level=Level.TYPED, row=True, command=("revoke",)),
+    Action("data.rescan", "data", ("R",), offered="rescan", level=Level.ONCE, row=True, command=("rescan",)),
+    Action("data.remove", "data", ("K",), offered="remove", level=Level.TYPED, row=True, command=("delete",)),
     # What was sent.
     Action(
         "messages.resend",

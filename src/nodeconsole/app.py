@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, str] = {
     "logs": "nodeconsole.screens.logs:LogsScreen",
     "approvals": "nodeconsole.screens.approvals:ApprovalsScreen",
     "components": "nodeconsole.screens.components:ComponentsScreen",
-    "data": "nodeconsole.screens.inventory:datasets",
+    "data": "nodeconsole.screens.data:DataScreen",
     "peers": "nodeconsole.screens.peers:PeersScreen",
     "audit": "nodeconsole.screens.audit:AuditScreen",
     "doctor": "nodeconsole.screens.doctor:DoctorScreen",

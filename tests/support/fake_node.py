@@ -816,6 +816,8 @@ class FakeNode:
                 return 200, row.model_copy(update={"traits": traits}).model_dump()
             case "GET", ["components"]:
                 return 200, {"components": [row.model_dump() for row in COMPONENTS]}
+            case "GET", ["publications"]:
+                return 200, {"publications": []}
             case "GET", ["datasets"]:
                 return 200, {"datasets": [row.model_dump() for row in DATASETS]}
             case "GET", ["contracts"]:

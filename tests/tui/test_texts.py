@@ -33,6 +33,8 @@ _SCOPES = (
     ("list", "move", GLOBAL),
     ("document", "move", GLOBAL),
     ("partner", "move", GLOBAL),
+    ("data_tabs", "data", "list", "move", GLOBAL),
+    ("data", "move", GLOBAL),
     ("messages", "list", "move", GLOBAL),
     ("linktest", "move", GLOBAL),
     ("invitation", "move", GLOBAL),

@@ -185,7 +185,7 @@ def test_what_waits_is_one_list() -> None:
     assert [plain(request_cells(row, EN)[0:1]) for row in rows] == ["contract", "dataset", "job", "contract"]
     states = [request_cells(row, EN)[3].text for row in rows]
     assert states == ["? compare words", "? 1 of 2", "? waiting", "○ their turn"]
-    assert rows[0].actions == ["approve", "reject"]
+    assert rows[0].actions == ["approve", "reject", "snooze"]
 
 
 def test_status_bar_counts_everything_and_warns_without_colour() -> None:

@@ -39,6 +39,24 @@ class CsvConnector:
     def name(self) -> str:
         return "csv"
 
+    @property
+    def options_schema(self) -> Mapping[str, Any]:
+        return {
+            "title": "CSV file",
+            "type": "object",
+            "required": ["path"],
+            "properties": {
+                "path": {"type": "string", "title": "file", "description": "absolute path on the node's machine"},
+                "encoding": {"type": "string", "enum": ["utf-8", "gb18030"], "default": "utf-8"},
+                "delimiter": {
+                    "type": "string",
+                    "enum": ["", ",", ";", "tab", "|"],
+                    "default": "",
+                    "description": "empty: the one that splits the header into most columns",
+                },
+            },
+        }
+
     def probe(self, options: Mapping[str, Any]) -> Probe:
         source = _source(options)
         digest = hashlib.sha256()

@@ -34,6 +34,18 @@ class SqliteConnector:
     def name(self) -> str:
         return "sqlite"
 
+    @property
+    def options_schema(self) -> Mapping[str, Any]:
+        return {
+            "title": "SQLite table",
+            "type": "object",
+            "required": ["path", "table"],
+            "properties": {
+                "path": {"type": "string", "title": "file", "description": "absolute path on the node's machine"},
+                "table": {"type": "string", "description": "a table or a view"},
+            },
+        }
+
     def probe(self, options: Mapping[str, Any]) -> Probe:
         digest = hashlib.sha256()
         rows = size = 0

@@ -19,7 +19,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused
 from embedded_scheduler.spi.connector import Connector, FileConnector
 from embedded_scheduler.spi.storage import LinkingStorage
-from embedded_scheduler.store import datasets, ledger
+from embedded_scheduler.store import datasets, jobs, ledger
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.datasets import Dataset
 
@@ -84,6 +84,30 @@ async def register(
         return stored
 
     return await engine.db.write(work)
+
+
+async def rescan(engine: Engine, namespace: str, name: str, *, actor: str) -> Dataset:
+    """Read the source again as it was registered: columns, rows and fingerprint of now. `NotFound` if there is none."""
+    namespace = namespace or DEFAULT_NAMESPACE
+    known = await engine.db.read(lambda reader: datasets.get(reader, namespace, name))
+    if known is None:
+        raise _unknown(namespace, name)
+    return await register(engine, name, namespace, known.connector, known.options, known.description, actor=actor)
+
+
+def jobs_reading(
+    reader: Reader, self_node: str, dataset_id: str, heads: Sequence[jobs.JobHead]
+) -> Iterator[tuple[jobs.JobHead, str]]:
+    """Of some jobs those whose parts at this node read the dataset, with the task that does."""
+    for head in heads:
+        spec = jobs.spec(reader, head.job_id)
+        if spec is None:
+            continue
+        for task in spec.flow.order:
+            own = (party for party in spec.parties_of(task) if party.node_id == self_node)
+            addresses = (source_dataset(spec, task, party) for party in own)
+            if any(address is not None and address.dataset_id == dataset_id for address in addresses):
+                yield head, task
 
 
 async def remove(engine: Engine, namespace: str, name: str, *, actor: str) -> None:

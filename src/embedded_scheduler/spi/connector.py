@@ -43,6 +43,16 @@ class Connector(Protocol):
 
 
 @runtime_checkable
+class DescribedConnector(Protocol):
+    """What a connector may offer besides, so that a console can ask for its options in a form."""
+
+    @property
+    def options_schema(self) -> Mapping[str, Any]:
+        """A JSON schema (type object) of `options`."""
+        ...
+
+
+@runtime_checkable
 class FileConnector(Protocol):
     """What a connector may offer besides, so that a dataset can be used without reading it twice."""
 

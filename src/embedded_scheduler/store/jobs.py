@@ -225,6 +225,12 @@ def open_jobs(reader: Reader) -> list[str]:
     return [row["job_id"] for state in states for row in reader.all("jobs.open", state=state.value)]
 
 
+def approval_of(reader: Reader, job_id: str, node_id: str) -> str:
+    """State of one node's approval; empty = it has none to give."""
+    row = reader.one("jobs.approval_of", job_id=job_id, node_id=node_id)
+    return "" if row is None else str(row["state"])
+
+
 def open_by_node(reader: Reader, most: int) -> dict[str, int]:
     """How many jobs that are not over each node takes part in; counts no further than `most` jobs."""
     found: dict[str, int] = {}

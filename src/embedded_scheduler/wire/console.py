@@ -391,6 +391,43 @@ class DatasetRow(Message):
     size_bytes: int = 0
     fingerprint: str = ""
     registered_ms: int = 0
+    actions: list[str] = Field(default_factory=list)
+    """What the caller may do: rescan, remove, publish."""
+
+
+class ConnectorRow(Message):
+    """A kind of source that datasets can be read from. `options` is a JSON schema of its options; empty = the connector
+    does not describe them."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    datasets: int = 0
+    """How many datasets are read with it."""
+
+
+class ConnectorList(Message):
+    connectors: list[ConnectorRow]
+
+
+class DatasetJob(Message):
+    """A job whose task reads a dataset here. `decision`: state of this node's approval."""
+
+    job_id: str
+    flow_id: str = ""
+    task: str
+    state: str
+    outcome: str | None = None
+    initiator: str
+    decision: str = ""
+    created_ms: int
+
+
+class DatasetUsage(Message):
+    """Newest first. `looked_at`: so many of the newest jobs were looked at; `complete`: those were all."""
+
+    jobs: list[DatasetJob] = Field(default_factory=list)
+    looked_at: int = 0
+    complete: bool = True
 
 
 class ComponentRequest(Message):

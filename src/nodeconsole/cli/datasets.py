@@ -76,6 +76,40 @@ async def remove(call: Invocation) -> Exit:
     return Exit.OK
 
 
+async def rescan(call: Invocation) -> Exit:
+    async with call.client() as client:
+        row = await call.out.busy(f"reading {call.args.name}", client.rescan_dataset(*_address(call)))
+    return _show(call, row)
+
+
+async def usage(call: Invocation) -> Exit:
+    async with call.client() as client:
+        found = await client.dataset_usage(*_address(call))
+    if call.out.as_json:
+        call.out.document(found.model_dump(mode="json"))
+        return Exit.OK
+    cells = (
+        (row.job_id, row.flow_id, row.task, row.initiator, row.state, row.decision, moment(row.created_ms))
+        for row in found.jobs
+    )
+    columns = ("JOB", "FLOW", "TASK", "INITIATOR", "STATE", "OUR DECISION", "CREATED")
+    call.out.table(columns, cells, empty=f"none of the newest {found.looked_at} jobs reads it")
+    if not found.complete:
+        call.out.note(f"of the newest {found.looked_at} jobs; older ones were not looked at")
+    return Exit.OK
+
+
+async def connectors(call: Invocation) -> Exit:
+    async with call.client() as client:
+        rows = await client.connectors()
+    if call.out.as_json:
+        call.out.document({"connectors": plain(rows)})
+        return Exit.OK
+    cells = ((row.name, " ".join(row.options.get("properties", {})), str(row.datasets)) for row in rows)
+    call.out.table(("CONNECTOR", "OPTIONS", "DATASETS"), cells, empty="this node has no connector")
+    return Exit.OK
+
+
 def _address(call: Invocation) -> tuple[str, str]:
     before, separator, after = call.args.name.partition("#")
     return (before, after) if separator else (call.args.namespace, before)
@@ -179,6 +213,9 @@ COMMANDS: dict[str, Command] = {
     "list": listing,
     "show": show,
     "remove": remove,
+    "rescan": rescan,
+    "usage": usage,
+    "connectors": connectors,
     "publish": publish,
     "unpublish": unpublish,
     "published": published,

@@ -310,9 +310,12 @@ def _add_datasets(tree: _Tree) -> None:
     datasets.command("published", "list what partners may see")
     theirs = datasets.command("partners", "list what partners let this node see, asked now")
     theirs.add_argument("node_id", metavar="NODE_ID", nargs="?", help="one partner (default: all)")
-    for parser in (show, remove, publish, unpublish):
+    rescan = datasets.command("rescan", "read the source of a dataset again: its columns, rows and fingerprint of now")
+    usage = datasets.command("usage", "which of the newest jobs read a dataset here")
+    datasets.command("connectors", "list the kinds of sources that datasets can be read from, with their options")
+    for parser in (show, remove, publish, unpublish, rescan, usage):
         parser.add_argument("name", metavar="NAME", help="NAME or NAMESPACE#NAME")
-    for parser in (add, show, remove, publish, unpublish):
+    for parser in (add, show, remove, publish, unpublish, rescan, usage):
         parser.add_argument("--namespace", default="default", metavar="NS")
 
 

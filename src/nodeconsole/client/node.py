@@ -20,8 +20,10 @@ from embedded_scheduler.wire.console import (
     ComponentRequest,
     ComponentRow,
     ComponentState,
+    ConnectorRow,
     DatasetRequest,
     DatasetRow,
+    DatasetUsage,
     Decision,
     DoctorReport,
     EventPage,
@@ -274,6 +276,17 @@ class NodeClient:
     async def add_dataset(self, request: DatasetRequest) -> DatasetRow:
         """Reads the whole source once on the node, so it may take a while."""
         return await self._send(DatasetRow, "POST", "/datasets", request.model_dump(), patient=True)
+
+    async def rescan_dataset(self, namespace: str, name: str) -> DatasetRow:
+        """Reads the whole source again on the node, so it may take a while."""
+        return await self._send(DatasetRow, "POST", _path("datasets", namespace, name, "rescan"), {}, patient=True)
+
+    async def dataset_usage(self, namespace: str, name: str) -> DatasetUsage:
+        """Which of the newest jobs read it here."""
+        return await self._get(DatasetUsage, _path("datasets", namespace, name, "usage"))
+
+    async def connectors(self) -> list[ConnectorRow]:
+        return await self._list(ConnectorRow, "/connectors", "connectors")
 
     async def remove_dataset(self, namespace: str, name: str) -> None:
         await self._delete(_path("datasets", namespace, name))

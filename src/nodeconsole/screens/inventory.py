@@ -1,4 +1,4 @@
-"""What the node knows: its partners, components and datasets."""
+"""A list that the node sends whole."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels import inventory
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.listing import Listing
 
 if TYPE_CHECKING:
@@ -24,26 +22,6 @@ class Kind:
     listing: Listing[Any]
     subjects: frozenset[str]
     load: Callable[[NodeClient], Awaitable[Sequence[Any]]]
-
-
-DATASETS = Kind(
-    Listing(
-        "datasets",
-        lambda row: str(row.dataset_id),
-        inventory.dataset_columns,
-        inventory.dataset_cells,
-        values={
-            "rows": lambda row, _: row.rows,
-            "columns": lambda row, _: len(row.columns),
-            "size": lambda row, _: row.size_bytes,
-        },
-        facts=inventory.dataset_facts,
-        document=as_document,
-        title=lambda row: str(row.name),
-    ),
-    frozenset({"dataset"}),
-    lambda client: client.datasets(),
-)
 
 
 class InventoryScreen(ListingScreen[Any]):
@@ -71,7 +49,3 @@ class InventoryScreen(ListingScreen[Any]):
         self.show_rows(news=news)
         self.repaint_chrome()
         return True
-
-
-def datasets(session: Session) -> InventoryScreen:
-    return InventoryScreen(session, DATASETS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -162,9 +161,9 @@ class PartnerScreen(Moves, PartnerActions):
 
 async def acquaintance(client: NodeClient, node_id: str) -> Acquaintance:
     """Everything about one node; who is neither partner nor applicant is shown by its ended contracts."""
-    rows, contracts, messages, jobs = await asyncio.gather(
-        client.peers(), client.contracts(), client.messages(to=node_id), client.jobs(state=_OPEN, q=node_id, limit=20)
-    )
+    rows, contracts = await client.peers(), await client.contracts()
+    messages = await client.messages(to=node_id)
+    jobs = await client.jobs(state=_OPEN, q=node_id, limit=20)
     own = sorted((row for row in contracts if row.node_id == node_id), key=lambda row: -row.created_ms)
     known = [await client.peer(node_id)] if any(row.node_id == node_id for row in rows) else []
     found = [one for one in partners(known, own, messages) if one.node_id == node_id]

@@ -17,6 +17,7 @@ COMMANDS = {
     "job logs",
     "job graph", "job timeline", "job events", "job task", "job results", "job runs",
     "dataset add", "dataset list", "dataset show", "dataset remove",
+    "dataset rescan", "dataset usage", "dataset connectors",
     "component register", "component check", "component list", "component show", "component enable",
     "component disable", "component export", "component remove",
     "peer add", "peer set", "peer apply", "peer list", "peer show", "peer remove", "peer test",

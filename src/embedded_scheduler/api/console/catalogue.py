@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from quart import Quart
 
 from embedded_scheduler.api.console import endpoint, views
@@ -14,6 +16,7 @@ from embedded_scheduler.engine import datasets as dataset_verbs
 from embedded_scheduler.engine import peers as peer_verbs
 from embedded_scheduler.engine import providers, rehearsal
 from embedded_scheduler.errors import NotFound
+from embedded_scheduler.spi.connector import DescribedConnector
 from embedded_scheduler.store import components, contracts, datasets, jobs, outbox, peers
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.database import Reader
@@ -26,9 +29,12 @@ from embedded_scheduler.wire.console import (
     ComponentRequest,
     ComponentRow,
     ComponentState,
+    ConnectorList,
+    ConnectorRow,
     DatasetList,
     DatasetRequest,
     DatasetRow,
+    DatasetUsage,
     PartnerComponentList,
     PartnerComponentRow,
     PeerList,
@@ -38,6 +44,8 @@ from embedded_scheduler.wire.console import (
 )
 
 _DEFAULT_NAMESPACE = "default"
+_MOST_USES = 300
+"""Of the newest jobs so many are looked at for who reads a dataset."""
 _MOST_JOBS = 2000
 """Open jobs that are looked at to say how many each partner shares."""
 
@@ -48,6 +56,9 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "POST", "/datasets", data.add)
     endpoint.route(app, "GET", "/datasets/<namespace>/<name>", data.show)
     endpoint.route(app, "DELETE", "/datasets/<namespace>/<name>", data.remove)
+    endpoint.route(app, "POST", "/datasets/<namespace>/<name>/rescan", data.rescan)
+    endpoint.route(app, "GET", "/datasets/<namespace>/<name>/usage", data.usage)
+    endpoint.route(app, "GET", "/connectors", data.connectors)
     programs = Components(console)
     endpoint.route(app, "GET", "/components", programs.all)
     endpoint.route(app, "POST", "/components", programs.register)
@@ -95,6 +106,43 @@ class Datasets:
 
     async def remove(self, namespace: str, name: str) -> None:
         await dataset_verbs.remove(self._engine, namespace, name, actor=endpoint.operator())
+
+    async def rescan(self, namespace: str, name: str) -> DatasetRow:
+        row = await dataset_verbs.rescan(self._engine, namespace, name, actor=endpoint.operator())
+        return views.dataset_row(row)
+
+    async def usage(self, namespace: str, name: str) -> DatasetUsage:
+        """Among the newest jobs."""
+        dataset_id, self_node = f"{namespace}#{name}", self._engine.node_id
+
+        def look(reader: Reader) -> DatasetUsage:
+            heads = jobs.page(reader, self_node=self_node, limit=_MOST_USES)
+            found = list(dataset_verbs.jobs_reading(reader, self_node, dataset_id, heads))
+            return DatasetUsage(
+                jobs=[
+                    views.dataset_job(head, task, jobs.approval_of(reader, head.job_id, self_node))
+                    for head, task in found
+                ],
+                looked_at=len(heads),
+                complete=len(heads) < _MOST_USES,
+            )
+
+        return await self._engine.db.read(look)
+
+    async def connectors(self) -> ConnectorList:
+        rows = await self._engine.db.read(datasets.all)
+        used = Counter(row.connector for row in rows)
+        known = sorted(self._engine.connectors.items())
+        return ConnectorList(
+            connectors=[
+                ConnectorRow(
+                    name=name,
+                    options=dict(one.options_schema) if isinstance(one, DescribedConnector) else {},
+                    datasets=used[name],
+                )
+                for name, one in known
+            ]
+        )
 
 
 class Components:

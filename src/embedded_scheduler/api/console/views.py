@@ -29,6 +29,7 @@ from embedded_scheduler.wire.console import (
     ApprovalRow,
     ColumnRow,
     ComponentRow,
+    DatasetJob,
     DatasetRow,
     EventRow,
     JobRow,
@@ -310,11 +311,26 @@ def dataset_row(dataset: Dataset) -> DatasetRow:
         size_bytes=dataset.size_bytes,
         fingerprint=dataset.fingerprint,
         registered_ms=dataset.registered_ms,
+        actions=["rescan", "remove", "publish"],
     )
 
 
 def _port(port: DataPort) -> PortRow:
     return PortRow(name=port.name, type=port.category, description=port.description, required=port.required)
+
+
+def dataset_job(head: JobHead, task: str, decision: str) -> DatasetJob:
+    """A job that reads a dataset of this node; `decision`: state of this node's approval."""
+    return DatasetJob(
+        job_id=head.job_id,
+        flow_id=head.flow_id,
+        task=task,
+        state=head.state.value,
+        outcome=head.outcome.value if head.outcome else None,
+        initiator=head.initiator,
+        decision=decision,
+        created_ms=head.created_ms,
+    )
 
 
 def component_row(

@@ -27,6 +27,9 @@ SELECT * FROM shares WHERE job_id = :job_id ORDER BY task_name, role, idx;
 -- name: jobs.approvals
 SELECT * FROM approvals WHERE job_id = :job_id;
 
+-- name: jobs.approval_of
+SELECT state FROM approvals WHERE job_id = :job_id AND node_id = :node_id;
+
 -- name: jobs.task_by_id
 -- The second condition is the index's own: without it every task of every job is read.
 SELECT job_id, name FROM tasks WHERE task_id = :task_id AND task_id <> '';
