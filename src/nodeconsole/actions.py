@@ -135,6 +135,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("job.approve", "job", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("job.reject", "job", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
     Action("job.stop", "job", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    Action("job.rerun", "job", ("R",), offered="rerun", level=Level.ASKED, row=True, command=("rerun",)),
     Action("job.runs", "job", ("t f",)),
     Action("job.find", "job", ("/",)),
     # Its tabs.

@@ -250,7 +250,7 @@ async def test_only_the_boxes_that_look_different_are_sent(node: Hosted) -> None
         del view.refresh
 
 
-async def test_a_task_and_a_job_are_stopped_on_the_real_node(tmp_path: Path) -> None:
+async def test_a_task_is_stopped_and_its_job_run_again_on_the_real_node(tmp_path: Path) -> None:
     async with hosted(tmp_path / "h") as own, own.client() as client:
         document = probe_job(
             {"guest": "alice"}, {"first": [], "second": ["first"]}, parameters={"first": {"sleep": 60}}
@@ -268,4 +268,9 @@ async def test_a_task_and_a_job_are_stopped_on_the_real_node(tmp_path: Path) -> 
             await until_shown(pilot, "first ■ stopped: stopped")
             await press(pilot, "escape")
             await until_shown(pilot, "■ stopped")
+            await press(pilot, "R")
+            await until_shown(pilot, "Run this job again, as a new job?")
+            await press(pilot, "Y")
+            await until_shown(pilot, "the same as job-")
         assert (await client.job(job_id)).job.outcome == "stopped"
+        assert len((await client.runs(document["flow_id"])).runs) == 2

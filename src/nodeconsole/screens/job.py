@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.decisions import ask_stop
+from nodeconsole.screens.decisions import ask_rerun, ask_stop
 from nodeconsole.screens.job_tabs import TABS, JobTab, TasksTab
 from nodeconsole.screens.movement import Movable, Moves
 from nodeconsole.screens.session import Session
@@ -331,6 +331,10 @@ class JobScreen(Moves, ConsoleScreen):
 
     def act_job_reject(self, *_: str) -> None:
         self._open_card()
+
+    def act_job_rerun(self, *_: str) -> None:
+        if self._detail is not None:
+            ask_rerun(self, self.session, self._detail.job)
 
     def act_job_stop(self, *arguments: str) -> None:
         """The task under the cursor if it can be stopped by itself and is named or running; else the job."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import share_status, task_status
-from nodeconsole.viewmodels.graph import Box, Cell, Edge, Layout, arrange
+from nodeconsole.viewmodels.graph import Box, Cell, Edge, Layout, arrange, layers_of
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, printable
 from nodeconsole.viewmodels.times import duration
@@ -120,8 +120,8 @@ def critical_path(tasks: Sequence[TaskRow], now_ms: int) -> tuple[str, ...]:
     """The chain of tasks that took longest; tasks that did not start count nothing, but end the chain."""
     by_name = {task.name: task for task in tasks}
     best: dict[str, tuple[int, int, str]] = {}
-
-    for name in _in_order(by_name):
+    layers = layers_of(upstream_of(tasks))
+    for name in sorted(layers, key=layers.__getitem__):
         task = by_name[name]
         took = max(0, (task.ended_ms or now_ms) - task.started_ms) if task.started_ms else 0
         above = max(((best[up][0], best[up][1], up) for up in task.upstream if up in best), default=(0, 0, ""))
@@ -134,20 +134,6 @@ def critical_path(tasks: Sequence[TaskRow], now_ms: int) -> tuple[str, ...]:
         at = best[at][2]
         path.append(at)
     return tuple(reversed(path))
-
-
-def _in_order(tasks: Mapping[str, TaskRow]) -> list[str]:
-    """Every task behind those it reads from; circles are left out."""
-    waiting = dict(tasks)
-    done: dict[str, None] = {}
-    while waiting:
-        ready = [n for n, task in waiting.items() if all(up in done or up not in tasks for up in task.upstream)]
-        if not ready:
-            break
-        for name in ready:
-            done[name] = None
-            del waiting[name]
-    return list(done)
 
 
 def lit_cells(layout: Layout, wanted: Callable[[Edge], bool]) -> frozenset[Cell]:
