@@ -174,3 +174,13 @@ def test_imports_stay_light(module: str, never: tuple[str, ...]) -> None:
     code = f"import sys, {module}; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not set(done.stdout.split()) & set(never)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_an_empty_list_says_fits_80_cells(language: str) -> None:
+    """An empty list teaches: not with half a sentence."""
+    catalogue = load(language)
+    hints = [key for key in catalogue.keys if key.endswith((".none", ".none_hint"))]
+    assert hints
+    for key in hints:
+        assert cells(catalogue.template(key)) <= 76, key
