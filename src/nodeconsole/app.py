@@ -237,8 +237,8 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         watch.start()
 
     def _theme_of(self, watch: Watch) -> str:
-        """What was asked for, what the context says, what was chosen last with this node, what the settings say."""
-        chosen = (*self._asked_themes, watch.place.theme, watch.session.state.recall("theme", ""))
+        """What the context says, what was asked for, what was chosen last with this node, what the settings say."""
+        chosen = (watch.place.theme, *self._asked_themes, watch.session.state.recall("theme", ""))
         names = (*chosen, self._files.preferences.theme)
         return next((name for name in names if name in self._shelf.themes), theming.DEFAULT)
 

@@ -162,7 +162,7 @@ async def test_the_console_says_that_the_link_broke_and_goes_on_where_it_was(
     remote: Sshd, node: FakeNode, home: Path
 ) -> None:
     place = Place(remote.target(home), "prod")
-    app = NodeConsoleApp(place, language="en_US", glyphs="unicode", theme="dark", environ={})
+    app = NodeConsoleApp(place, section="jobs", language="en_US", glyphs="unicode", theme="dark", environ={})
     async with app.run_test(size=(100, 30)) as pilot:
         await until_shown(pilot, "online")
         await until_shown(pilot, "of 300")
@@ -202,6 +202,7 @@ async def test_another_node_at_run_time_also_while_this_one_is_away(
         await press(pilot, "enter")
         await until_shown(pilot, "online")
         await until_shown(pilot, "read-only")
+        await press(pilot, "g", "j")
         await until_shown(pilot, "of 300")
         assert "prod/alice" in screen_text(pilot)
         assert app.theme == "mono"
