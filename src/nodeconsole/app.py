@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
+from textual.filter import NoColor
 from textual.screen import Screen
 
 from nodeconsole import theming
@@ -29,11 +30,13 @@ from nodeconsole.screens.session import Session
 from nodeconsole.screens.watch import Watch
 from nodeconsole.state import State
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs
+from nodeconsole.viewmodels.glyphs import GLYPH_SETS, Glyphs, default_glyphs, measured_glyphs
 from nodeconsole.viewmodels.node import waiting_total
 from nodeconsole.viewmodels.tour import Tour
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+
     from nodeconsole.remote.dial import Dial
 
 SECTIONS: Mapping[str, str] = {
@@ -106,10 +109,14 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         # Textual reads it once, when it makes its stacks.
         self.DEFAULT_MODE = section or _first_section(state)  # type: ignore[misc]
         super().__init__()
+        if self.no_color:
+            # Textual would send shades of grey, which are colours too.
+            self._filters[:] = [NoColor()]
         self.animation_level = "basic" if files.preferences.motion else "none"
         glyphs = glyphs or environ.get("NODECONSOLE_GLYPHS") or state.recall("glyphs", "") or files.preferences.glyphs
         language = language or (default_language(environ) if environ.get("NODECONSOLE_LANG") else "")
         language = language or state.recall("language", "") or files.preferences.language
+        self._glyphs_by_default = glyphs not in GLYPH_SETS
         self._chosen_glyphs: Glyphs = GLYPH_SETS.get(glyphs) or default_glyphs(environ)
         self._catalogue = load(language if language in LANGUAGES else default_language(environ))
         self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
@@ -125,12 +132,31 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         self._register_themes()
         self._use_theme(self._theme_of(self._watch))
 
+    def get_driver_class(self) -> type[Driver]:
+        if os.environ.get("TEXTUAL_DRIVER"):
+            return super().get_driver_class()
+        from nodeconsole.terminal import ConsoleDriver  # noqa: PLC0415
+
+        return ConsoleDriver
+
+    def terminal_lost(self, code: int) -> None:
+        """End, without a question: whoever could answer it is gone. What is held back is dropped, as if taken back."""
+        self.exit(return_code=code)
+
+    def terminal_draws(self, cells: int) -> None:
+        """The terminal has shown how wide it draws a character of ambiguous width: the locale can be wrong about it."""
+        measured = measured_glyphs(cells, self._chosen_glyphs)
+        if self._glyphs_by_default and measured is not self._chosen_glyphs:
+            self._chosen_glyphs = measured
+            self.session.use_glyphs(measured)
+
     def _make_section(self, maker: str, session: Session) -> Screen[None]:
         module, _, name = maker.partition(":")
         screen: Screen[None] = getattr(import_module(module), name)(session)
         return screen
 
     def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, lambda _: self.act_app_redraw())
         self._ticking = self.set_interval(self.session.files.preferences.refresh, self._tick)
         for fault in (*self._faults, *self.session.faults):
             self.session.say(fault, "warn")

@@ -33,7 +33,7 @@ class Conveniences(App[None], inherit_bindings=False):
     _shelf: theming.Shelf
     _catalogue: Catalogue
     _chosen_glyphs: Glyphs
-    _asked_themes: tuple[str, str]
+    _glyphs_by_default: bool
 
     @property
     def session(self) -> Session:
@@ -56,7 +56,6 @@ class Conveniences(App[None], inherit_bindings=False):
             available[(available.index(self.theme) + 1) % len(available)] if self.theme in available else available[0]
         )
         chosen = names[0] if names else after
-        self._asked_themes = ("", "")
         self._use_theme(chosen)
         self.session.state.remember("theme", chosen)
         self.session.say(self.session.text("message.theme", name=chosen), "dim")
@@ -98,7 +97,7 @@ class Conveniences(App[None], inherit_bindings=False):
         if wanted is None:
             self.session.say(self.session.text("message.no_glyphs", names=" ".join(GLYPH_SETS)), "warn")
             return
-        self._chosen_glyphs = wanted
+        self._chosen_glyphs, self._glyphs_by_default = wanted, False
         self.session.state.remember("glyphs", wanted.name)
         self.session.use_glyphs(wanted)
 

@@ -253,8 +253,16 @@ def _is_there(socket: Path) -> bool:
 
 def _has_terminal() -> bool:
     # In a browser, textual-serve says which driver stands in for the terminal.
-    if (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TEXTUAL_DRIVER"):
+    if os.environ.get("TEXTUAL_DRIVER"):
         return True
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from nodeconsole.terminal_kind import forget_coercion, unfit  # noqa: PLC0415
+
+        forget_coercion()
+        why = unfit(os.environ)
+        if why:
+            sys.stderr.write(f"nodeconsole: {why}\n")
+        return not why
     sys.stderr.write("nodeconsole: the console needs a terminal; `nodeconsole serve` runs the node without one\n")
     return False
 

@@ -74,7 +74,11 @@ class Link:
         dial, rest = first or await self._dial()
         self.asks = False
         session = _Session(dial, self)
-        await session.start(rest)
+        try:
+            await session.start(rest)
+        except BaseException:
+            dial.abandon()
+            raise
         return session
 
     async def _dial(self) -> tuple[Dial, bytes]:

@@ -139,6 +139,13 @@ def default_glyphs(environ: Mapping[str, str]) -> Glyphs:
     return UNICODE
 
 
+def measured_glyphs(cells: int, default: Glyphs) -> Glyphs:
+    """The set for a terminal that took so many cells for a sign of `unicode`; `default` unless that shows it unfit."""
+    if cells > 2:
+        return ASCII
+    return SAFE if cells == 2 and default is UNICODE else default
+
+
 def progress(done: int, total: int, width: int, glyphs: Glyphs) -> str:
     """A bar of `width` cells."""
     filled = width * min(done, total) // total if total > 0 else 0
