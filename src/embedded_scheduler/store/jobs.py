@@ -29,6 +29,8 @@ from embedded_scheduler.domain.snapshot import (
 from embedded_scheduler.store import outbox
 from embedded_scheduler.store.database import Reader, Tx
 
+NODES_APART = "\x1f"
+"""Between the nodes in `jobs.searched`: nobody types it."""
 FIRST_PAGE = 1 << 62
 """`before` of the first page: larger than any position."""
 
@@ -122,8 +124,8 @@ def insert(
 
 def _searched(spec: JobSpec, components: Iterable[str]) -> str:
     """What filters look at, as `migrations/0007_job_lists.sql` says."""
-    nodes = "@".join(party.node_id for party in spec.parties)
-    return "\n".join((spec.job_id, spec.flow_id, *components, f"@{nodes}@"))
+    nodes = NODES_APART.join(party.node_id for party in spec.parties)
+    return "\n".join((spec.job_id, spec.flow_id, *components, NODES_APART + nodes + NODES_APART))
 
 
 def head(reader: Reader, job_id: str) -> JobHead | None:

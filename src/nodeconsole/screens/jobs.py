@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +13,7 @@ from nodeconsole.screens.dialog import Field, anything, required
 from nodeconsole.screens.listing import ListingScreen, SetWrite
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
+from nodeconsole.viewmodels.job_preview import LOG_LINES, preview_lines, watched_task
 from nodeconsole.viewmodels.jobs import JOBS, fault_text, job_why, merged
 from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.node import total_jobs
@@ -19,12 +21,13 @@ from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobPage, JobRow
+    from embedded_scheduler.wire.console import JobDetail, JobPage, JobRow
 
 _PAGE = 100
 _LARGEST_PAGE = 500
 _FEW = 8
 """Up to so many changed jobs are asked for one by one; for more, the head of the list is read again."""
+_REST_SECONDS = 0.12
 _MOST = 5_000
 """So many are loaded to be marked together, or saved."""
 
@@ -42,6 +45,9 @@ class JobsScreen(ListingScreen["JobRow"]):
         self._total = 0
         self._fault: QueryFault | None = None
         self._loading_more = False
+        self._detail: JobDetail | None = None
+        self._log: tuple[str, ...] = ()
+        self._previewed = ""
 
     @property
     def listing(self) -> Listing[JobRow]:
@@ -82,6 +88,30 @@ class JobsScreen(ListingScreen["JobRow"]):
         from nodeconsole.screens.compose import ask_new  # noqa: PLC0415 - loaded when it is asked for
 
         ask_new(self, self.session, self.main.item)
+
+    # Preview.
+
+    def preview(self, row: JobRow, width: int, height: int) -> list[Line]:
+        """What is known of the job now; the rest is asked for when the cursor rests on it."""
+        state = f"{row.job_id} {row.updated_seq} {row.tasks_done}"
+        # Asking for a job that waits for us tells its sender that it was opened: only who opens it does that.
+        if state != self._previewed and self.session.online and not row.needs_decision:
+            self._previewed = state
+            self.run_worker(self._load_preview(row.job_id), group="preview", exclusive=True)
+        own = self._detail is not None and self._detail.job.job_id == row.job_id
+        detail, log = (self._detail, self._log) if own else (None, ())
+        return preview_lines(row, detail, log, self.session.display(), width, height)
+
+    async def _load_preview(self, job_id: str) -> None:
+        # Whoever runs down the list asks for nothing.
+        await asyncio.sleep(_REST_SECONDS)
+        detail = await self.session.ask(lambda client: client.job(job_id))
+        task = watched_task(detail) if detail is not None else None
+        page = None
+        if task is not None:
+            page = await self.session.ask(lambda client: client.log(job_id, task.name, start=-LOG_LINES))
+        self._detail, self._log = detail, tuple(page.lines) if page is not None else ()
+        self.show_preview()
 
     # Loading.
 
@@ -171,18 +201,10 @@ class JobsScreen(ListingScreen["JobRow"]):
     # Filter and order.
 
     def filter(self, text: str) -> None:
-        """Show the jobs that fit; a filter that is not one yet leaves the list as it is and says what is missing."""
-        text = text.strip()
-        if text == self.pattern:
-            self._fault = None
-            self.repaint_chrome()
-            return
-        try:
-            parse_query(text)
-        except QueryFault as fault:
-            self._fault = fault
-        else:
-            self._fault, self._pattern = None, text
+        """Show the jobs that fit; of a term that is none (yet) it is said what is missing, and the others hold."""
+        self._fault, text = _without_fault(text.strip())
+        if text != self.pattern:
+            self._pattern = text
             self.changed(EVERYTHING)
         self.repaint_chrome()
 
@@ -275,6 +297,20 @@ class JobsScreen(ListingScreen["JobRow"]):
         )
         if not self.over_marked(again, lambda job: "rerun" in job.actions) and self.main.item is not None:
             ask_rerun(self, self.session, self.main.item)
+
+
+def _without_fault(text: str) -> tuple[QueryFault | None, str]:
+    """The first fault of a filter, and what is left of it without the terms that are at fault."""
+    first: QueryFault | None = None
+    while text:
+        try:
+            parse_query(text)
+        except QueryFault as fault:
+            first = first or fault
+            text = text.replace(fault.term, "", 1).strip() if fault.kind is not None else ""
+        else:
+            break
+    return first, text
 
 
 def _changed(jobs: list[JobRow]) -> Changes:

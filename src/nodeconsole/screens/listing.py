@@ -135,7 +135,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         rows = self.shown()
         self._take_marked(rows)
         self.main.show(rows, more=self.more(), empty=self.empty(), news=news)
-        self._show_preview()
+        self.show_preview()
 
     def repaint_body(self) -> None:
         display = self.session.display()
@@ -186,7 +186,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
 
     # Preview.
 
-    def preview(self, row: T, width: int) -> list[Line]:
+    def preview(self, row: T, width: int, height: int) -> list[Line]:  # noqa: ARG002 - for one that fills its pane
         """About the row under the cursor."""
         facts = self.listing.facts
         return [] if facts is None else facts(row, self.session.display(), width)
@@ -204,10 +204,11 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
     def previewing(self) -> bool:
         return bool(self.query_one("#list", Container).classes & {"-beside", "-below"})
 
-    def _show_preview(self) -> None:
+    def show_preview(self) -> None:
         sheet = self.query_one("#preview", Sheet)
         row = self.main.item
-        lines = self.preview(row, max(20, sheet.view_width - 3)) if row is not None and self.previewing else []
+        width, height = max(20, sheet.view_width - 3), sheet.view_height
+        lines = self.preview(row, width, height) if row is not None and self.previewing else []
         sheet.show([(Span("  "), *line) for line in lines])
 
     def act_list_preview(self, *_: str) -> None:
@@ -218,7 +219,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
     # The cursor.
 
     def on_virtual_table_moved(self) -> None:
-        self._show_preview()
+        self.show_preview()
         self.repaint_chrome()
 
     def on_virtual_table_scrolled(self) -> None:

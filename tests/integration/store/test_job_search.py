@@ -14,6 +14,7 @@ from embedded_scheduler.api.console import filters
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.store import job_search
 from embedded_scheduler.store.database import Database, Reader, Tx
+from embedded_scheduler.store.jobs import NODES_APART
 from embedded_scheduler.wire.console import JobRow
 from embedded_scheduler.wire.query import QueryFault, parse_query
 
@@ -58,7 +59,7 @@ def fill(jobs: list[JobRow]) -> Callable[[Tx], None]:
         for trigger in ("jobs_start", "approvals_start"):
             connection.execute(f"DROP TRIGGER {trigger}")
         for position, job in enumerate(reversed(jobs), start=1):
-            lines = [job.job_id, job.flow_id, *job.components, f"@{'@'.join(nodes_of(job))}@"]
+            lines = [job.job_id, job.flow_id, *job.components, NODES_APART.join(("", *nodes_of(job), ""))]
             connection.execute(
                 "INSERT INTO jobs (job_id, position, flow_id, state, state_seq, outcome, coordinator, initiator,"
                 " digest, document, tasks_total, tasks_done, created_ms, since_ms, started_ms, ended_ms, summary,"

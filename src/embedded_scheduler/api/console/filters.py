@@ -9,11 +9,14 @@ from dataclasses import replace
 from embedded_scheduler.domain.lifecycle import JobState, Outcome
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.store.job_search import Place, Search
+from embedded_scheduler.store.jobs import NODES_APART
 from embedded_scheduler.wire.query import Kind, QueryFault, Term, has_capital, parse_query
 
 _OUTCOMES = {"done": Outcome.SUCCEEDED, "failed": Outcome.FAILED, "stopped": Outcome.STOPPED}
 _WAITING = frozenset({"waiting"})
 _ALL = _WAITING.union((f"{state}/" for state in JobState), (f"{JobState.FINISHED}/{outcome}" for outcome in Outcome))
+_JUDGED = (Kind.PATTERN, Kind.FUZZY)
+"""Kinds of which SQL can tell nothing, or only that they may hold."""
 _LONGEST_CURSOR = 400
 
 
@@ -36,7 +39,7 @@ def job_search(text: str, *, states: Iterable[JobState], flow_id: str | None, wa
         # Nothing is in no state at all, or both ours and not: that finds nothing, as it should.
         search = replace(search, statuses=tuple(sorted(wanted)) if wanted and ours else ("none",))
     mine = next(iter(ours)) if len(ours) == 1 else None
-    return replace(search, mine=mine, fits=_judge([term for term in terms if term.kind is Kind.PATTERN]))
+    return replace(search, mine=mine, fits=_judge([term for term in terms if term.kind in _JUDGED]))
 
 
 def _named(term: Term) -> frozenset[str]:
@@ -80,11 +83,14 @@ def _text(search: Search, term: Term) -> Search:
     exact = has_capital(term.value)
     anything, escaped = ("*", _glob) if exact else ("%", _like)
     if term.kind is Kind.FUZZY:
+        if term.negated:
+            # Letters that stand in this order over several lines say nothing.
+            return search
         inside = anything.join(escaped(letter) for letter in term.value if not letter.isspace())
     else:
         inside = escaped(term.value)
-    # The nodes stand in the last line, which begins with an @.
-    before = f"{anything}\n@{anything}" if term.kind is Kind.PARTY else anything
+    # The nodes stand in the last line, which begins with the sign between them.
+    before = f"{anything}\n{NODES_APART}{anything}" if term.kind is Kind.PARTY else anything
     pattern = (f"{before}{inside}{anything}",)
     if exact:
         if term.negated:
@@ -107,11 +113,12 @@ def _judge(terms: list[Term]) -> Callable[[str], bool] | None:
     """Each line on its own, so that ^ and $ mean the ends of an id, a flow, a component, a node."""
     if not terms:
         return None
+    wanted = [(replace(term, negated=False), term.negated) for term in terms]
 
     def judge(searched: str) -> bool:
         *lines, nodes = searched.split("\n")
-        texts = [*lines, *filter(None, nodes.split("@"))]
-        return all(any(term.pattern.found_in(text) for text in texts) != term.negated for term in terms if term.pattern)
+        texts = [*lines, *filter(None, nodes.split(NODES_APART))]
+        return all(any(map(term.fits, texts)) != negated for term, negated in wanted)
 
     return judge
 
