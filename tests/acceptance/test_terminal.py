@@ -30,20 +30,21 @@ def test_a_person_approves_the_demo_in_the_console(terminal: Terminal, tmp_path:
     command = shlex.join([*program(), "demo", "--interactive", "--home", str(home)])
     terminal.start(f"sh -c '{command}; echo demo ended with $? > {outcome}; exec cat'")
 
-    jobs = terminal.shows("waits for your decision", within=60)
-    assert all(len(line) <= 80 for line in jobs.splitlines())
-    assert "guest → host" in jobs
+    home_screen = terminal.shows("NEEDS YOU 1", "from guest", within=60)
+    assert all(len(line) <= 80 for line in home_screen.splitlines())
+
+    terminal.press("Enter")
+    card = terminal.shows("demo#breast_cancer", "WHAT LEAVES THIS NODE")
+    assert "guest (guest)" in card
 
     terminal.press("A")
-    card = terminal.shows("sample_alignment", "demo#breast_cancer", "WHAT LEAVES THIS NODE")
-    assert "asked by     guest" in card
-
-    terminal.press("A")
-    terminal.shows("to approve")
+    terminal.shows("to confirm")
     terminal.type(_job_id(home)[-4:])
     # Once for the id and once for the remark, which stays empty.
-    terminal.press_until_gone("Enter", "to approve")
-    terminal.shows("✓ done")
+    terminal.press_until_gone("Enter", "to confirm")
+    terminal.press("g", "j")
+    jobs = terminal.shows("✓ done")
+    assert "guest" in jobs
 
     terminal.press("d")
     detail = terminal.shows("psi_0", "approvals and results")

@@ -175,8 +175,13 @@ async def test_pulse_by_keys(node: Hosted) -> None:
         await until_shown(pilot, "FLOWS x RUNS")
         await press(pilot, "w")
         await until_shown(pilot, "last 7d")
-        # Backwards through the panes: the last one lists flows, Enter their jobs.
-        await press(pilot, "shift+tab", "shift+tab", "shift+tab", "enter")
+        # A decision is taken on its card.
+        await press(pilot, *["shift+tab"] * 2, "e", "e", "enter")
+        await until_shown(pilot, "WHAT LEAVES")
+        await press(pilot, "escape")
+        await until_shown(pilot, "FLOWS x RUNS")
+        # Through the panes: the last one lists flows, Enter their jobs.
+        await press(pilot, "shift+tab", "enter")
         await until_shown(pilot, "filter: psi-credit-daily")
 
 

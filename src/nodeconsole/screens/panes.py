@@ -121,6 +121,10 @@ class PanesScreen(Moves, ConsoleScreen):
                 from nodeconsole.screens.job import JobScreen  # noqa: PLC0415 - loaded when it is asked for
 
                 self.app.push_screen(JobScreen(self.session, target.name))
+            case "card":
+                from nodeconsole.screens.card import CardScreen  # noqa: PLC0415
+
+                self.app.push_screen(CardScreen(self.session, target.name))
             case "contract":
                 from nodeconsole.screens.contract import ContractScreen  # noqa: PLC0415
 

@@ -73,6 +73,8 @@ def _more(item: AttentionItem, display: Display) -> str:
 
 
 def _target(item: AttentionItem) -> Target:
+    if item.kind == "job_decision":
+        return Target("card", item.subject)
     if item.target in ("job", "contract", "grant"):
         return Target(item.target, item.subject)
     words = (item.subject,) if item.target == "peer" else ()

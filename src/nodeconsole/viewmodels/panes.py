@@ -9,7 +9,7 @@ from nodeconsole.viewmodels.spans import Line
 
 
 class Target(NamedTuple):
-    """What Enter opens: a job, contract or grant by its id, or a section with the words to open it with."""
+    """What Enter opens: a job, its card, a contract or grant by its id, or a section with the words to open it with."""
 
     kind: str
     name: str

@@ -152,7 +152,7 @@ def node_rows(
     """What cannot be told here is left out."""
     if report is None:
         return []
-    room = max(6, min(24, width - 28))
+    room = max(6, min(24, width - 30))
     newest = samples[-1] if samples else None
     rows = []
     if newest is not None and newest.cpu is not None:
