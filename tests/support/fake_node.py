@@ -864,7 +864,7 @@ class FakeNode:
             contracts_waiting=sum("confirm" in row.actions for row in self.contracts),
             grants_waiting=sum(row.grant.state == "APPLIED" for row in self.grants),
             warnings=self.warnings,
-            actions=["invite", "join"] if self.role == "admin" else [],
+            actions=["invite", "join", "register", "submit"] if self.role == "admin" else [],
             last_seq=self.last_seq,
             read_only=self.read_only,
             role=self.role,

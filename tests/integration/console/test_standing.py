@@ -31,7 +31,7 @@ async def test_warnings_stand_in_the_status_in_the_words_of_doctor(tmp_path: Pat
         findings = (await client.doctor()).findings
         assert all(warning in findings for warning in status.warnings)
         assert all(warning.fix for warning in status.warnings)
-        assert status.actions == ["invite", "join"]
+        assert status.actions == ["invite", "join", "register", "submit"]
         for name in partners:
             await client.remove_peer(name)
         assert {(warning.check, warning.subject) for warning in (await client.status()).warnings} == before
