@@ -289,6 +289,32 @@ ACTIONS: tuple[Action, ...] = (
     Action("data.revoke", "data", ("X",), offered="take_back", level=Level.TYPED, row=True, command=("revoke",)),
     Action("data.rescan", "data", ("R",), offered="rescan", level=Level.ONCE, row=True, command=("rescan",)),
     Action("data.remove", "data", ("K",), offered="remove", level=Level.TYPED, row=True, command=("delete",)),
+    # Administration.
+    Action("tokens.create", "tokens", ("N",), footer=2, offered="create", level=Level.ASKED, command=("create",)),
+    Action(
+        "tokens.revoke",
+        "tokens",
+        ("X",),
+        footer=6,
+        offered="end_token",
+        level=Level.TYPED,
+        row=True,
+        command=("revoke",),
+    ),
+    Action("secrets.put", "secrets", ("N",), footer=2, offered="put", level=Level.ASKED, command=("put",)),
+    Action(
+        "secrets.remove",
+        "secrets",
+        ("K",),
+        footer=6,
+        offered="forget",
+        level=Level.TYPED,
+        row=True,
+        command=("delete",),
+    ),
+    Action("policy.edit", "policy", ("N",), footer=1, offered="edit", level=Level.ASKED, command=("edit",)),
+    Action("policy.test", "policy", ("t",), footer=2, command=("test",)),
+    Action("identity.rotate", "identity", ("R",), footer=1, offered="rotate", level=Level.TYPED, command=("rotate",)),
     # What was sent.
     Action(
         "messages.resend",
@@ -402,6 +428,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.doctor", GLOBAL, ("g h",), command=("doctor",), section="doctor"),
     Action("go.settings", GLOBAL, ("g ,", ","), command=("settings",), section="settings"),
     Action("go.notifications", GLOBAL, ("g n",), command=("notifications",), section="notifications"),
+    Action("go.policy", GLOBAL, command=("policy",), section="policy"),
+    Action("go.tokens", GLOBAL, command=("tokens",), section="tokens"),
+    Action("go.secrets", GLOBAL, command=("secrets",), section="secrets"),
+    Action("go.identity", GLOBAL, command=("identity",), section="identity"),
     Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
     Action("go.job", GLOBAL, command=("job",), argument="ID"),

@@ -53,6 +53,10 @@ SECTIONS: Mapping[str, str] = {
     "settings": "nodeconsole.screens.settings:SettingsScreen",
     "notifications": "nodeconsole.screens.notifications:NotificationsScreen",
     "warnings": "nodeconsole.screens.standing:WarningsScreen",
+    "policy": "nodeconsole.screens.administration:PolicyScreen",
+    "tokens": "nodeconsole.screens.administration:TokensScreen",
+    "secrets": "nodeconsole.screens.administration:SecretsScreen",
+    "identity": "nodeconsole.screens.administration:IdentityScreen",
 }
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
 A section that is not here is not offered anywhere (`Action.section`); the first one is where a new console begins."""

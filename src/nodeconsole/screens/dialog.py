@@ -27,6 +27,8 @@ class Field:
     longest: int = 2000
     value: str = ""
     """What stands there at first."""
+    masked: bool = False
+    """It is a secret: what is typed is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,13 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
             yield Sheet(id="facts")
             for field in self.question.fields:
                 yield Bar(id=f"label-{field.id}")
-                yield _Line(field.value, id=f"field-{field.id}", compact=True, max_length=field.longest)
+                yield _Line(
+                    field.value,
+                    id=f"field-{field.id}",
+                    compact=True,
+                    max_length=field.longest,
+                    password=field.masked,
+                )
             yield Bar(id="choice")
             yield Bar(id="hint")
 
