@@ -253,8 +253,8 @@ def test_the_bar_shows_every_part_that_took_time() -> None:
 
 
 def test_topics_with_the_most_bytes_first_and_only_so_many() -> None:
-    links = [LinkRow(node_id="bob", topic=f"t{n}", sent=1, sent_bytes=n * 1024) for n in range(20)]
-    lines = [plain(line) for line in traffic_lines(TrafficRow(waiting_ms=0, sending_ms=0, links=links), EN)]
+    links = [LinkRow(node_id="bob", topic=f"task-1/t{n}", sent=1, sent_bytes=n * 1024) for n in range(20)]
+    lines = [plain(line) for line in traffic_lines(TrafficRow(waiting_ms=0, sending_ms=0, links=links), "task-1", EN)]
     assert lines[0].split() == ["bob", "t19", "in", "0", "B", "(0)", "out", "19.0", "KiB", "(1)"]
     assert lines[-1] == "    and 8 more topics"
 

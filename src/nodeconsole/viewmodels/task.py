@@ -100,13 +100,14 @@ def time_lines(attempt: AttemptRow, display: Display, width: int) -> list[Line]:
     return lines
 
 
-def traffic_lines(traffic: TrafficRow, display: Display) -> list[Line]:
-    """What went to and fro, the most first."""
+def traffic_lines(traffic: TrafficRow, task_id: str, display: Display) -> list[Line]:
+    """What went to and fro, the most first. Topics begin with the task's id, which says nothing here."""
     text = display.text
     links = sorted(traffic.links, key=lambda link: -(link.received_bytes + link.sent_bytes))
     lines: list[Line] = []
     for link in links[:_TOPICS]:
-        name = clip(f"{printable(link.node_id)} {printable(link.topic)}", _LABEL + 8, display.glyphs.cut)
+        topic = printable(link.topic.removeprefix(f"{task_id}/"))
+        name = clip(f"{printable(link.node_id)} {topic}", _LABEL + 8, display.glyphs.cut)
         received = text("task.received", size=size(link.received_bytes), n=count(link.received))
         sent = text("task.sent", size=size(link.sent_bytes), n=count(link.sent))
         gap = " " * (_LABEL + 10 - cells(name))
@@ -217,7 +218,7 @@ def task_page(found: TaskDetail, detail: JobDetail, display: Display, width: int
     lines += _parties(task, display, width)
     times = [line for attempt in found.attempts for line in time_lines(attempt, display, width)]
     lines += _section(text("task.times"), times)
-    exchanged = [line for a in found.attempts if a.traffic for line in traffic_lines(a.traffic, display)]
+    exchanged = [line for a in found.attempts if a.traffic for line in traffic_lines(a.traffic, task.task_id, display)]
     lines += _section(text("task.channel"), exchanged)
     lines += _section(text("task.parameters"), parameter_lines(detail, task, display, width))
     lines += _section(text("task.ports"), port_lines(detail, task, display, width))
