@@ -84,7 +84,7 @@ def _first_run(home: Home, run: Run) -> int:
     try:
         remember(answers, found, os.environ)
         if answers.connect == "create":
-            provision(home, node_id=answers.node_id)
+            provision(home, node_id=answers.node_id, listen=found.listen, platform=found.platform)
     except (OSError, NodeError) as error:
         sys.stderr.write(f"nodeconsole: {error}\n")
         return 1

@@ -6,6 +6,7 @@ A small app of its own: there is no node yet that the console could look at.
 from __future__ import annotations
 
 import os
+import socket as socket_module
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -51,6 +52,10 @@ _KEYS = {
     "h": (0, -1),
 }
 """What a key does: rows down, options on."""
+
+
+_USUAL_PORT = 9380
+_PORTS_TRIED = 40
 
 
 class FirstRunApp(App[Answers | None], inherit_bindings=False):
@@ -210,6 +215,7 @@ def look_around(home: Path, node_id: str, socket: str, environ: Mapping[str, str
     """What can be known without asking."""
     shelf = theming.Shelf(theming.theme_directories(environ))
     files = OwnFiles(environ)
+    listen, platform = _free_addresses()
     return Surroundings(
         language=default_language(environ),
         glyphs=default_glyphs(environ).name,
@@ -217,11 +223,31 @@ def look_around(home: Path, node_id: str, socket: str, environ: Mapping[str, str
         colours=_colours(environ),
         home=str(home),
         node_id=node_id,
+        listen=listen,
+        platform=platform,
         socket=socket,
         themes=tuple(shelf.themes),
         presets=tuple(PRESETS),
         settings_file=str(files.directory / "settings.toml") if files.directory is not None else "",
     )
+
+
+def _free_addresses() -> tuple[str, str]:
+    """The usual ones, or the next pair on which nothing listens here: another node may run on this machine."""
+    for step in range(0, _PORTS_TRIED, 2):
+        ports = (_USUAL_PORT + step, _USUAL_PORT + step + 1)
+        if all(map(_is_free, ports)):
+            return f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"
+    return f"127.0.0.1:{_USUAL_PORT}", f"127.0.0.1:{_USUAL_PORT + 1}"
+
+
+def _is_free(port: int) -> bool:
+    with socket_module.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _terminal(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ class Surroundings:
     """How many it has: all, 256 or 16."""
     home: str
     node_id: str
+    listen: str = ""
+    """Where a new node would be reached by partners, and by programs of this machine: addresses that are free."""
+    platform: str = ""
     socket: str = ""
     themes: tuple[str, ...] = ()
     presets: tuple[str, ...] = ()
@@ -130,7 +133,7 @@ def _options(choice: Choice, answers: Answers, found: Surroundings, display: Dis
         word = display.text(f"first.{choice.name}.{option}")
         yield (Span(f"  {_mark(chosen=chosen)} "), Span(word, "accent" if chosen else ""))
         where = found.socket if option == "found" else found.home
-        about = display.text(f"first.{choice.name}_about.{option}", home=printable(where))
+        about = display.text(f"first.{choice.name}_about.{option}", home=printable(where), listen=found.listen)
         for line in wrap(about, width - 10) if about else ():
             yield (Span(f"      {line}", "dim"),)
 
