@@ -47,7 +47,7 @@ def test_a_person_approves_the_demo_in_the_console(terminal: Terminal, tmp_path:
     assert "guest" in jobs
 
     terminal.press("d")
-    detail = terminal.shows("psi_0", "approvals and results")
+    detail = terminal.shows("psi_0", "[Graph]")
     assert all(len(line) <= 80 for line in detail.splitlines())
     terminal.press("l")
     terminal.shows("end of log")
