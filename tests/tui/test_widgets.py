@@ -129,6 +129,30 @@ async def test_the_cursor_stays_on_its_row_whatever_happens(data: st.DataObject)
             assert key in screen_text(pilot)
 
 
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+async def test_rows_that_come_or_go_above_do_not_move_the_cursor_on_the_screen(data: st.DataObject) -> None:
+    rows = [f"r{n:04d}" for n in range(120)]
+    app = TableApp(rows)
+    async with app.run_test(size=(60, 12)) as pilot:
+        await pilot.pause()
+        app.table.move_to(data.draw(st.integers(0, 80)))
+        await pilot.pause()
+        for step in range(5):
+            key = app.table.key
+            assert key is not None
+            line = app.table.cursor - round(app.table.scroll_y)
+            above, below = rows[: app.table.cursor], rows[app.table.cursor + 1 :]
+            # Enough stays above to fill the screen down to the cursor's line.
+            gone = data.draw(st.integers(0, max(0, len(above) - line)))
+            new = [f"new{step}-{n}" for n in range(data.draw(st.integers(0, 9)))]
+            rows = [*new, *above[gone:], key, *below]
+            app.table.show(rows, news=True)
+            await pilot.pause()
+            assert (app.table.key, app.table.cursor - round(app.table.scroll_y)) == (key, line)
+            assert app.table.unseen.below == 0
+
+
 async def test_rows_above_do_not_move_what_is_being_read() -> None:
     rows = [f"row-{n:03d}" for n in range(100)]
     app = TableApp(rows)

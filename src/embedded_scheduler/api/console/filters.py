@@ -17,7 +17,8 @@ _WAITING = frozenset({"waiting"})
 _ALL = _WAITING.union((f"{state}/" for state in JobState), (f"{JobState.FINISHED}/{outcome}" for outcome in Outcome))
 _JUDGED = (Kind.PATTERN, Kind.FUZZY)
 """Kinds of which SQL can tell nothing, or only that they may hold."""
-_LONGEST_CURSOR = 400
+_LONGEST_CURSOR = 1_000
+"""A key of a hundred characters, each written as six."""
 
 
 def job_search(text: str, *, states: Iterable[JobState], flow_id: str | None, waiting: bool, now_ms: int) -> Search:

@@ -25,8 +25,8 @@ WITH listed AS MATERIALIZED (
     SELECT position, CASE WHEN :judged THEN searched END AS searched,
            CASE :by
                WHEN 'id' THEN job_id
-               WHEN 'flow' THEN lower(ltrim(substr(searched, instr(searched, char(10)) + 1), char(10)))
-               WHEN 'parties' THEN lower(substr(searched, instr(searched, char(10) || char(31))))
+               WHEN 'flow' THEN lower(substr(ltrim(substr(searched, instr(searched, char(10)) + 1), char(10)), 1, 100))
+               WHEN 'parties' THEN lower(substr(searched, instr(searched, char(10) || char(31)), 100))
                WHEN 'age' THEN -created_ms
                WHEN 'duration' THEN ifnull(ended_ms, :now_ms) - started_ms
                WHEN 'tasks' THEN CASE WHEN tasks_total > 0 THEN CAST(tasks_done AS REAL) / tasks_total END
