@@ -15,6 +15,7 @@ from tests.contract.test_specification_ledger import SERVED
 from embedded_scheduler.config import Settings
 from embedded_scheduler.wire import linktest, ptp
 from nodeconsole.cli.completion import places
+from nodeconsole.cli.keys import page
 from nodeconsole.cli.parser import build_parser, parse
 
 ROOT = Path(__file__).parents[2]
@@ -231,7 +232,8 @@ def test_every_setting_that_is_named_exists() -> None:
     heads = "|".join({name.split(".")[0] for name in fields})
     named = {
         name
-        for text in TEXTS.values()
+        for document, text in TEXTS.items()
+        if document != "docs/keymap.md"  # names of bindings
         for name in re.findall(rf"(?<![\w./]|-)((?:{heads})\.[a-z_]+)(?= = |`)", text)
         if not name.endswith((".py", ".toml", ".md", ".key", ".sql"))
     }
@@ -265,3 +267,7 @@ def test_argparse_is_walked_as_it_parses() -> None:
     parser = build_parser()
     top = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     assert {path[0] for path in LEAVES} == set(top.choices)
+
+
+def test_the_page_of_keys_is_up_to_date() -> None:
+    assert TEXTS["docs/keymap.md"] == page(), "nodeconsole keys --markdown > docs/keymap.md"

@@ -334,11 +334,14 @@ async def test_sections_by_key_and_by_command(node: FakeNode, make_app: MakeApp)
         await until_shown(pilot, "carl: no agreement for this data")
 
 
-async def test_help_lists_the_keys_of_the_screen(node: FakeNode, make_app: MakeApp) -> None:
+async def test_help_lists_the_keys_of_the_screen_and_then_those_of_all(node: FakeNode, make_app: MakeApp) -> None:
     async with make_app().run_test(size=(100, 70)) as pilot:
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "？")
         await until_shown(pilot, "filter the list while typing")
+        assert "leave the console" not in screen_text(pilot)
+        await press(pilot, "?")
+        await until_shown(pilot, "leave the console")
         await press(pilot, "?")
         assert isinstance(pilot.app.screen, JobsScreen)
 

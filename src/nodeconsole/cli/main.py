@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 
 from nodeconsole.cli.exits import CommandError, Exit, exit_for
 from nodeconsole.cli.invocation import Command, Invocation
@@ -51,45 +53,32 @@ def _exit(error: ClientError | NodeUnreachable | CommandError) -> Exit:
     return exit_for(error.code)
 
 
+_MODULES = {
+    "job": "jobs",
+    "dataset": "datasets",
+    "component": "components",
+    "peer": "peers",
+    "identity": "identity",
+    "grant": "grants",
+    "message": "messages",
+    "policy": "policy",
+    "token": "tokens",
+    "backup": "backup",
+    "restore": "backup",
+    "keys": "keys",
+    "secret": "secrets",
+    "context": "contexts",
+    "ledger": "ledger",
+    "stats": "pulse",
+    "attention": "pulse",
+    "top": "pulse",
+}
+"""Where the first word's commands are, by the name of the module; the others are in `node`."""
+
+
 def _command(args: argparse.Namespace) -> Command:
     """Only the module of the asked command is imported."""
-    match args.command:
-        case "job" if args.verb in _JOB_VIEWS:
-            from nodeconsole.cli.job_views import COMMANDS  # noqa: PLC0415
-        case "job":
-            from nodeconsole.cli.jobs import COMMANDS  # noqa: PLC0415
-        case "dataset":
-            from nodeconsole.cli.datasets import COMMANDS  # noqa: PLC0415
-        case "component":
-            from nodeconsole.cli.components import COMMANDS  # noqa: PLC0415
-        case "peer":
-            from nodeconsole.cli.peers import COMMANDS  # noqa: PLC0415
-        case "identity":
-            from nodeconsole.cli.identity import COMMANDS  # noqa: PLC0415
-        case "grant":
-            from nodeconsole.cli.grants import COMMANDS  # noqa: PLC0415
-        case "message":
-            from nodeconsole.cli.messages import COMMANDS  # noqa: PLC0415
-        case "policy":
-            from nodeconsole.cli.policy import COMMANDS  # noqa: PLC0415
-        case "token":
-            from nodeconsole.cli.tokens import COMMANDS  # noqa: PLC0415
-        case "backup" | "restore":
-            from nodeconsole.cli.backup import COMMANDS  # noqa: PLC0415
-
-            return COMMANDS[args.command]
-        case "secret":
-            from nodeconsole.cli.secrets import COMMANDS  # noqa: PLC0415
-        case "context":
-            from nodeconsole.cli.contexts import COMMANDS  # noqa: PLC0415
-        case "ledger":
-            from nodeconsole.cli.ledger import COMMANDS  # noqa: PLC0415
-        case "stats" | "attention" | "top":
-            from nodeconsole.cli.pulse import COMMANDS  # noqa: PLC0415
-
-            return COMMANDS[args.command]
-        case _:
-            from nodeconsole.cli.node import COMMANDS  # noqa: PLC0415
-
-            return COMMANDS[args.command]
-    return COMMANDS[args.verb]
+    verb = getattr(args, "verb", None)
+    name = "job_views" if args.command == "job" and verb in _JOB_VIEWS else _MODULES.get(args.command, "node")
+    commands: Mapping[str, Command] = import_module(f"nodeconsole.cli.{name}").COMMANDS
+    return commands[verb or args.command]

@@ -11,6 +11,7 @@ from typing import NoReturn
 from nodeconsole import __version__
 from nodeconsole.cli.exits import EXPLAINED, Exit
 from nodeconsole.cli.text import span_ms
+from nodeconsole.keymap import PRESETS
 from nodeconsole.remote.contexts import Contexts, ContextsFault, contexts_file, find_place, read_contexts
 from nodeconsole.remote.target import BadTarget, Place
 
@@ -28,7 +29,7 @@ TOKEN_SCOPES = ("jobs:read", "jobs:write", "components:write", "logs:read", "all
 
 NODE = "NAME|ssh://HOST|PATH"
 """Stands for a node in help; completion offers the names of contexts."""
-HERE = ("init", "up", "serve", "demo", "bridge", "backup", "restore", "completion", "man", "context")
+HERE = ("init", "up", "serve", "demo", "bridge", "backup", "restore", "completion", "man", "keys", "context")
 """Commands about this machine, whatever node others go to."""
 
 _DEFAULT_HOME = "~/.nodeconsole"
@@ -165,6 +166,9 @@ def build_parser() -> Parser:
     _add_backup(tree)
     _add_ledger(tree)
     _add_contexts(tree)
+    keys = tree.command("keys", "print the keys of the console, as you have bound them")
+    keys.add_argument("--preset", choices=tuple(PRESETS), help="as a preset has them")
+    keys.add_argument("--markdown", action="store_true", help="the page of the docs, with every preset")
     completion = tree.command("completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
     tree.command("man", "print the manual page; `nodeconsole man | man -l -` reads it")

@@ -12,7 +12,7 @@ from nodeconsole.cli.parser import build_parser, parse
 
 COMMANDS = {
     "init", "up", "serve", "attach", "bridge", "status", "doctor", "attention", "stats", "top", "demo", "completion",
-    "man", "web",
+    "man", "web", "keys",
     "job submit", "job check", "job list", "job show", "job diff", "job approve", "job reject", "job stop", "job rerun",
     "job logs",
     "job graph", "job timeline", "job events", "job task", "job results", "job runs",
