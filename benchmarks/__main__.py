@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME …] [--json FILE]`: at most eight minutes, then a table (docs/benchmarks.md)."""
+"""`python -m benchmarks [NAME …] [--json FILE]`: at most eight minutes, then a table (docs/benchmarks.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import jobs, lists, logs, serving, signing, strangers, trust
+from benchmarks import console, jobs, lists, logs, serving, signing, strangers, trust
 from benchmarks.pair import CONTAINED, Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
@@ -31,7 +31,7 @@ ALONE_SECTIONS: dict[str, Callable[[NodeProcess], Awaitable[list[Row]]]] = {
     "starts": serving.starts,
     "lists": lists.measure,
 }
-SECTIONS = (*PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS)
+SECTIONS = (*PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS, "console")
 
 
 async def run(only: list[str], directory: Path) -> list[Row]:
@@ -51,6 +51,8 @@ async def run(only: list[str], directory: Path) -> list[Row]:
     for name in chosen:
         if name in ALONE_SECTIONS:
             rows += await _alone(name, directory / name)
+    if "console" in chosen:
+        rows += await _section("console", console.measure(directory / "console"))
     return rows
 
 
@@ -88,12 +90,16 @@ async def _bounded(only: list[str], directory: Path) -> list[Row]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the node costs.")
+    parser.add_argument("sections", nargs="*", metavar="NAME", help=f"a part: {', '.join(SECTIONS)}")
     parser.add_argument("--only", nargs="+", default=[], choices=SECTIONS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there as well")
     args = parser.parse_args()
+    unknown = [name for name in args.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"no part is named {', '.join(unknown)}")
     with tempfile.TemporaryDirectory(prefix="nodeconsole-bench-") as directory:
         try:
-            rows = asyncio.run(_bounded(args.only, Path(directory)))
+            rows = asyncio.run(_bounded([*args.only, *args.sections], Path(directory)))
         except TimeoutError:
             sys.stderr.write(f"\nnot done after {LIMIT_SECONDS:.0f} seconds: the machine is too busy to measure on\n")
             return 1

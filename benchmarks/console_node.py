@@ -1,0 +1,39 @@
+"""A node for the console's measurements: `python -m benchmarks.console_node SOCKET JOBS LINES_PER_SECOND RUNNING`.
+
+It serves `tests/support/fake_node.py` from a process of its own, so that it is not measured with the console. The log
+of the newest job grows by so many lines a second; each of the running jobs comes a step further every five seconds.
+Ends with standard input.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from pathlib import Path
+
+from tests.support.fake_node import FakeNode, log_line
+
+_PACE = 0.05
+_STEP_TURNS = 100
+
+
+def main(socket: str, jobs: int, lines_per_second: int, running: int) -> None:
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    with FakeNode(Path(socket), jobs) as node:
+        for number in range(running):
+            node.change(number, state="RUNNING", outcome=None, tasks_done=0)
+        print("ready", flush=True)
+        each = int(lines_per_second * _PACE)
+        for turn in itertools.count():
+            if ended.wait(_PACE):
+                return
+            if each:
+                node.write_log(0, "psi", [log_line(turn * each + place) for place in range(each)])
+            if running and turn % _STEP_TURNS < running:
+                node.change(turn % _STEP_TURNS, tasks_done=1 + turn // _STEP_TURNS % 2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:5]))
