@@ -20,7 +20,7 @@ _STEP_TURNS = 100
 
 def main(socket: str, jobs: int, lines_per_second: int, running: int) -> None:
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=_await_end, args=(ended,), daemon=True).start()
     with FakeNode(Path(socket), jobs) as node:
         for number in range(running):
             node.change(number, state="RUNNING", outcome=None, tasks_done=0)
@@ -33,6 +33,11 @@ def main(socket: str, jobs: int, lines_per_second: int, running: int) -> None:
                 node.write_log(0, "psi", [log_line(turn * each + place) for place in range(each)])
             if running and turn % _STEP_TURNS < running:
                 node.change(turn % _STEP_TURNS, tasks_done=1 + turn // _STEP_TURNS % 2)
+
+
+def _await_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 if __name__ == "__main__":
