@@ -86,7 +86,7 @@ class ColumnsScreen(ModalScreen[View | None]):
         self._table.styles.height = len(self._own) + 1
         self._table.set_columns(columns, cursor=glyphs.cursor, cut=glyphs.cut)
         self._show()
-        self.query_one("#hint", Bar).show((Span(f" {text('columns.hint')}", "dim"),))
+        self.query_one("#hint", Bar).show((Span(f" {text('columns.hint', keys='{ }')}", "dim"),))
         self.query_one("#hint2", Bar).show((Span(f" {text('columns.hint2')}", "dim"),))
 
     def _show(self) -> None:
