@@ -59,7 +59,8 @@ def test_top_lives_in_a_terminal_and_leaves_it_as_it_was(node: Hosted) -> None:
     os.close(follower)
     try:
         seen = _read_until(leader, b"PARTNERS")
-        # Nothing changes: nothing is written.
+        # The rest of the first picture; then nothing changes, and nothing is written.
+        _read_for(leader, 0.5)
         quiet = _read_for(leader, 0.5)
         os.write(leader, b"q")
         rest = _read_until(leader, b"\x1b[?1049l")
