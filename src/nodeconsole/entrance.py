@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -102,6 +103,10 @@ def _first_run(home: Home, run: Run) -> int:
             return run(["attach", f"{SCHEME}{answers.address.removeprefix(SCHEME)}"])
 
 
+def _leave(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def demo(*, tour: bool = False) -> int:
     """The console on a node with a month's history, in a directory that goes away with it."""
     from embedded_scheduler.clock import SystemClock  # noqa: PLC0415
@@ -110,6 +115,9 @@ def demo(*, tour: bool = False) -> int:
     from embedded_scheduler.showcase.seed import fill  # noqa: PLC0415
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
 
+    # Until the console takes care of them: the directory goes away also when the terminal does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     with tempfile.TemporaryDirectory(prefix="nodeconsole-demo-") as directory:
         home = Home(Path(directory) / "node")
         sys.stderr.write("nodeconsole: writing a month's history for the demo node ...\n")
