@@ -442,6 +442,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("history.last", GLOBAL, ("-",), command=("last",)),
     Action("app.banner", GLOBAL, ("!",)),
     Action("app.repeat", GLOBAL, (".",)),
+    Action("app.equivalents", GLOBAL, ("$",), command=("shell",)),
     Action("app.undo", GLOBAL, ("u",)),
     Action("app.command", GLOBAL, (":",)),
     Action("app.palette", GLOBAL, (";", "ctrl+p"), command=("palette",)),

@@ -386,6 +386,11 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         else:
             self.session.say(self.session.text("message.which_flow"), "warn")
 
+    def show_equivalents(self, screen: ConsoleScreen) -> None:
+        from nodeconsole.screens.equivalents import equivalents_screen  # noqa: PLC0415 - loaded when it is asked for
+
+        self.push_screen(equivalents_screen(screen, self._watch.place.where))
+
     def act_app_node(self, *names: str) -> None:
         """Another node: the one that is named, or the one that is chosen from a list; also while this one is away."""
         from nodeconsole.remote.contexts import ContextsFault, contexts_file, find_place, read_contexts  # noqa: PLC0415

@@ -48,6 +48,8 @@ class Console(Protocol):
 
     def copy(self, text: str, what: str) -> None: ...
 
+    def show_equivalents(self, screen: ConsoleScreen) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Strip:
@@ -140,6 +142,11 @@ class ConsoleScreen(Screen[None]):
 
     def opened_with(self, *words: str) -> None:
         """What was typed behind the name of this section: `:jobs FILTER`."""
+
+    @property
+    def subject(self) -> str:
+        """The id of what is shown or under the cursor, for the command line that does the same; empty = of no one."""
+        return ""
 
     def unwind(self) -> bool:
         """One step back within this screen (a filter, marks); False when there is nothing to take back."""
@@ -405,6 +412,9 @@ class ConsoleScreen(Screen[None]):
         if parsed is None:
             return
         self.session.typed_command(text.strip())
+        alias = self.session.files.aliases.get(parsed.word)
+        if alias is not None:
+            parsed = parse_command(" ".join((alias, *parsed.arguments))) or parsed
         action = self.keymap.command(parsed.word)
         if action is None:
             words = " ".join(self.keymap.command_words())
@@ -463,7 +473,8 @@ class ConsoleScreen(Screen[None]):
 
     def act_app_command(self) -> None:
         self._recall = len(self.session.history)
-        self.open_prompt(_COMMAND, ":", words=self.keymap.command_words())
+        words = (*self.keymap.command_words(), *self.session.files.aliases)
+        self.open_prompt(_COMMAND, ":", words=words)
 
     def act_app_back(self, *_: str) -> None:
         """One step: what this screen takes back, then the enlarged pane, then the screen; never out of the console."""
@@ -523,6 +534,9 @@ class ConsoleScreen(Screen[None]):
         from nodeconsole.screens.help import HelpScreen  # noqa: PLC0415 - loaded when it is asked for
 
         self.app.push_screen(HelpScreen(self.session, self.keymap))
+
+    def act_app_equivalents(self, *_: str) -> None:
+        self.console.show_equivalents(self)
 
     def act_app_palette(self, *_: str) -> None:
         from nodeconsole.screens.palette import PaletteScreen  # noqa: PLC0415

@@ -44,6 +44,10 @@ class CardScreen(OneOfMany):
     def main(self) -> Sheet:
         return self.query_one("#card", Sheet)
 
+    @property
+    def subject(self) -> str:
+        return self._job_id
+
     def crumbs(self) -> tuple[Line, Line]:
         text = self.session.text
         left = [

@@ -49,6 +49,10 @@ class ContractScreen(OneOfMany):
     def main(self) -> Sheet:
         return self.query_one("#contract", Sheet)
 
+    @property
+    def subject(self) -> str:
+        return self._contract_id
+
     def crumbs(self) -> tuple[Line, Line]:
         text, contract = self.session.text, self._contract
         left: Line = (Span(f" {text('contract.title')}", "accent"),)

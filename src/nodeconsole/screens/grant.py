@@ -50,6 +50,10 @@ class GrantScreen(OneOfMany):
     def main(self) -> Sheet:
         return self.query_one("#grant", Sheet)
 
+    @property
+    def subject(self) -> str:
+        return self._grant_id
+
     def crumbs(self) -> tuple[Line, Line]:
         text = self.session.text
         left: Line = (Span(f" {text('approvals.heading')} > ", "dim"), Span(text("grant.title"), "accent"))

@@ -84,6 +84,10 @@ class JobScreen(Moves, ConsoleScreen):
 
     # What is seen.
 
+    @property
+    def subject(self) -> str:
+        return self._job_id
+
     def crumbs(self) -> tuple[Line, Line]:
         # The name matters more than where one came from.
         above = f" {self.session.text('jobs.heading')} > " if self.size.width >= _ROOMY else " "

@@ -76,6 +76,10 @@ class JobsScreen(ListingScreen["JobRow"]):
         job = self.main.item
         return () if job is None else job_why(job, display)
 
+    @property
+    def subject(self) -> str:
+        return self.main.key or ""
+
     def offered(self) -> list[str]:
         job = self.main.item
         jobs = self.marked or ([] if job is None else [job])

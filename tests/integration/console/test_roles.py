@@ -28,6 +28,8 @@ from embedded_scheduler.node import Node
 from embedded_scheduler.provision import provision
 from embedded_scheduler.security.identity import load_identity
 from embedded_scheduler.server import BackgroundNode
+from nodeconsole.actions import ACTIONS
+from nodeconsole.equivalents import NODE, VIEWS, WRITES
 
 UIDS = {Role.VIEWER: 61_001, Role.APPROVER: 61_002, Role.ADMIN: 61_003, None: 61_004}
 """Numbers that no user of this machine has; the last one has no role."""
@@ -102,6 +104,28 @@ async def test_what_changes_something_is_for_administrators_and_decisions_for_ap
             elif needed is not Role.ADMIN:
                 # A dry run at most.
                 assert path.endswith("/test"), path
+
+
+async def test_every_change_of_the_console_is_refused_to_a_viewer(tmp_path: Path) -> None:
+    writes = {action.id for action in ACTIONS if action.writes}
+    assert set(WRITES) <= writes
+    async with console(tmp_path) as node:
+        for name, call in WRITES.items():
+            path = f"/v1/console{call.path}"
+            status, text = await answer(node.console_app, call.method, path, connection(UIDS[Role.VIEWER]))
+            assert status == 403, (name, text)
+        # Also what takes a whole form: nothing but what looks is open to a viewer.
+        open_routes = [
+            path for method, path, needed in routes(node.console_app) if method != "GET" and needed is Role.VIEWER
+        ]
+        assert all(path.endswith(("/test", "/check")) for path in open_routes), open_routes
+
+
+async def test_every_equivalent_call_is_a_route(tmp_path: Path) -> None:
+    async with console(tmp_path) as node:
+        urls = node.console_app.url_map.bind("node")
+        for call in (*VIEWS.values(), *WRITES.values(), NODE):
+            urls.match(f"/v1/console{call.path}".split("?")[0], method=call.method)
 
 
 async def test_a_refused_request_leaves_no_event(tmp_path: Path) -> None:
