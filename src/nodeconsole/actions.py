@@ -400,7 +400,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.find", "form", ("/",)),
     # Settings and keys.
     Action("settings.change", "settings", ("enter",), footer=1),
-    Action("settings.before", "settings", ("left",), footer=2),
+    Action("settings.before", "settings", ("left",)),
     Action("settings.next", "settings", ("right",), footer=3),
     Action("settings.reset", "settings", ("backspace",), footer=4),
     Action("settings.filter", "settings", ("/",), footer=5),
@@ -566,6 +566,8 @@ _NAMES = {
     "escape": "Esc",
     "enter": "Enter",
     "tab": "Tab",
+    "backspace": "Bksp",
+    "delete": "Del",
     "pagedown": "PgDn",
     "pageup": "PgUp",
     "home": "Home",

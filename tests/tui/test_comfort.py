@@ -128,7 +128,7 @@ async def test_a_picture_of_the_screen_hides_what_is_secret(node: FakeNode, make
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, "g", "o")
         await until_shown(pilot, "erin")
-        await press(pilot, "I", "enter", "Y")
+        await press(pilot, "I", "enter", "enter", "Y")
         await until_shown(pilot, "Shown once")
         screen = pilot.app.screen
         assert isinstance(screen, ConsoleScreen)

@@ -17,6 +17,7 @@ from nodeconsole.viewmodels.text import cells
 
 _SOURCES = Path(__file__).parents[2] / "src" / "nodeconsole"
 _SCOPES = (
+    ("settings", "move", GLOBAL),
     ("pulse", "panes", "move", GLOBAL),
     ("statistics", "panes", "move", GLOBAL),
     ("audit", "list", "move", GLOBAL),
