@@ -30,6 +30,8 @@ from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 
 _COMMAND = "command"
+_APPEARS_SECONDS = 1.0
+"""Within so long a line to type into is there."""
 
 
 class Console(Protocol):
@@ -86,6 +88,7 @@ class ConsoleScreen(Screen[None]):
         self._pending: Changes = NOTHING
         self._reloading = False
         self._recall = 0
+        self._ahead: list[events.Key] | None = None
         self._loaded = False
         self._strip: Strip | None = None
         self._pane = 0
@@ -322,7 +325,25 @@ class ConsoleScreen(Screen[None]):
             return True
         return self.session.online and not self.session.read_only and action.offered in self.offered()
 
+    def expect_typing(self) -> None:
+        """A line to type into is about to appear: what is typed before it is there belongs into it."""
+        self._ahead = []
+        self.set_timer(_APPEARS_SECONDS, self._give_ahead)
+
+    def on_descendant_focus(self) -> None:
+        self._give_ahead()
+
+    def _give_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        for key in ahead or ():
+            (self.focused or self).post_message(events.Key(key.key, key.character))
+
     async def on_key(self, event: events.Key) -> None:
+        if self._ahead is not None:
+            self._ahead.append(event)
+            event.stop()
+            event.prevent_default()
+            return
         if isinstance(self.focused, Input):
             self._key_while_typing(event)
             return
@@ -434,6 +455,7 @@ class ConsoleScreen(Screen[None]):
     def open_prompt(self, kind: str, label: str, value: str = "", words: Sequence[str] = ()) -> None:
         if self._prompt_kind:
             return
+        self.expect_typing()
         self._bar("flash").display = False
         self.mount(Prompt(kind, label, value, words), after=self._bar("flash"))
 

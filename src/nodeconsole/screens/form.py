@@ -275,6 +275,7 @@ class FormScreen(Moves, ConsoleScreen):
         self._before, self._editing = self.form.text(one.name), one.name
         number = one.kind in (Kind.INTEGER, Kind.NUMBER) and one.control is Control.NUMBER
         editor = InlineEditor(self._before, place, number=number, secret=one.secret)
+        self.expect_typing()
         self.query_one("#sheet", Container).mount(editor)
 
     def _place_editor(self) -> None:
@@ -300,7 +301,8 @@ class FormScreen(Moves, ConsoleScreen):
 
     async def on_inline_editor_done(self, message: InlineEditor.Done) -> None:
         edited = self._editing
-        if not await self._keep_edited():
+        # F10 may have been typed before the line that Enter closed was gone.
+        if not await self._keep_edited() and not message.submit:
             return
         if message.submit:
             self.act_form_submit()
