@@ -122,7 +122,8 @@ class _Session(asyncio.Protocol):
 
     async def close(self) -> None:
         self._end(OSError("the link was closed"))
-        await asyncio.to_thread(self._dial.kill)
+        # Whoever leaves may be cancelled meanwhile: the process is waited for all the same.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._dial.kill))
 
     def open(self) -> LinkStream:
         free = (number % STREAMS for number in self._numbers)

@@ -19,6 +19,8 @@ from nodeconsole.remote.target import SshTarget
 _NOISE_BYTES = 64 * 1024
 """What login scripts may print before the bridge speaks."""
 _BATCH_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
+"""So soon it is noticed that nobody wants the session any more."""
 _NO_PROGRAM = (126, 127)
 _ASKS = ("permission denied", "host key verification failed", "passphrase", "password", "authentication fail")
 
@@ -40,6 +42,9 @@ class Dial:
         self._relay = relay
         self._interactive = interactive
         self._said: deque[str] = deque(maxlen=40)
+        self._given_up = False
+        self._hearing = threading.Lock()
+        """Held while the pipe is read: nobody may close it then, its number could be another file's at once."""
         try:
             self.process = subprocess.Popen(  # noqa: S603 - words of our own; host and user are checked
                 target.ssh(batch=not interactive),
@@ -56,14 +61,27 @@ class Dial:
 
     def wait(self) -> bytes:
         """Block until the bridge speaks; returns what came behind its greeting. `LinkFailure` otherwise."""
+        try:
+            with self._hearing:
+                heard = self._hear_greeting()
+        except LinkFailure:
+            self.abandon()
+            raise
+        self._relay = None
+        return heard
+
+    def _hear_greeting(self) -> bytes:
         assert self.process.stdout is not None
         pipe = self.process.stdout.fileno()
         limit = None if self._interactive else time.monotonic() + _BATCH_SECONDS
         heard = b""
         while HELLO not in heard:
-            left = None if limit is None else max(0.0, limit - time.monotonic())
-            if not select.select([pipe], [], [], left)[0]:
+            if limit is not None and time.monotonic() > limit:
                 self._give_up(f"no answer within {_BATCH_SECONDS:.0f} seconds")
+            if self._given_up:
+                self._give_up("another node was chosen meanwhile")
+            if not select.select([pipe], [], [], _LOOK_SECONDS)[0]:
+                continue
             chunk = os.read(pipe, 65536)
             heard += chunk
             place = heard.find(HELLO_ANY)
@@ -71,12 +89,10 @@ class Dial:
                 self._give_up("node and console are too different: install the same version on both machines")
             if not chunk or len(heard) > _NOISE_BYTES:
                 self._give_up("" if not chunk else "another program answers instead of nodeconsole")
-        self._relay = None
         return heard.partition(HELLO)[2]
 
     def _give_up(self, why: str) -> NoReturn:
         reason = why or self.reason()
-        self.abandon()
         raise LinkFailure(reason, asks=not self._interactive and _would_ask(reason))
 
     def reason(self) -> str:
@@ -98,11 +114,13 @@ class Dial:
         return "the connection to the other machine broke"
 
     def abandon(self) -> None:
-        """End a session that nobody took over."""
+        """End a session that nobody took over, and whoever waits for it on another thread."""
+        self._given_up = True
         self.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        with self._hearing:
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
     def kill(self) -> None:
         """End the process now. Nothing is lost: the bridge keeps nothing."""
