@@ -232,6 +232,9 @@ async def test_only_the_boxes_that_look_different_are_sent(node: Hosted) -> None
     async with looking_at(node, TRAINING) as (pilot, screen):
         await until_shown(pilot, ">[● binning")
         view = screen.query_one("#graph", GraphView)
+        # Everything has been painted once, and nothing that may still look different is left.
+        screen.retranslate()
+        await pilot.pause()
         sent: list[tuple[int, int]] = []
         detail = screen.detail
         assert detail is not None

@@ -10,6 +10,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkType
@@ -30,8 +31,8 @@ from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 
 _COMMAND = "command"
-_APPEARS_SECONDS = 1.0
-"""Within so long a line to type into is there."""
+_APPEARS_SECONDS = 3.0
+"""Within so long a line to type into is there, or will not come."""
 
 
 class Console(Protocol):
@@ -89,6 +90,7 @@ class ConsoleScreen(Screen[None]):
         self._reloading = False
         self._recall = 0
         self._ahead: list[events.Key] | None = None
+        self._ahead_timer: Timer | None = None
         self._loaded = False
         self._strip: Strip | None = None
         self._pane = 0
@@ -327,14 +329,18 @@ class ConsoleScreen(Screen[None]):
 
     def expect_typing(self) -> None:
         """A line to type into is about to appear: what is typed before it is there belongs into it."""
+        self._give_ahead()
         self._ahead = []
-        self.set_timer(_APPEARS_SECONDS, self._give_ahead)
+        self._ahead_timer = self.set_timer(_APPEARS_SECONDS, self._give_ahead)
 
     def on_descendant_focus(self) -> None:
         self._give_ahead()
 
     def _give_ahead(self) -> None:
         ahead, self._ahead = self._ahead, None
+        if self._ahead_timer is not None:
+            self._ahead_timer.stop()
+            self._ahead_timer = None
         for key in ahead or ():
             (self.focused or self).post_message(events.Key(key.key, key.character))
 

@@ -163,8 +163,8 @@ async def test_nothing_to_say_against_a_job_that_can_run(engine: Engine, tmp_pat
     assert await problems(engine, spec) == []
     # The arbiter is not named in the task's parameters: this node has no part as arbiter.
     assert await problems(engine, spec, ARBITER) == []
-    found = await engine.db.read(lambda reader: components.disclosures(reader, spec, [GUEST]))
-    assert found == ["A join: host: row counts", "A join: protects against: semi-honest"]
+    found = await engine.db.read(lambda reader: components.disclosures(reader, spec.flow.nodes[0].component))
+    assert found == ["host: row counts", "protects against: semi-honest"]
     [use] = await engine.db.read(lambda reader: datasets.uses(reader, spec, [GUEST]))
     assert (use.task, use.dataset_id, use.found, use.columns, use.rows) == (
         "join",

@@ -57,4 +57,6 @@ async def test_the_console_says_which_partners_have_a_component_and_offers_their
         await until_shown(pilot, "dataset_id")
         await until(pilot, lambda: app.screen.form.field("dataset_id").choices)  # type: ignore[attr-defined]
         await press(pilot, "enter")
+        await until_shown(pilot, "find")
+        await press(pilot, *pair.name)
         await until_shown(pilot, "all people")
