@@ -1,81 +1,103 @@
-"""Pictures of the screens at 80x24.
+"""Pictures of the screens on the shown node, at 80x24 and 132x40, in both languages and without colour.
 
 After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from nodeconsole.app import NodeConsoleApp
-from tests.support.console import press, until_shown
-from tests.support.fake_node import FakeNode, add_trust
+from tests.support.console import press, until, until_shown
+from tests.support.hosted import Hosted
+from tests.support.showcase import app_of, serving
 
 Compare = Callable[..., bool]
+SMALL, WIDE = (80, 24), (132, 40)
+ZH = {"language": "zh_CN", "glyphs": "safe"}
+MONO = {"theme": "mono", "glyphs": "ascii"}
+
+# Keys, one by one; `>` before a text waits until it is shown.
+SCREENS: dict[str, tuple[str, ...]] = {
+    "pulse": ("g", "p", ">psi-credit-daily"),
+    "jobs": ("g", "j", ">job-7df2fc58", "j"),
+    "jobs-menu": ("g", "j", ">job-7df2fc58", "x"),
+    "jobs-sort": ("g", "j", ">job-7df2fc58", "s"),
+    "graph": ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb"),
+    "tasks": ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb", "t", "t", ">read_c"),
+    "timeline": ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb", "t", "l", ">binning"),
+    "logs": ("g", "l", ">job-8306d03b"),
+    "log": ("g", "l", ">job-8306d03b", "enter", ">frame"),
+    "approvals": ("g", "a", ">risk-join-2026q4"),
+    "card": ("g", "a", ">risk-join-2026q4", "enter", ">loans_2026"),
+    "partners": ("g", "o", ">erin"),
+    "data": ("g", "d", ">loans_2026"),
+    "components": ("g", "c", ">lattice"),
+    "statistics": ("g", "s", ">psi-credit-daily"),
+    "audit": ("g", "u", ">job-"),
+    "help": ("g", "j", ">job-7df2fc58", "?", ">waits for you"),
+    "palette": ("g", "j", ">job-7df2fc58", ";", ">Enter"),
+    "settings": ("g", ",", ">k9s"),
+    "warnings": ("g", "w", ">dave"),
+}
+CHINESE = (
+    "pulse",
+    "jobs",
+    "graph",
+    "tasks",
+    "timeline",
+    "log",
+    "approvals",
+    "card",
+    "partners",
+    "data",
+    "components",
+    "statistics",
+    "audit",
+    "settings",
+)
+BROAD = ("pulse", "jobs", "graph", "timeline", "card", "partners", "data", "components", "statistics", "audit")
+COLOURLESS = ("pulse", "jobs", "graph", "log", "card")
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Hosted]:
+    with serving() as running:
+        yield running
 
 
 def _after(*steps: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
-    """Wait for the list, then press keys (`key:x`) and wait for texts, in turn."""
-
     async def run(pilot: Pilot[Any]) -> None:
-        await until_shown(pilot, "psi-credit-daily")
+        await until(pilot, lambda: pilot.app.session.online)  # type: ignore[attr-defined]
         for step in steps:
-            if step.startswith("key:"):
-                await press(pilot, step.removeprefix("key:"))
+            if step.startswith(">"):
+                await until_shown(pilot, step[1:])
             else:
-                await until_shown(pilot, step)
+                await press(pilot, step)
+        screen = pilot.app.screen
+        await until(pilot, lambda: not any(worker.group == "reload" for worker in screen.workers))
+        await pilot.pause()
 
     return run
 
 
-@pytest.mark.parametrize(
-    ("options", "steps"),
-    [
-        pytest.param({}, ("key:j",), id="jobs"),
-        pytest.param({"language": "zh_CN", "glyphs": "safe"}, ("key:e",), id="jobs-zh"),
-        pytest.param({"theme": "mono"}, ("key:j",), id="jobs-mono"),
-        pytest.param({}, ("key:j", "key:j", "key:enter", "exit 1"), id="job"),
-        pytest.param({}, ("key:j", "key:j", "key:l", "30,000", "complete"), id="log"),
-        pytest.param({}, ("key:e", "key:e", "key:enter", "WHAT LEAVES"), id="card"),
-        pytest.param(
-            {"theme": "light"}, ("key:e", "key:e", "key:enter", "WHAT LEAVES", "key:X", "Reject this job"), id="reject"
-        ),
-    ],
-)
-def test_screen(
-    node: FakeNode,
-    make_app: Callable[..., NodeConsoleApp],
-    snap_compare: Compare,
-    options: dict[str, str],
-    steps: tuple[str, ...],
-) -> None:
-    assert snap_compare(make_app(**options), terminal_size=(80, 24), run_before=_after(*steps))
+def _cases() -> Iterator[Any]:
+    for name in SCREENS:
+        yield pytest.param(name, SMALL, {}, id=name)
+    for name in CHINESE:
+        yield pytest.param(name, SMALL, ZH, id=f"{name}-zh")
+    for name in BROAD:
+        yield pytest.param(name, WIDE, {}, id=f"{name}-wide")
+    for name in COLOURLESS:
+        yield pytest.param(name, SMALL, MONO, id=f"{name}-mono")
+    for name in ("pulse", "jobs", "card", "data"):
+        yield pytest.param(name, WIDE, ZH, id=f"{name}-wide-zh")
 
 
-_ZH = {"language": "zh_CN", "glyphs": "safe"}
-
-
-@pytest.mark.parametrize(
-    ("options", "steps"),
-    [
-        pytest.param({}, ("key:g", "key:a", "compare words"), id="approvals"),
-        pytest.param({}, ("key:g", "key:a", "compare words", "key:enter", "THE SIX WORDS", "key:A"), id="confirm"),
-        pytest.param(_ZH, ("key:g", "key:a", "核对词语", "key:j", "key:enter", "我方数据"), id="grant-zh"),
-        pytest.param({}, ("key:g", "key:o", "erin", "key:G"), id="partners"),
-        pytest.param(_ZH, ("key:g", "key:o", "erin"), id="partners-zh"),
-        pytest.param(_ZH, ("key:g", "key:w", "carl"), id="warnings-zh"),
-    ],
-)
-def test_trust(
-    node: FakeNode,
-    make_app: Callable[..., NodeConsoleApp],
-    snap_compare: Compare,
-    options: dict[str, str],
-    steps: tuple[str, ...],
-) -> None:
-    add_trust(node)
-    assert snap_compare(make_app(**options), terminal_size=(80, 24), run_before=_after(*steps))
+@pytest.mark.parametrize(("name", "size", "options"), _cases())
+def test_screen(node: Hosted, snap_compare: Compare, name: str, size: tuple[int, int], options: dict[str, str]) -> None:
+    app = app_of(node, **options)
+    assert snap_compare(app, terminal_size=size, run_before=_after(*SCREENS[name]))
