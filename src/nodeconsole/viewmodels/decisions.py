@@ -219,7 +219,7 @@ def _expires(detail: JobDetail, display: Display) -> str:
     if waiting is None or waiting.next_ms is None:
         return ""
     left = span_text(waiting.next_ms - display.now_ms)
-    return f"{when(waiting.next_ms, display)}  ({display.text('waiting.in', span=left)})"
+    return f"{when(waiting.next_ms, display)}  {display.text('waiting.in', span=left)}"
 
 
 def _difference(card: DecisionCard, display: Display, width: int) -> list[Line]:
