@@ -752,7 +752,8 @@ class FakeNode:
             pages = lambda: self._events_after(place)  # noqa: E731
         else:
             place = [int(query.get("start", 0))]
-            pages = lambda: self._lines_after(path[1], path[3], query.get("level", "debug"), place)  # noqa: E731
+            latest = 400 if query.get("latest") else 0
+            pages = lambda: self._lines_after(path[1], path[3], query.get("level", "debug"), place, latest)  # noqa: E731
         while not self._closing.is_set():
             woken = self._wake
             with self._lock:
@@ -762,6 +763,8 @@ class FakeNode:
                 if isinstance(page, LogPage) and page.complete:
                     await self._send(writer, "event: end\ndata: {}\n\n")
                     break
+                if query.get("latest"):
+                    await asyncio.sleep(0.1)
                 continue
             await woken.wait()
         writer.write(b"0\r\n\r\n")
@@ -780,9 +783,12 @@ class FakeNode:
         place[0] = events[-1].seq
         return EventPage(events=events)
 
-    def _lines_after(self, name: str, task: str, level: str, place: list[int]) -> LogPage | None:
+    def _lines_after(self, name: str, task: str, level: str, place: list[int], latest: int) -> LogPage | None:
         log = self._log(name, task)
         page = log.page(level, place[0], 5000)
+        if latest and page.total - place[0] > latest:
+            page = log.page(level, -latest, latest)
+            place[0] = page.start
         if not page.lines and not log.complete:
             return None
         page.complete = page.complete and place[0] + len(page.lines) >= page.total

@@ -229,3 +229,18 @@ def test_tags_tell_logs_apart() -> None:
     assert tags_of([one, LogAddress("job-1", "woe", "guest.0")]) == ["psi", "woe"]
     assert tags_of([one, LogAddress("job-1", "psi", "guest.1")]) == ["psi guest.0", "psi guest.1"]
     assert tags_of([one, LogAddress("job-2", "psi", "guest.0")]) == ["job-1 psi guest.0", "job-2 psi guest.0"]
+
+
+async def test_a_log_that_outruns_the_eye_is_skipped_through_and_read_on_demand(node: Hosted) -> None:
+    place, path = await written(node)
+    async with opened(node, place) as pilot:
+        await until_shown(pilot, "FOLLOWING")
+        buffer = pilot.app.screen.main.buffer
+        before = buffer.total
+        with path.open("a") as log:
+            log.writelines(f"INFO flood {number}\n" for number in range(20_000))
+        await until_shown(pilot, "INFO flood 19999")
+        assert buffer.total == before + 20_000
+        assert buffer.line(before + 5_000) is None
+        pilot.app.screen.main.move_to(before + 5_000)
+        await until_shown(pilot, "INFO flood 5000")

@@ -223,9 +223,11 @@ class NodeClient:
         level: str = "debug",
         start: int = 0,
         times: bool = False,
+        latest: bool = False,
     ) -> PageStream[LogPage]:
-        """Pages of new lines as they come; ends when the log is complete or the node stops."""
-        query = {"party": party, "level": level, "start": start, "times": times}
+        """Pages of new lines as they come; ends when the log is complete or the node stops. With `latest`, pages may
+        leave lines out before them when the log grows faster than it is read: `start` says where each begins."""
+        query = {"party": party, "level": level, "start": start, "times": times, "latest": latest}
         return self._pages(LogPage, _path("jobs", job_id, "tasks", task, "logs", "stream"), query)
 
     async def search_log(

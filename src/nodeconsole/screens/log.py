@@ -148,6 +148,7 @@ class LogScreen(LogView):
             level=self.level,
             start=buffer.total,
             times=self.wants_times,
+            latest=True,
         )
         try:
             async for page in stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ _LONGEST_TEXT = 500
 _RECENT_JOBS = 100
 _BATCH = 2_000
 """Lines in one event of a stream."""
+_LATEST = 400
+"""Lines in one event of a stream of the latest; what came between two of them is left for who asks for it."""
 _EAGER_SECONDS = 0.1
 _CALM_SECONDS = 1.0
 """A log grows without any commit: it is looked at again after 0.1 s, and less often the longer it is silent."""
@@ -69,7 +72,7 @@ class Logs:
         start = endpoint.number_query("start", 0, low=-_FAR, high=_FAR)
         # Before the first byte goes out an error can still be a problem; afterwards the stream can only end.
         first = await self._read(place, start, _BATCH)
-        return stream_response(self._follow(place, first))
+        return stream_response(self._follow(place, first, latest=endpoint.flag_query("latest")))
 
     async def search(self, job_id: str, task: str) -> LogMatches:
         """Lines that contain `text` (exact in case only if it has a capital letter), or with `problems` those that
@@ -141,8 +144,9 @@ class Logs:
             times=verbs.times_of(lines.lines) if place.times else [],
         )
 
-    async def _follow(self, place: Place, page: LogPage) -> AsyncIterator[bytes]:
-        """Batches of new lines until the log is complete, the node stops, or no line can come any more."""
+    async def _follow(self, place: Place, page: LogPage, *, latest: bool) -> AsyncIterator[bytes]:
+        """Batches of new lines until the log is complete, the node stops, or no line can come any more. With `latest`,
+        a log that is written faster than anybody reads is skipped through: each batch ends with its newest line."""
         pause = _EAGER_SECONDS
         silent = 0.0
         with self._console.streams.open() as subscription:
@@ -161,8 +165,13 @@ class Logs:
                 if silent >= HEARTBEAT_SECONDS:
                     yield HEARTBEAT
                     silent = 0.0
+                elif latest:
+                    # Nobody's eye is faster; what has come meanwhile goes out as one batch.
+                    await asyncio.sleep(_EAGER_SECONDS)
                 try:
                     page = await self._read(place, reached, _BATCH)
+                    if latest and page.total - reached > _LATEST:
+                        page = await self._read(place, -_LATEST, _LATEST)
                 except NodeError:
                     # The log was removed meanwhile, or the database is closing: nothing more will come.
                     return
