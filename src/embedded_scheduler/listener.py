@@ -451,7 +451,7 @@ class _Conversation:
                 async with asyncio.timeout(self._patience.answer):
                     await self._writer.drain()
             except (ConnectionError, RuntimeError, TimeoutError):
-                self._writer.transport.abort()
+                self._abort()
                 await self._protocol.handle(Closed())
 
     def _end(self) -> None:
@@ -473,6 +473,11 @@ class _Conversation:
         except (OSError, TimeoutError, RuntimeError):
             pass
         finally:
+            self._abort()
+
+    def _abort(self) -> None:
+        # Of a TLS connection that is closed already, early releases of Python 3.11 cannot be told to give it up.
+        with contextlib.suppress(AttributeError):
             self._writer.transport.abort()
 
 

@@ -69,7 +69,7 @@ def test_a_first_start_with_enter_alone_makes_a_node(terminal: Terminal, tmp_pat
         terminal.press("Enter")
     terminal.shows("DEMO", "tour 1 of 6", within=60)
     terminal.press("C-q")
-    terminal.shows("online", "warnings", within=60)
+    terminal.shows("online", "nothing needs you", within=60)
     assert (tmp_path / ".nodeconsole" / "node.toml").exists()
     terminal.press("C-q")
     assert _ended(terminal, outcome) == "0"
