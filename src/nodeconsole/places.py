@@ -1,4 +1,5 @@
-"""Where an operator's own files lie: configuration and state, by the rules of the XDG base directories."""
+"""Where an operator's own files lie (configuration and state, by the rules of the XDG base directories), and how files
+are written for the operator alone."""
 
 from __future__ import annotations
 
@@ -37,3 +38,15 @@ def replace_file(path: Path, content: str) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
+
+
+def create_file(path: Path) -> int:
+    """A descriptor to write a new file with, readable for this user alone: what an operator saves names partners and
+    data. FileExistsError when there is one, which is never replaced."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def write_new(path: Path, content: str) -> None:
+    """The same with its content."""
+    with os.fdopen(create_file(path), "w", encoding="utf-8") as file:
+        file.write(content)

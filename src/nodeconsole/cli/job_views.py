@@ -15,6 +15,7 @@ from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment, size
 from nodeconsole.client import NodeClient
 from nodeconsole.i18n.catalogue import load
+from nodeconsole.places import create_file
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import default_glyphs
 from nodeconsole.viewmodels.graph import Layout
@@ -176,7 +177,7 @@ async def _save(call: Invocation, client: NodeClient, detail: JobDetail, rows: S
         path = directory / f"{row.task}-{row.party}-{row.output}"
         try:
             os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - a command waits for its disk
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(create_file(path), "wb") as file:
                 async for chunk in client.result_content(detail.job.job_id, row.task, row.party, row.output):
                     file.write(chunk)
         except OSError as error:

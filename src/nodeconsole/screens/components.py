@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
+from nodeconsole.places import write_new
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.confirm import at_once, put_question, question_facts, typed_id
 from nodeconsole.screens.dialog import Question
@@ -286,19 +286,13 @@ async def _export(session: Session, row: ComponentRow, path: Path) -> None:
         return
     text = json.dumps(found.manifest, ensure_ascii=False, indent=2) + "\n"
     try:
-        await asyncio.to_thread(_write_new, path, text)
+        await asyncio.to_thread(write_new, path, text)
     except FileExistsError:
         session.say(session.text("save.exists", path=path), "warn")
     except OSError as error:
         session.say(session.text("save.failed", path=path, why=error.strerror), "bad")
     else:
         session.say(session.text("components.exported", path=path), "ok")
-
-
-def _write_new(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 # Taking one in.

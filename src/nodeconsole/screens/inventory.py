@@ -44,8 +44,5 @@ class InventoryScreen(ListingScreen[Any]):
         rows = await self.session.ask(self._kind.load)
         if rows is None:
             return False
-        news, self.rows = self._loaded, rows
-        self._loaded = True
-        self.show_rows(news=news)
-        self.repaint_chrome()
+        self.take_rows(rows)
         return True

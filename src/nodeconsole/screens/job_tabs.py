@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
 
+from nodeconsole.places import create_file
 from nodeconsole.screens.movement import Movable
 from nodeconsole.viewmodels.document import coloured, json_lines, marked, places, yaml_lines
 from nodeconsole.viewmodels.graph import Cell, Layout
@@ -504,7 +505,7 @@ class ResultsTab(JobTab):
 
         async def fetch(client: NodeClient) -> int:
             total = 0
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(create_file(path), "wb") as file:
                 async for chunk in client.result_content(job_id, row.task, row.party, row.output):
                     total += await asyncio.to_thread(file.write, chunk)
             return total

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL, Action
+from nodeconsole.places import write_new
 from nodeconsole.screens.base import ConsoleScreen, Strip
 from nodeconsole.screens.confirm import put_question, question_facts, typed_count
 from nodeconsole.screens.dialog import Field, Question
@@ -136,6 +136,13 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         self._take_marked(rows)
         self.main.show(rows, more=self.more(), empty=self.empty(), news=news)
         self.show_preview()
+
+    def take_rows(self, rows: Sequence[T]) -> None:
+        """The whole list as the node has it now."""
+        news, self.rows = self._loaded, rows
+        self._loaded = True
+        self.show_rows(news=news)
+        self.repaint_chrome()
 
     def repaint_body(self) -> None:
         display = self.session.display()
@@ -500,17 +507,10 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
             content = (
                 as_json(rows, self.listing, display) if json_wanted else as_csv(rows, self.listing, self.view, display)
             )
-            await asyncio.to_thread(_write_new, path, content)
+            await asyncio.to_thread(write_new, path, content)
         except FileExistsError:
             self.session.say(self.session.text("save.exists", path=path), "warn")
         except OSError as error:
             self.session.say(self.session.text("save.failed", path=path, why=error.strerror), "bad")
         else:
             self.session.say(self.session.text("save.done", n=count(len(rows)), path=path), "ok")
-
-
-def _write_new(path: Path, content: str) -> None:
-    """Readable for this user alone: lists name partners and data."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)

@@ -15,6 +15,7 @@ from textual.app import SuspendNotSupported
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
+from nodeconsole.places import create_file
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
@@ -283,20 +284,18 @@ class LogView(Moves, ConsoleScreen):
 
     async def _save(self, path: Path) -> None:
         try:
-            written = await self._write(path, new=True)
+            written = await self._write(path)
         except OSError as error:
             self.session.say(self.session.text("log.not_saved", path=path, error=error.strerror or error), "bad")
         else:
-            if written is not None:
-                self.session.say(self.session.text("log.saved", path=path, lines=count(written)), "ok")
+            self.session.say(self.session.text("log.saved", path=path, lines=count(written)), "ok")
         finally:
             self.say_progress("")
 
-    async def _write(self, path: Path, *, new: bool) -> int | None:
-        """Lines written; None when the node did not answer. With `new`, an existing file is left alone."""
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC)
+    async def _write(self, path: Path) -> int:
+        """How many lines went into the new file."""
         written = batches = 0
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", errors="backslashreplace") as file:
+        with os.fdopen(create_file(path), "w", encoding="utf-8", errors="backslashreplace") as file:
             async for lines in self.whole():
                 file.writelines(f"{line}\n" for line in lines)
                 written, batches = written + len(lines), batches + 1
@@ -312,8 +311,7 @@ class LogView(Moves, ConsoleScreen):
         with tempfile.TemporaryDirectory(prefix="nodeconsole-") as directory:
             path = Path(directory) / self.file_name
             try:
-                if await self._write(path, new=True) is None:
-                    return
+                await self._write(path)
                 self.say_progress("")
                 with self.app.suspend():
                     subprocess.run([*pager, str(path)], check=False)  # noqa: S603, ASYNC221 - the terminal is the pager's

@@ -57,10 +57,7 @@ class LogsScreen(ListingScreen["LogRow"]):
         rows = await self.session.ask(lambda client: client.logs())
         if rows is None:
             return False
-        news, self.rows = self._loaded, rows
-        self._loaded = True
-        self.show_rows(news=news)
-        self.repaint_chrome()
+        self.take_rows(rows)
         return True
 
     def act_list_open(self, *_: str) -> None:

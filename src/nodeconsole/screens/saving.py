@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from nodeconsole.places import create_file
 from nodeconsole.screens.session import Session
 
 _LARGEST = 16 * 1024 * 1024
@@ -24,7 +25,7 @@ async def save(session: Session, path: Path, content: str) -> bool:
 async def save_stream(session: Session, path: Path, pieces: AsyncIterator[bytes]) -> bool:
     """The same piece by piece; the file is taken away again when the pieces fail."""
     try:
-        descriptor = await asyncio.to_thread(_create, path)
+        descriptor = await asyncio.to_thread(create_file, path)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 async for piece in pieces:
@@ -57,8 +58,3 @@ def _read(path: Path) -> str:
     if len(content) > _LARGEST:
         raise ValueError("it is too large")
     return content.decode("utf-8")
-
-
-def _create(path: Path) -> int:
-    """Readable for this user alone: what is shown names partners and data."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _CJK_LOCALES = ("zh", "ja", "ko")
 
@@ -97,31 +97,7 @@ SAFE = Glyphs(
     _PLAIN,
     ".:|#",
 )
-ASCII = Glyphs(
-    "ascii",
-    "R",
-    "r",
-    ".",
-    "+",
-    "x",
-    "=",
-    "-",
-    "?",
-    "~",
-    ">",
-    "*",
-    "#",
-    ".",
-    "..",
-    "-",
-    ".",
-    "->",
-    "^",
-    "v",
-    ":",
-    _PLAIN,
-    ".:|#",
-)
+ASCII = replace(SAFE, name="ascii")
 
 GLYPH_SETS: Mapping[str, Glyphs] = {glyphs.name: glyphs for glyphs in (UNICODE, SAFE, ASCII)}
 

@@ -30,9 +30,6 @@ class Part(NamedTuple):
     ms: int
 
 
-PARTS = ("queue", "start", "compute", "waiting", "link")
-
-
 def time_parts(attempt: AttemptRow, now_ms: int) -> list[Part]:
     """Where the time of an attempt went; what is not known is left out, and what is over is not rounded up.
 

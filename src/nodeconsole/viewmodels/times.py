@@ -87,11 +87,10 @@ def parse_moment(text: str, near_ms: int, zone: tzinfo | None) -> int | None:
         if re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", text):
             day = _local(near_ms, zone)
             written = datetime.combine(day.date(), time.fromisoformat(text.zfill(len(text) + (text[1] == ":"))))
-        else:
-            written = datetime.fromisoformat(text)
-        return int((written if written.tzinfo else written.replace(tzinfo=zone)).timestamp() * 1000)
+            return int(written.replace(tzinfo=zone).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         return None
+    return _written(text, zone)
 
 
 def parse_until(text: str, now_ms: int, zone: tzinfo | None) -> int | None:

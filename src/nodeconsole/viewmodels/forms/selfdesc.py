@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -320,8 +319,3 @@ def _number_of(text: str) -> object:
         return float(text)
     except ValueError:
         return text
-
-
-def pretty(raw: Mapping[str, Any]) -> str:
-    """A member of the description as it was sent."""
-    return json.dumps(raw, ensure_ascii=False, default=str)
