@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from algorithm_components.sdk.forms.selfdesc import form_of_component
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels.composer import rows
 from nodeconsole.viewmodels.composer.catalogue import Port, Program, assigned, compatible, find
@@ -17,7 +18,6 @@ from nodeconsole.viewmodels.composer.composition import Composition, Party, empt
 from nodeconsole.viewmodels.composer.problems import form_of_party, problems
 from nodeconsole.viewmodels.composer.rows import Situation
 from nodeconsole.viewmodels.display import Display
-from nodeconsole.viewmodels.forms.selfdesc import form_of_component
 from nodeconsole.viewmodels.glyphs import UNICODE
 from nodeconsole.viewmodels.spans import plain
 from tests.support.probe_jobs import chain, probe_job

@@ -12,13 +12,13 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Choice
+from algorithm_components.sdk.forms.relaxed import parse_object
+from algorithm_components.sdk.forms.selfdesc import form_of_component
 from nodeconsole.app import NodeConsoleApp
 from nodeconsole.screens.editing import NoEditor, edit_outside
 from nodeconsole.screens.form import FormScreen, Purpose
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Choice
-from nodeconsole.viewmodels.forms.relaxed import parse_object
-from nodeconsole.viewmodels.forms.selfdesc import form_of_component
 from nodeconsole.widgets.inline import InlineEditor
 from tests.support.console import press, screen_text, until, until_gone, until_shown
 from tests.support.fake_node import FakeNode

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Choice, Control, Kind
+from algorithm_components.sdk.forms.patterns import Pattern, PatternFault
+from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
+from algorithm_components.sdk.forms.selfdesc import form_of_component
+from algorithm_components.sdk.forms.validators import parse_validator
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.forms import rows
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Choice, Control, Kind
-from nodeconsole.viewmodels.forms.patterns import Pattern, PatternFault
-from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
 from nodeconsole.viewmodels.forms.schema import form_of_schema
-from nodeconsole.viewmodels.forms.selfdesc import form_of_component
-from nodeconsole.viewmodels.forms.validators import parse_validator
 from nodeconsole.viewmodels.glyphs import UNICODE
 from nodeconsole.viewmodels.spans import plain
 from tests.support.self_descriptions import SPECIFICATION_SAMPLE, component, large

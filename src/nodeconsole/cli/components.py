@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
+from algorithm_components.sdk.forms.selfdesc import form_of_component
 from embedded_scheduler.wire.console import ComponentRow
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
@@ -12,8 +14,6 @@ from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
 from nodeconsole.client import NodeClient
 from nodeconsole.i18n.catalogue import load
-from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
-from nodeconsole.viewmodels.forms.selfdesc import form_of_component
 
 
 async def register(call: Invocation) -> Exit:

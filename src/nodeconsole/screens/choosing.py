@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from algorithm_components.sdk.forms.model import Choice
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels.forms.model import Choice
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.bar import Bar

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.widget import Widget
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Choice, Field, FormSpec, note
+from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
+from algorithm_components.sdk.forms.selfdesc import form_of_component
 from nodeconsole.actions import GLOBAL
 from nodeconsole.places import write_new
 from nodeconsole.screens.base import ConsoleScreen
@@ -34,10 +38,6 @@ from nodeconsole.viewmodels.components import (
     state_span,
 )
 from nodeconsole.viewmodels.document import as_document
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Choice, Field, FormSpec, note
-from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
-from nodeconsole.viewmodels.forms.selfdesc import form_of_component
 from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable

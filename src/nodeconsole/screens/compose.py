@@ -12,6 +12,9 @@ from textual.app import App
 from textual.containers import Container
 from textual.widget import Widget
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Choice
+from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.choosing import ChoiceScreen
@@ -29,9 +32,6 @@ from nodeconsole.viewmodels.composer.catalogue import Program, compatible, find,
 from nodeconsole.viewmodels.composer.composition import NAME, Composition, Document, Party, empty, is_job
 from nodeconsole.viewmodels.composer.problems import form_of_party, problems
 from nodeconsole.viewmodels.composer.rows import Row, Situation
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Choice
-from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable, short_id
 from nodeconsole.widgets.graph import GraphView

@@ -10,6 +10,9 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import Input
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Choice, Control, Field, Kind
+from algorithm_components.sdk.forms.values import is_on, join_list, split_list
 from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.choosing import ChoiceScreen
@@ -20,9 +23,6 @@ from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.state import Json
 from nodeconsole.viewmodels.forms import rows
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Choice, Control, Field, Kind
-from nodeconsole.viewmodels.forms.values import is_on, join_list, split_list
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.bar import Bar

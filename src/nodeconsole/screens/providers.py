@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from algorithm_components.sdk.forms.model import Choice
 from nodeconsole.screens.session import Session
-from nodeconsole.viewmodels.forms.model import Choice
 
 _SECONDS = 3.0
 _LONGEST = 200

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Choice
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.choosing import ChoiceScreen
 from nodeconsole.screens.form import FormScreen, Purpose
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Choice
 from nodeconsole.viewmodels.forms.schema import form_of_schema
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from algorithm_components.sdk.forms.model import Field, FormSpec
 from nodeconsole.viewmodels.facts import bullets, fact_lines, when
-from nodeconsole.viewmodels.forms.model import Field, FormSpec
 from nodeconsole.viewmodels.forms.rows import note_lines, type_text
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import cells, clip, printable

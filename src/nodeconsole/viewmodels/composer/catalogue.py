@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nodeconsole.viewmodels.forms.model import FormSpec
-from nodeconsole.viewmodels.forms.selfdesc import form_of_component
+from algorithm_components.sdk.forms.model import FormSpec
+from algorithm_components.sdk.forms.selfdesc import form_of_component
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import ComponentRow

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from algorithm_components.sdk.forms.form import Form
+from algorithm_components.sdk.forms.model import Field, FormSpec, Note, Translates
 from nodeconsole.viewmodels.composer.catalogue import Program, assigned, compatible
 from nodeconsole.viewmodels.composer.composition import NAME, Composition, Party, Task
-from nodeconsole.viewmodels.forms.form import Form
-from nodeconsole.viewmodels.forms.model import Field, FormSpec, Note, Translates
 
 DATASET = "dataset_id"
 """The parameter by which a party of a task without inputs names its data."""

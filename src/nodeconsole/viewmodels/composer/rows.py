@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from algorithm_components.sdk.forms.values import shown_text
 from nodeconsole.viewmodels.composer.catalogue import Port, Program, assigned
 from nodeconsole.viewmodels.composer.composition import COMMON, Composition, Party, Task
 from nodeconsole.viewmodels.composer.problems import DATASET, Problem, reads_data
 from nodeconsole.viewmodels.facts import bullets
-from nodeconsole.viewmodels.forms.values import shown_text
 from nodeconsole.viewmodels.graph import Layout, arrange
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, printable

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from algorithm_components.sdk.forms.model import Choice, Control, Field, Kind, Note
+from algorithm_components.sdk.forms.values import is_on, split_list
 from nodeconsole.viewmodels.facts import bullets
-from nodeconsole.viewmodels.forms.model import Choice, Control, Field, Kind, Note
-from nodeconsole.viewmodels.forms.values import is_on, split_list
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import printable, wrap
 
 if TYPE_CHECKING:
+    from algorithm_components.sdk.forms.form import Form
     from nodeconsole.viewmodels.display import Display
-    from nodeconsole.viewmodels.forms.form import Form
 
 _MASK = "********"
 _SHORT_TYPES = {"integer": "int", "boolean": "bool"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nodeconsole.viewmodels.forms.model import Choice, Control, Field, FormSpec, Kind
-from nodeconsole.viewmodels.forms.validators import Validator, parse_validator, range_of
-from nodeconsole.viewmodels.forms.values import shown_text
+from algorithm_components.sdk.forms.model import Choice, Control, Field, FormSpec, Kind
+from algorithm_components.sdk.forms.validators import Validator, parse_validator, range_of
+from algorithm_components.sdk.forms.values import shown_text
 
 _KINDS: Mapping[str, Kind] = {
     "string": Kind.TEXT,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodeconsole.viewmodels.forms.model import Choice, Field, Kind, Note, note
+from algorithm_components.sdk.forms.model import Choice, Field, Kind, Note, note
 
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "是"})
 _FALSE = frozenset({"false", "0", "no", "n", "off", "否"})

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nodeconsole.viewmodels.forms.conditions import checked_conditions
-from nodeconsole.viewmodels.forms.model import Choice, Control, Field, FormSpec, Group, Kind, Note, note
-from nodeconsole.viewmodels.forms.relaxed import Unreadable, parse_object
-from nodeconsole.viewmodels.forms.validators import Validator, parse_validator
-from nodeconsole.viewmodels.forms.values import read, selectable, shown_text, split_list
+from algorithm_components.sdk.forms.conditions import checked_conditions
+from algorithm_components.sdk.forms.model import Choice, Control, Field, FormSpec, Group, Kind, Note, note
+from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
+from algorithm_components.sdk.forms.validators import Validator, parse_validator
+from algorithm_components.sdk.forms.values import read, selectable, shown_text, split_list
 
 _MOST_PARAMETERS = 1_000
 _MOST_CHOICES = 5_000

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nodeconsole.viewmodels.forms.model import Note, note
-from nodeconsole.viewmodels.forms.patterns import Pattern, PatternFault
+from algorithm_components.sdk.forms.model import Note, note
+from algorithm_components.sdk.forms.patterns import Pattern, PatternFault
 
 _HALF_WIDTH = str.maketrans("（）［］，：＇‘’“”－＋", "()[],:'''\"\"-+")
 _RANGE = re.compile(r"([(\[])\s*([^,]*?)\s*,\s*([^,]*?)\s*([)\]])")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nodeconsole.viewmodels.forms.model import Condition, Field, Kind, Note, note
-from nodeconsole.viewmodels.forms.values import is_on, same_value
+from algorithm_components.sdk.forms.model import Condition, Field, Kind, Note, note
+from algorithm_components.sdk.forms.values import is_on, same_value
 
 _MOST_CONDITIONS = 50
 """Of one field. No description needs more, and a hostile one must not cost more."""

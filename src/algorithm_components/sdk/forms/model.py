@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from nodeconsole.viewmodels.forms.validators import Validator
+    from algorithm_components.sdk.forms.validators import Validator
 
 
 class Translates(Protocol):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nodeconsole.viewmodels.forms.conditions import dependency_order, holds
-from nodeconsole.viewmodels.forms.model import Choice, Condition, Field, FormSpec, Kind, Note
-from nodeconsole.viewmodels.forms.values import Reading, read, shown_text
+from algorithm_components.sdk.forms.conditions import dependency_order, holds
+from algorithm_components.sdk.forms.model import Choice, Condition, Field, FormSpec, Kind, Note
+from algorithm_components.sdk.forms.values import Reading, read, shown_text
 
 
 class Form:
