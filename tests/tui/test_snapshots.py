@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from nodeconsole.screens.base import ConsoleScreen
 from tests.support.console import press, until, until_shown
 from tests.support.hosted import Hosted
 from tests.support.showcase import app_of, serving
@@ -32,7 +33,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "logs": ("g", "l", ">job-8306d03b"),
     "log": ("g", "l", ">job-8306d03b", "enter", ">frame"),
     "approvals": ("g", "a", ">risk-join-2026q4"),
-    "card": ("g", "a", ">risk-join-2026q4", "enter", ">loans_2026"),
+    "card": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58"),
     "partners": ("g", "o", ">erin"),
     "data": ("g", "d", ">loans_2026"),
     "components": ("g", "c", ">lattice"),
@@ -77,8 +78,16 @@ def _after(*steps: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
                 await until_shown(pilot, step[1:])
             else:
                 await press(pilot, step)
-        screen = pilot.app.screen
-        await until(pilot, lambda: not any(worker.group == "reload" for worker in screen.workers))
+        # The workers of all screens are in one place, and the home screen behind this one waits between its reads.
+        shown = pilot.app.screen_stack
+        await until(
+            pilot, lambda: not any(worker.group == "reload" and worker.node in shown for worker in pilot.app.workers)
+        )
+        await pilot.pause()
+        # A scroll bar that came with the text leaves it less room; the next second would show that.
+        for screen in shown:
+            if isinstance(screen, ConsoleScreen):
+                screen.tick()
         await pilot.pause()
 
     return run
