@@ -18,7 +18,8 @@ import pytest
 
 from embedded_scheduler.errors import Conflict, Refused
 from embedded_scheduler.runners.attempt import WORK
-from embedded_scheduler.runners.process import NOT_STARTED, STILLBORN, STOPPED_FIRST, ProcessRunner
+from embedded_scheduler.runners.kept import NOT_STARTED, STILLBORN, STOPPED_FIRST
+from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.spi.conformance import RunnerConformance
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, Runner
 

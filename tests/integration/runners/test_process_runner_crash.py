@@ -15,7 +15,7 @@ import pytest
 
 import embedded_scheduler
 from embedded_scheduler.runners.attempt import boot_id, start_ticks
-from embedded_scheduler.runners.process import LOST, NOT_STARTED
+from embedded_scheduler.runners.kept import LOST, NOT_STARTED
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec
 
 if TYPE_CHECKING:
