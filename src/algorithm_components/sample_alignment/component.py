@@ -11,7 +11,9 @@ from algorithm_components.sample_alignment.protocol import MOST_ITEMS, RESULT_TO
 from algorithm_components.sample_alignment.workspace import Loaded, Workspace
 from algorithm_components.sdk.channel import Channel
 from algorithm_components.sdk.environment import ComponentError, Environment
-from algorithm_components.sdk.report import Progress, say, write_report
+from algorithm_components.sdk.log import say
+from algorithm_components.sdk.report import Progress, write_report
+from algorithm_components.sdk.report_form import Report
 from algorithm_components.sdk.tables import Tables
 
 _INLINE_ITEMS = 4096
@@ -161,7 +163,13 @@ class _Alignment:
             "rows_written": written,
             "seconds": {name: round(value, 3) for name, value in self._seconds.items()},
         }
-        write_report(self._tables, address, content)
+        shown = Report("Sample alignment", f"{self._environment.self_party} and {self._peer}, {SUITE}")
+        shown.scalar("own_identifiers", loaded.items, title="Own identifiers")
+        shown.scalar("other_party_identifiers", peer_items, title="Identifiers of the other party")
+        shown.scalar("common_identifiers", common, title="Common identifiers")
+        shown.scalar("rows_written", written, title="Rows of the result")
+        shown.table("seconds", ["step", {"name": "seconds", "type": "number"}], list(content["seconds"].items()))
+        write_report(self._tables, address, {**shown.document(), **content})
 
     def _lap(self, name: str, started: float) -> float:
         now = time.monotonic()

@@ -18,9 +18,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
+from algorithm_components.sdk import arrays
 from algorithm_components.sdk.environment import ComponentError, Environment
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 OK = "E0000000000"
 NOT_FOUND = "E0000000404"
@@ -37,6 +41,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
 class ChannelError(ComponentError):
     """The channel cannot be used (any more); waiting longer would not help."""
+
+
+class ChannelTimeoutError(ChannelError):
+    """Nothing came within the time that the caller allowed. The next message may still come."""
 
 
 class ChannelClosedError(ChannelError):
@@ -208,6 +216,14 @@ class Sender(_End):
             self.send(payload)
         self.send(b"")
 
+    def send_array(self, array: Any) -> None:
+        """A numpy array as one message, in numpy's own file format; arrays of Python objects are refused."""
+        self.send(arrays.array_to_bytes(array))
+
+    def send_table(self, table: Any, *, rows: int = 65_536) -> None:
+        """An Arrow table or record batch in messages of at most `rows` rows each."""
+        self.send_all(arrays.table_to_messages(table, rows))
+
 
 class Receiver(_End):
     """Receives a partner's messages, each once and in the order in which they were sent."""
@@ -217,29 +233,48 @@ class Receiver(_End):
         self._stream = b""
         self._number = 0
 
-    def receive(self, *, within: float | None = None) -> bytes:
-        """The next message. Waits as long as the node answers, or `within` seconds (then `ChannelError`)."""
-        deadline = None if within is None else time.monotonic() + within
+    def receive(self, *, timeout: float | None = None) -> bytes:
+        """The next message. Waits as long as the node answers, or `timeout` seconds (then `ChannelTimeoutError`)."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             remaining = None if deadline is None else deadline - time.monotonic()
             if remaining is not None and remaining <= 0:
-                raise ChannelError(f"nothing came from {self.party} within {within} seconds")
+                raise ChannelTimeoutError(f"nothing came from {self.party} within {timeout:g} seconds")
             message = self._pop(self._channel.pop_seconds if remaining is None else remaining)
             payload = self._in_order(message) if message else None
             if payload is not None:
                 return payload
 
-    def receive_json(self, *, within: float | None = None) -> Any:
-        payload = self.receive(within=within)
+    def receive_json(self, *, timeout: float | None = None) -> Any:
+        payload = self.receive(timeout=timeout)
         try:
             return json.loads(payload)
         except ValueError:
             raise ChannelError(f"{self.party} sent something that is not JSON") from None
 
-    def stream(self) -> Iterator[bytes]:
-        """Messages up to the empty one that ends the stream."""
-        while payload := self.receive():
+    def stream(self, *, timeout: float | None = None) -> Iterator[bytes]:
+        """Messages up to the empty one that ends the stream; `timeout` counts for each."""
+        while payload := self.receive(timeout=timeout):
             yield payload
+
+    def receive_array(self, *, timeout: float | None = None) -> Any:
+        """The numpy array that the other end sent. Nothing in a message is ever executed."""
+        return self._decoded(arrays.array_from_bytes, self.receive(timeout=timeout))
+
+    def receive_batches(self, *, timeout: float | None = None) -> Iterator[Any]:
+        """The Arrow record batches of one `send_table`, as they come, each checked; `timeout` counts for each."""
+        for payload in self.stream(timeout=timeout):
+            yield from self._decoded(arrays.batches_from_message, payload)
+
+    def receive_table(self, *, timeout: float | None = None) -> Any:
+        """The whole Arrow table of one `send_table`."""
+        return self._decoded(arrays.table_of, self.receive_batches(timeout=timeout))
+
+    def _decoded(self, decode: Callable[[P], T], received: P) -> T:
+        try:
+            return decode(received)
+        except arrays.UnreadableArrayError as error:
+            raise ChannelError(f"{self.party} sent {error}") from None
 
     def _pop(self, seconds: float) -> bytes:
         wait = max(1, min(300, round(seconds)))

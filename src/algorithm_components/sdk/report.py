@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from algorithm_components.sdk.environment import Address, Environment
+from algorithm_components.sdk.environment import Address, ComponentError, Environment
+from algorithm_components.sdk.log import say
+from algorithm_components.sdk.report_form import FORM, Report, faults_of
 from algorithm_components.sdk.tables import Tables
 
 _CALLBACK_SECONDS = 5.0
-
-
-def say(text: str) -> None:
-    """One line of the task's log, at once; line breaks in `text` are shown as \\n."""
-    sys.stdout.write(text.replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n") + "\n")
-    sys.stdout.flush()
 
 
 class Progress:
@@ -43,9 +38,22 @@ class Progress:
             say(f"{self._what}: {self.done} of {self._total}{share}")
 
 
-def write_report(tables: Tables, address: Address, content: Mapping[str, Any]) -> None:
-    """Store a JSON report."""
-    tables.write_text(address, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+def write_report(tables: Tables, address: Address, content: Report | Mapping[str, Any]) -> None:
+    """Store a report or metrics as JSON.
+
+    What follows the report form (`report_form`) is checked, so that consoles can draw it; an object that does not claim
+    to (no member `form`) is stored as it is and shown as JSON. `ComponentError` names the first fault.
+    """
+    document = content.document() if isinstance(content, Report) else content
+    if document.get("form") == FORM:
+        fault = next(faults_of(document), "")
+        if fault:
+            raise ComponentError(f"the report for {address} cannot be stored: {fault}")
+    try:
+        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ComponentError(f"the report for {address} is no JSON: {error}") from None
+    tables.write_text(address, text + "\n")
 
 
 def call_back(environment: Environment, status: str) -> bool:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.components.channel_node import ChannelNode
 from tests.integration.components.party import environment, read_table, run, start, write_table
 
 from algorithm_components.sample_alignment.messages import ENC, CipherBatch
 from algorithm_components.sdk.channel import Channel
 from algorithm_components.sdk.environment import Environment
+from algorithm_components.sdk.report_form import faults_of
+from algorithm_components.sdk.testing import LocalNode
 
 Table = list[list[str]]
 
@@ -27,7 +28,7 @@ class Sides:
         for party, root in self.roots.items():
             write_table(root, self.tables[party])
 
-    def run(self, node: ChannelNode, parameters: dict[str, dict[str, Any]] | None = None) -> dict[str, tuple[int, str]]:
+    def run(self, node: LocalNode, parameters: dict[str, dict[str, Any]] | None = None) -> dict[str, tuple[int, str]]:
         own = parameters or {}
         processes = {
             party: start("sample_alignment", environment(party, root, node.address, **own.get(party, {})))
@@ -66,7 +67,7 @@ def both_succeeded(ended: dict[str, tuple[int, str]]) -> bool:
 
 def test_both_get_the_rows_of_a_plain_join_side_by_side(tmp_path: Path) -> None:
     sides = Sides(tmp_path, people(1500, 3000, 1), people(1200, 3000, 2))
-    with ChannelNode() as node:
+    with LocalNode() as node:
         ended = sides.run(node, {"guest.0": {"batch_size": 100}, "host.0": {"batch_size": 333}})
     assert both_succeeded(ended)
     for party in sides.roots:
@@ -78,11 +79,13 @@ def test_both_get_the_rows_of_a_plain_join_side_by_side(tmp_path: Path) -> None:
     assert (report["own_identifiers"], report["other_party_identifiers"]) == (1200, 1500)
     assert report["common_identifiers"] == report["rows_written"] == len(guest) - 1
     assert set(report["seconds"]) == {"read", "exchange", "match", "write"}
+    assert list(faults_of(report)) == []
+    assert report["items"][2]["value"] == len(guest) - 1
 
 
 def test_several_processes_compute_the_same(tmp_path: Path) -> None:
     sides = Sides(tmp_path, people(3000, 4000, 1), people(3000, 4000, 2))
-    with ChannelNode() as node:
+    with LocalNode() as node:
         ended = sides.run(node, {party: {"workers": 2, "batch_size": 500} for party in sides.roots})
     assert both_succeeded(ended)
     assert sides.result("guest.0") == sides.joined("guest.0")
@@ -92,7 +95,7 @@ def test_a_channel_that_fails_now_and_then_changes_nothing(tmp_path: Path) -> No
     sides = Sides(tmp_path, people(300, 500, 1), people(300, 500, 2))
     rng = random.Random(5)
     kinds = {"push": ["lose", "cut", "twice", "full", "error"], "pop": ["lose", "cut", "error"]}
-    with ChannelNode(lambda operation, _: rng.choice(kinds[operation]) if rng.random() < 0.15 else "") as node:
+    with LocalNode(lambda operation, _: rng.choice(kinds[operation]) if rng.random() < 0.15 else "") as node:
         ended = sides.run(node, {party: {"batch_size": 20} for party in sides.roots})
     assert both_succeeded(ended)
     assert sides.result("host.0") == sides.joined("host.0")
@@ -103,7 +106,7 @@ def test_a_channel_that_fails_now_and_then_changes_nothing(tmp_path: Path) -> No
 )
 def test_the_result_goes_to_one_party_alone(tmp_path: Path, result_to: str, learns: str, not_told: str) -> None:
     sides = Sides(tmp_path, people(50, 80, 1), people(40, 80, 2))
-    with ChannelNode() as node:
+    with LocalNode() as node:
         ended = sides.run(node, {party: {"result_to": result_to} for party in sides.roots})
         topics = [headers["x-ptp-topic"] for headers in node.headers]
     assert both_succeeded(ended)
@@ -119,7 +122,7 @@ def test_repeated_and_missing_identifiers(tmp_path: Path) -> None:
     guest = [["id", "n"], ["b", "1"], ["a", "2"], ["", "3"], ["b", "4"], ["c", "5"]]
     host = [["id", "m"], ["b", "x"], ["", "y"], ["a", "z"]]
     sides = Sides(tmp_path, guest, host)
-    with ChannelNode() as node:
+    with LocalNode() as node:
         ended = sides.run(node)
     assert both_succeeded(ended)
     assert sides.result("guest.0") == [["id", "n"], ["a", "2"], ["b", "1"], ["b", "4"]]
@@ -132,7 +135,7 @@ def test_repeated_and_missing_identifiers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host_ids", [[], ["z"]])
 def test_nothing_in_common(tmp_path: Path, host_ids: list[str]) -> None:
     sides = Sides(tmp_path, [["id"], ["a"], ["b"]], [["id"], *([value] for value in host_ids)])
-    with ChannelNode() as node:
+    with LocalNode() as node:
         assert both_succeeded(sides.run(node))
     assert sides.result("guest.0") == sides.result("host.0") == [["id"]]
     assert sides.report("guest.0")["common_identifiers"] == 0
@@ -140,14 +143,14 @@ def test_nothing_in_common(tmp_path: Path, host_ids: list[str]) -> None:
 
 def test_each_party_names_its_own_column(tmp_path: Path) -> None:
     sides = Sides(tmp_path, [["x", "client"], ["1", "a"], ["2", "b"]], [["customer"], ["b"]])
-    with ChannelNode() as node:
+    with LocalNode() as node:
         assert both_succeeded(sides.run(node, {"guest.0": {"id": "client"}, "host.0": {"id": "customer"}}))
     assert sides.result("guest.0") == [["x", "client"], ["2", "b"]]
 
 
 def test_parties_that_disagree_both_fail(tmp_path: Path) -> None:
     sides = Sides(tmp_path, [["id"], ["a"]], [["id"], ["a"]])
-    with ChannelNode() as node:
+    with LocalNode() as node:
         ended = sides.run(node, {"guest.0": {"result_to": "guest"}})
     for code, output in ended.values():
         assert code == 1
@@ -204,7 +207,7 @@ def greeting(items: int) -> dict[str, object]:
 )
 def test_a_party_that_lies_is_found_out(tmp_path: Path, enc: bytes, dual: bytes | None, said: str) -> None:
     write_table(tmp_path, [["id"], ["a"], ["b"]])
-    with ChannelNode() as node:
+    with LocalNode() as node:
         process = start("sample_alignment", environment("guest.0", tmp_path, node.address))
         with Channel(Environment(environment("host.0", tmp_path, node.address))) as liar:
             liar.sender("guest.0", "hello").send_json(greeting(items=1))
@@ -223,7 +226,7 @@ def test_only_masked_points_leave_the_node(tmp_path: Path) -> None:
     sides = Sides(tmp_path, people(30, 40, 1), people(30, 40, 2))
     sent: list[bytes] = []
 
-    class Listening(ChannelNode):
+    class Listening(LocalNode):
         def put(self, key: tuple[str, str, str, str], message: bytes) -> None:
             sent.append(message)
             super().put(key, message)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.integration.components.channel_node import ChannelNode, outbound
 from tests.integration.components.party import environment
 
 from algorithm_components.sdk.channel import Channel, ChannelClosedError, ChannelError, Receiver, Sender
 from algorithm_components.sdk.environment import Environment
+from algorithm_components.sdk.testing import LocalNode, outbound
 
 KEY = ("session_job-1", "bob", "alice", "task-1/guest.0-host.0")
 
@@ -27,19 +27,19 @@ def _closed_channels() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def channel(party: str, node: ChannelNode, *, patience: float = 20.0, pop_seconds: int = 1) -> Channel:
+def channel(party: str, node: LocalNode, *, patience: float = 20.0, pop_seconds: int = 1) -> Channel:
     """Closed at the end of the test."""
     variables = environment(party, Path("/nowhere"), node.address)
     OPENED.append(Channel(Environment(variables), patience=patience, pop_seconds=pop_seconds))
     return OPENED[-1]
 
 
-def ends(node: ChannelNode, name: str = "") -> tuple[Sender, Receiver]:
+def ends(node: LocalNode, name: str = "") -> tuple[Sender, Receiver]:
     return channel("guest.0", node).sender("host.0", name), channel("host.0", node).receiver("guest.0", name)
 
 
 def test_headers_are_the_deployed_forms() -> None:
-    with ChannelNode() as node:
+    with LocalNode() as node:
         sender, receiver = ends(node)
         sender.send(b"hello")
         assert receiver.receive() == b"hello"
@@ -65,7 +65,7 @@ def test_headers_are_the_deployed_forms() -> None:
 
 def test_messages_of_every_kind_in_order() -> None:
     messages = [b"", b"x", b"\0" * 17, b"y" * 3_000_000, "字".encode()]
-    with ChannelNode() as node:
+    with LocalNode() as node:
         sender, receiver = ends(node)
         for message in messages:
             sender.send(message)
@@ -77,7 +77,7 @@ def test_messages_of_every_kind_in_order() -> None:
 
 
 def test_streams_of_other_names_and_tasks_do_not_mix() -> None:
-    with ChannelNode() as node:
+    with LocalNode() as node:
         first, first_out = ends(node, "one")
         second, second_out = ends(node, "two")
         first.send(b"1")
@@ -90,7 +90,7 @@ def test_streams_of_other_names_and_tasks_do_not_mix() -> None:
 
 def test_one_connection_serves_many_messages() -> None:
     connections = set()
-    with ChannelNode() as node:
+    with LocalNode() as node:
         sender, receiver = ends(node)
         for _ in range(5):
             sender.send(b"x")
@@ -115,7 +115,7 @@ FAULTS: list[tuple[str, set[int], str]] = [
 @pytest.mark.parametrize(("operation", "numbers", "fault"), FAULTS)
 def test_every_message_arrives_once_whatever_goes_wrong(operation: str, numbers: set[int], fault: str) -> None:
     messages = [bytes([number]) * 10 for number in range(8)]
-    with ChannelNode(lambda called, number: fault if called == operation and number in numbers else "") as node:
+    with LocalNode(lambda called, number: fault if called == operation and number in numbers else "") as node:
         sender, receiver = ends(node)
         with ThreadPoolExecutor(1) as threads:
             sending = threads.submit(sender.send_all, messages)
@@ -127,7 +127,7 @@ def test_every_message_arrives_once_whatever_goes_wrong(operation: str, numbers:
 
 
 def test_a_restart_of_the_node_is_outlived() -> None:
-    node = ChannelNode().start()
+    node = LocalNode().start()
     messages = [str(number).encode() for number in range(40)]
     sender, receiver = ends(node)
     seen: list[bytes] = []
@@ -153,7 +153,7 @@ def test_a_restart_of_the_node_is_outlived() -> None:
 
 
 def test_patience_ends() -> None:
-    node = ChannelNode().start()
+    node = LocalNode().start()
     node.stop()
     with pytest.raises(ChannelError, match="kept trying for 0 seconds"):
         channel("guest.0", node, patience=0.2).sender("host.0").send(b"x")
@@ -162,7 +162,7 @@ def test_patience_ends() -> None:
 
 
 def test_a_refusal_is_final() -> None:
-    with ChannelNode(lambda operation, number: "refuse") as node:
+    with LocalNode(lambda operation, number: "refuse") as node:
         sender, receiver = ends(node)
         with pytest.raises(ChannelError, match="E0000000403 refuse"):
             sender.send(b"x")
@@ -172,10 +172,10 @@ def test_a_refusal_is_final() -> None:
 
 
 def test_waiting_for_a_limited_time() -> None:
-    with ChannelNode() as node:
+    with LocalNode() as node:
         _, receiver = ends(node)
         with pytest.raises(ChannelError, match=r"nothing came from guest\.0"):
-            receiver.receive(within=0.5)
+            receiver.receive(timeout=0.5)
 
 
 def message(number: int, stream: bytes = b"S" * 8, payload: bytes = b"p") -> bytes:
@@ -191,7 +191,7 @@ def message(number: int, stream: bytes = b"S" * 8, payload: bytes = b"p") -> byt
     ],
 )
 def test_what_cannot_be_mended_is_an_error(second: bytes, said: str) -> None:
-    with ChannelNode() as node:
+    with LocalNode() as node:
         _, receiver = ends(node)
         node.put(KEY, message(0))
         assert receiver.receive() == b"p"
@@ -201,7 +201,7 @@ def test_what_cannot_be_mended_is_an_error(second: bytes, said: str) -> None:
 
 
 def test_repetitions_are_dropped_however_late() -> None:
-    with ChannelNode() as node:
+    with LocalNode() as node:
         _, receiver = ends(node)
         for number in (0, 0, 1, 0, 1, 2):
             node.put(KEY, message(number, payload=str(number).encode()))
@@ -209,7 +209,7 @@ def test_repetitions_are_dropped_however_late() -> None:
 
 
 def test_closing_wakes_whoever_waits() -> None:
-    node = ChannelNode().start()
+    node = LocalNode().start()
     asked = threading.Event()
     node.fault = lambda operation, number: asked.set() or ""  # type: ignore[func-returns-value]
     end = channel("host.0", node, pop_seconds=300)
@@ -233,9 +233,9 @@ def test_a_bad_address_is_refused(transport: str) -> None:
 @pytest.mark.parametrize("answer", [b"\xff", b"\x0a\x05abc", b"\x08\x01", b"<html>", b"", outbound("", "no code")])
 def test_an_unreadable_answer_is_tried_again(answer: bytes) -> None:
     answers: list[bytes] = [answer]
-    original: Callable[..., None] = ChannelNode._answer
+    original: Callable[..., None] = LocalNode._answer
 
-    class Garbling(ChannelNode):
+    class Garbling(LocalNode):
         @staticmethod
         def _answer(request: object, body: bytes, status: int) -> None:
             original(request, answers.pop() if answers else body, status)

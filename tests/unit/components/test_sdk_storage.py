@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from algorithm_components.sdk.environment import Address, ComponentError, Environment
-from algorithm_components.sdk.report import Progress, call_back, say, write_report
+from algorithm_components.sdk.log import say
+from algorithm_components.sdk.report import Progress, call_back, write_report
 from algorithm_components.sdk.tables import Tables
 
 HERE = Address("job-1", "task-1-data0")

@@ -14,6 +14,8 @@ from algorithm_components.sdk.forms.model import Choice, Field, Kind, Note, note
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "是"})
 _FALSE = frozenset({"false", "0", "no", "n", "off", "否"})
 _INTEGER = re.compile(r"[+-]?\d{1,40}", re.ASCII)
+_WHOLE = re.compile(r"([+-]?\d{1,40})(?:\.0{1,20})?", re.ASCII)
+"""Some programs write whole numbers with a fraction."""
 _NUMBER = re.compile(r"[+-]?(\d{1,60}\.?\d{0,60}|\.\d{1,60})([eE][+-]?\d{1,4})?", re.ASCII)
 _LONGEST = 1_000_000
 
@@ -90,7 +92,8 @@ def _typed(field: Field, text: str) -> Reading:
     trimmed = text.strip()
     match field.kind:
         case Kind.INTEGER:
-            return Reading(int(trimmed)) if _INTEGER.fullmatch(trimmed) else Reading(fault=note("whole", field.name))
+            whole = _WHOLE.fullmatch(trimmed)
+            return Reading(int(whole[1])) if whole else Reading(fault=note("whole", field.name))
         case Kind.NUMBER:
             return _number(field, trimmed)
         case Kind.FLAG:
