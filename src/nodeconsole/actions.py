@@ -446,6 +446,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.undo", GLOBAL, ("u",)),
     Action("app.command", GLOBAL, (":",)),
     Action("app.palette", GLOBAL, (";", "ctrl+p"), command=("palette",)),
+    Action("app.jump", GLOBAL, ("f",)),
     Action("app.refresh", GLOBAL, ("r",), command=("refresh",)),
     Action("app.redraw", GLOBAL, ("ctrl+l",)),
     Action("app.node", GLOBAL, command=("node", "context"), argument="NAME|ssh://HOST|PATH"),

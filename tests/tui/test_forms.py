@@ -22,6 +22,7 @@ from nodeconsole.viewmodels.forms import rows
 from nodeconsole.viewmodels.forms.schema import form_of_schema
 from nodeconsole.viewmodels.glyphs import UNICODE
 from nodeconsole.viewmodels.spans import plain
+from nodeconsole.viewmodels.tabs import tab_line
 from tests.support.self_descriptions import SPECIFICATION_SAMPLE, component, large
 
 DISPLAY = Display(load("en_US"), UNICODE, 0)
@@ -404,7 +405,7 @@ def test_no_parameter_makes_it_raise(params: list[dict[str, Any]], typed: str) -
         rows.cells(field, made, view, DISPLAY)
         rows.help_lines(field, made, view, DISPLAY, 60)
         rows.raw_lines(field, 60)
-    rows.tab_line(made, view, DISPLAY)
+    rows.tab_words(made, DISPLAY)
     made.values()
 
 
@@ -475,7 +476,10 @@ def test_tabs_are_the_groups_and_problems_are_found_in_any_of_them() -> None:
     )
     titles = [(tab.title, tab.names) for tab in rows.tabs(made)]
     assert titles == [("", ("a", "c")), ("one", ("a",)), ("two", ("b",))]
-    assert plain(rows.tab_line(made, rows.View(), DISPLAY)) == "[Standard(2)] one(1)  two(1)! "
+    assert (
+        plain(tab_line(rows.tab_words(made, DISPLAY), rows.tab_here(made, rows.View())))
+        == "[Standard(2)] one(1)  two(1)! "
+    )
     assert rows.tab_of(made, "b") == 2
     assert [field.name for field in rows.visible_fields(made, rows.View(pattern="B"))] == ["b"]
     assert plain(rows.summary(made, rows.View(), DISPLAY)) == "errors 1  changed 0  fields 3"

@@ -17,12 +17,14 @@ from textual.worker import WorkType
 
 from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name, plain_key
 from nodeconsole.keymap import UserKeys
+from nodeconsole.screens.jumping import Jumpable, Jumping, Tabs
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.node import LinkState, status_line, waiting_total
 from nodeconsole.viewmodels.spans import Line, Span, plain
+from nodeconsole.viewmodels.tabs import NO_LABELS
 from nodeconsole.viewmodels.text import cells, printable
 from nodeconsole.viewmodels.tour import tip
 from nodeconsole.widgets.bar import Bar
@@ -93,6 +95,9 @@ class ConsoleScreen(Screen[None]):
         self._ahead_timer: Timer | None = None
         self._loaded = False
         self._strip: Strip | None = None
+        self._jumping = Jumping(self)
+        self.tab_labels = NO_LABELS
+        """Letters that stand before tabs, while one jumps."""
         self._pane = 0
         self._zoomed = False
 
@@ -148,6 +153,20 @@ class ConsoleScreen(Screen[None]):
     def opened_with(self, *words: str) -> None:
         """What was typed behind the name of this section: `:jobs FILTER`."""
 
+    def tab_names(self) -> Sequence[str]:
+        """The tabs that are not shown now, for a screen that has some; `open_tab` goes to one."""
+        return ()
+
+    def open_tab(self, name: str) -> None:
+        """Show another of its tabs."""
+
+    def jumpables(self) -> Iterable[Jumpable]:
+        """Where one can jump to, in reading order."""
+        yield Tabs(self)
+        for widget in self.query(Painted):
+            if isinstance(widget, Jumpable) and widget.is_on_screen:
+                yield widget
+
     @property
     def subject(self) -> str:
         """The id of what is shown or under the cursor, for the command line that does the same; empty = of no one."""
@@ -179,7 +198,11 @@ class ConsoleScreen(Screen[None]):
         self.retranslate()
         self._start_reload()
 
+    def on_screen_suspend(self) -> None:
+        self._jumping.end()
+
     def on_resize(self) -> None:
+        self._jumping.end()
         self.call_after_refresh(self.retranslate)
 
     @property
@@ -269,6 +292,8 @@ class ConsoleScreen(Screen[None]):
 
     def _message(self) -> Line:
         session = self.session
+        if self._jumping.active:
+            return self._jumping.line()
         if self._strip is not None:
             return _strip_line(self._strip)
         if self._typed:
@@ -291,7 +316,8 @@ class ConsoleScreen(Screen[None]):
 
     def _tip(self, message: Line, display: Display) -> Line:
         """Where there is room for it, and nothing waits for its key."""
-        found = tip(self.keymap, self.session.uses, display) if not self._typed else ()
+        waits = self._typed or self._jumping.active
+        found = tip(self.keymap, self.session.uses, display) if not waits else ()
         return found if cells(plain(message)) + cells(plain(found)) + 2 <= self.size.width else ()
 
     def _show_tour(self, display: Display) -> None:
@@ -353,12 +379,18 @@ class ConsoleScreen(Screen[None]):
         if isinstance(self.focused, Input):
             self._key_while_typing(event)
             return
+        name = event.character if event.is_printable and event.character and event.key != "space" else event.key
+        if self._jumping.active:
+            self._jumping.take(plain_key(name))
+            event.stop()
+            event.prevent_default()
+            self.repaint_chrome()
+            return
         if event.key == "escape" and self.session.tour is not None and self._strip is None:
             self.session.tour = None
             event.stop()
             self.session.say(self.session.text("tour.left"), "dim")
             return
-        name = event.character if event.is_printable and event.character and event.key != "space" else event.key
         if self._strip is not None:
             self._take_choice(self._strip, name)
             event.stop()
@@ -557,6 +589,10 @@ class ConsoleScreen(Screen[None]):
             pane = self.query_one(f"#{name}")
             pane.display = not self._zoomed or name == self.pane
             pane.set_class(self._zoomed and name == self.pane, "zoomed")
+
+    def act_app_jump(self, *_: str) -> None:
+        if not self._jumping.begin():
+            self.session.say(self.session.text("jump.nowhere"), "dim")
 
     def act_app_help(self, *_: str) -> None:
         from nodeconsole.screens.help import HelpScreen  # noqa: PLC0415 - loaded when it is asked for

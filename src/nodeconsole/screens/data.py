@@ -17,10 +17,11 @@ from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels import data
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
-from nodeconsole.viewmodels.data import TABS, OwnData, dataset_page, own_data, tab_line
+from nodeconsole.viewmodels.data import TABS, OwnData, dataset_page, own_data, tab_words
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.listing import Listing, View
 from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.tabs import tab_line
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
@@ -177,15 +178,19 @@ class DataScreen(DataActions, InventoryScreen):
 
     def crumbs(self) -> tuple[Line, Line]:
         left, right = super().crumbs()
-        return (Span(" "), *tab_line(self._tab, self.session.display()), *left[1:]), right
+        tabs = tab_line(tab_words(self.session.display()), self._tab, self.tab_labels)
+        return (Span(" "), *tabs, *left[1:]), right
+
+    def tab_names(self) -> Sequence[str]:
+        return [name for name in TABS if name != self._tab]
 
     def act_data_tab(self, *_: str) -> None:
-        self.show_tab(TABS[(TABS.index(self._tab) + 1) % len(TABS)])
+        self.open_tab(TABS[(TABS.index(self._tab) + 1) % len(TABS)])
 
     def act_data_tab_before(self, *_: str) -> None:
-        self.show_tab(TABS[TABS.index(self._tab) - 1])
+        self.open_tab(TABS[TABS.index(self._tab) - 1])
 
-    def show_tab(self, name: str) -> None:
+    def open_tab(self, name: str) -> None:
         """Another kind of rows, looked at as it was looked at last."""
         if name == self._tab:
             return
@@ -202,7 +207,7 @@ class DataScreen(DataActions, InventoryScreen):
 
     def opened_with(self, *words: str) -> None:
         if words and words[0] in TABS:
-            self.show_tab(words[0])
+            self.open_tab(words[0])
             words = words[1:]
         if self._whole:
             super().opened_with(*words)

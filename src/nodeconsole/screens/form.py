@@ -24,6 +24,7 @@ from nodeconsole.screens.session import Session
 from nodeconsole.state import Json
 from nodeconsole.viewmodels.forms import rows
 from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.tabs import tab_line
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.inline import InlineEditor
@@ -143,7 +144,8 @@ class FormScreen(Moves, ConsoleScreen):
 
     def repaint_body(self) -> None:
         display = self.session.display()
-        line = rows.tab_line(self.form, self.view, display)
+        tabs = rows.tab_words(self.form, display)
+        line = tab_line(tabs, rows.tab_here(self.form, self.view), self.tab_labels)
         bar = self.query_one("#tabs", Bar)
         bar.display = bool(line) or bool(self.view.pattern) or self.view.changed_only
         chip = display.text("form.only_changed") if self.view.changed_only else ""
@@ -374,8 +376,14 @@ class FormScreen(Moves, ConsoleScreen):
         self._turn(-1)
 
     def _turn(self, step: int) -> None:
-        self.view.pattern = ""
-        self.view.tab = (self.view.tab + step) % len(rows.tabs(self.form))
+        self.open_tab(str((self.view.tab + step) % len(rows.tabs(self.form))))
+
+    def tab_names(self) -> Sequence[str]:
+        tabs = rows.tab_words(self.form, self.session.display())
+        return [tab.name for tab in tabs if tab.name != rows.tab_here(self.form, self.view)]
+
+    def open_tab(self, name: str) -> None:
+        self.view.pattern, self.view.tab = "", int(name)
         self.retranslate()
 
     def act_form_changed(self) -> None:

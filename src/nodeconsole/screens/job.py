@@ -12,6 +12,7 @@ from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_rerun, ask_stop
 from nodeconsole.screens.job_tabs import TABS, JobTab, TasksTab
+from nodeconsole.screens.jumping import Jumpable
 from nodeconsole.screens.movement import Movable, Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
@@ -19,6 +20,7 @@ from nodeconsole.viewmodels.display import task_status
 from nodeconsole.viewmodels.job import head_lines, party_key
 from nodeconsole.viewmodels.jobs import job_name
 from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.tabs import TabWord, tab_line
 from nodeconsole.viewmodels.text import short_id
 from nodeconsole.viewmodels.waiting import why_line
 from nodeconsole.widgets.bar import Bar
@@ -94,11 +96,8 @@ class JobScreen(Moves, ConsoleScreen):
         left = [Span(above, "dim"), Span(short_id(self._job_id), "accent")]
         if self._detail is not None:
             left.append(Span(f"  {job_name(self._detail.job)}"))
-        right: list[Span] = []
-        for tab in self._tabs:
-            word = self.session.text(f"job.tab.{tab.name}")
-            right.append(Span(f"[{word}]", "accent") if tab is self._tab else Span(f" {word} ", "dim"))
-        return tuple(left), (*right, Span(" "))
+        tabs = [TabWord(tab.name, self.session.text(f"job.tab.{tab.name}")) for tab in self._tabs]
+        return tuple(left), (*tab_line(tabs, self._tab.name, self.tab_labels), Span(" "))
 
     def why(self) -> Line:
         display = self.session.display()
@@ -175,6 +174,14 @@ class JobScreen(Moves, ConsoleScreen):
     @property
     def scopes(self) -> tuple[str, ...]:
         return (self._tab.scope, *self.SCOPES[1:])
+
+    def tab_names(self) -> Sequence[str]:
+        return [tab.name for tab in self._tabs if tab is not self._tab]
+
+    def jumpables(self) -> Iterable[Jumpable]:
+        yield from super().jumpables()
+        if isinstance(self._tab, Jumpable):
+            yield self._tab
 
     def open_tab(self, name: str) -> None:
         """Show the job in another way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -338,6 +338,19 @@ class TimelineTab(JobTab):
         if self._at.split("/")[0] != task:
             self._at = f"{task}/"
         self._sheet.bring_into_view(self._place)
+
+    def spots(self) -> Sequence[str]:
+        """The visible rows, by task and party."""
+        return [row.key for row in self._rows[slice(*self._sheet.visible_lines)]]
+
+    def put_labels(self, labels: Mapping[str, str], /) -> None:
+        """Letters over the beginnings of rows, by key."""
+        self._sheet.label_lines({place: labels[row.key] for place, row in enumerate(self._rows) if row.key in labels})
+
+    def go_to_spot(self, key: str, /, *, opens: bool) -> None:
+        self._go(next((place for place, row in enumerate(self._rows) if row.key == key), self._place))
+        if opens:
+            self.screen.act_job_task()
 
     # Movement.
 

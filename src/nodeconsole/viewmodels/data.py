@@ -11,6 +11,7 @@ from nodeconsole.viewmodels.facts import bullets, fact_lines, when
 from nodeconsole.viewmodels.grants import asked_limits, grant_badge, kind_name
 from nodeconsole.viewmodels.inventory import dataset_facts
 from nodeconsole.viewmodels.spans import Column, Line, Span
+from nodeconsole.viewmodels.tabs import TabWord
 from nodeconsole.viewmodels.text import count, printable, short_id, size
 from nodeconsole.viewmodels.times import age
 
@@ -276,10 +277,5 @@ def theirs_facts(row: PartnerDatasetRow, display: Display, width: int) -> list[L
     return fact_lines(facts, width)
 
 
-def tab_line(current: str, display: Display) -> Line:
-    """`[Datasets] Connectors Grants Theirs`"""
-    spans: list[Span] = []
-    for name in TABS:
-        word = display.text(f"data.tab.{name}")
-        spans += [Span(f"[{word}]", "accent") if name == current else Span(f" {word} ", "dim")]
-    return tuple(spans)
+def tab_words(display: Display) -> tuple[TabWord, ...]:
+    return tuple(TabWord(name, display.text(f"data.tab.{name}")) for name in TABS)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from nodeconsole.viewmodels.text import cells, fit
 
-Role = Literal["", "dim", "strong", "run", "ok", "wait", "bad", "warn", "key", "accent", "match"]
+Role = Literal["", "dim", "strong", "run", "ok", "wait", "bad", "warn", "key", "accent", "match", "label"]
 
 
 class Span(NamedTuple):

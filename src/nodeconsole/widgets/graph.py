@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from textual import events
 from textual.geometry import Region, Size
@@ -41,6 +41,7 @@ class GraphView(Painted):
         self._lines = " " * 16
         self._empty = ""
         self._left = 0
+        self._labels: Mapping[str, str] = {}
         self.key = ""
         """The box of the cursor; empty when there is none."""
 
@@ -120,6 +121,27 @@ class GraphView(Painted):
         if self._layout.boxes:
             self.go(min(self._layout.boxes.values(), key=order).key)
 
+    def spots(self) -> Sequence[str]:
+        """The boxes of which some is visible, by rows."""
+        top, width, height = round(self.scroll_y), self.view_width, self.view_height
+        seen = [
+            box
+            for box in self._layout.boxes.values()
+            if top <= self._middle(box) < top + height
+            and box.x - self._left > -_MARGIN
+            and box.x + _MARGIN - self._left <= width
+        ]
+        return [box.key for box in sorted(seen, key=lambda box: (box.y, box.x))]
+
+    def put_labels(self, labels: Mapping[str, str], /) -> None:
+        """Letters before boxes, by key."""
+        self._labels = labels
+        self.repaint()
+
+    def go_to_spot(self, key: str, /, *, opens: bool) -> None:
+        if self.go(key) and opens:
+            self.post_message(self.Opened())
+
     def _bring_into_view(self) -> None:
         box = self._layout.boxes.get(self.key)
         if box is None or not self.view_height:
@@ -179,7 +201,9 @@ class GraphView(Painted):
         face = self._faces.get(box.key, ())
         spans = face[line] if line < len(face) else ()
         blank = box.width - sum(cells(span.text) for span in spans)
-        return (*spans, Span(" " * blank)) if box.key != self.key else tuple(_chosen(spans, blank))
+        shown = (*spans, Span(" " * blank)) if box.key != self.key else tuple(_chosen(spans, blank))
+        second = self._labels.get(box.key, "")[1:] if line == self._middle(box) - box.y else ""
+        return (Span(second, "label"), *_without_first_cell(shown)) if second else shown
 
     def _between(self, row: int, start: int, end: int) -> list[Span]:
         """The cells from `start` to before `end`: lines, and the sign of the cursor beside its box."""
@@ -197,10 +221,20 @@ class GraphView(Painted):
         return box.y + (1 if box.height > 1 else 0)
 
     def _marks(self, row: int) -> dict[int, tuple[str, Role]]:
+        marks: dict[int, tuple[str, Role]] = {}
         box = self._layout.boxes.get(self.key)
-        if box is None or row != self._middle(box):
-            return {}
-        return {box.x - 1: (">", "key"), box.x + box.width: ("<", "key")}
+        if box is not None and row == self._middle(box):
+            marks = {box.x - 1: (">", "key"), box.x + box.width: ("<", "key")}
+        for one in self._by_row.get(row, ()) if self._labels else ():
+            if one.key in self._labels and row == self._middle(one):
+                marks[one.x - 1] = (self._labels[one.key][0], "label")
+        return marks
+
+
+def _without_first_cell(spans: Line) -> Line:
+    """A face begins with a sign of one cell."""
+    first, *rest = (span for span in spans if span.text)
+    return (Span(first.text[1:], first.role), *rest)
 
 
 def _chosen(spans: Line, blank: int) -> list[Span]:

@@ -29,6 +29,11 @@ class PaintedLine(NamedTuple):
 EMPTY = PaintedLine(())
 
 
+def labelled(line: PaintedLine, label: str) -> PaintedLine:
+    """The line with a label of jump mode over its first cells."""
+    return line._replace(left=line.left + len(label), head=(*line.head, Span(label, "label")))
+
+
 class Painted(ScrollView, can_focus=False):
     """Subclasses give `painted_line`; call `repaint` after any change of what it returns.
 
@@ -46,6 +51,7 @@ class Painted(ScrollView, can_focus=False):
         "role--key",
         "role--accent",
         "role--match",
+        "role--label",
         "ground--cursor",
         "ground--bar",
         "ground--found",
@@ -72,6 +78,8 @@ class Painted(ScrollView, can_focus=False):
     Painted > .role--key { color: $role-key; text-style: bold; }
     Painted > .role--accent { color: $role-accent; text-style: bold; }
     Painted > .role--match { background: $ground-match; text-style: $match-style; }
+    /* Reversed, so that it stands out without colours too. */
+    Painted > .role--label { color: $role-key; background: $background; text-style: bold reverse; }
     Painted > .ground--cursor { background: $ground-cursor; text-style: $ground-cursor-style; }
     Painted > .ground--bar { background: $ground-bar; text-style: $ground-bar-style; }
     Painted > .ground--found { background: $ground-match; text-style: $ground-match-style; }

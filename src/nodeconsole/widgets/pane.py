@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from textual import events
 from textual.message import Message
@@ -11,7 +11,7 @@ from nodeconsole.viewmodels.glyphs import Glyphs
 from nodeconsole.viewmodels.panes import PaneRow
 from nodeconsole.viewmodels.spans import Line, Role, Span, spread
 from nodeconsole.viewmodels.text import cells
-from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, labelled
 
 
 class Pane(Painted):
@@ -40,6 +40,7 @@ class Pane(Painted):
         self._cursor = -1
         self._top = 0
         self._active = False
+        self._labels: Mapping[str, str] = {}
 
     def show(self, title: Line, rows: Sequence[PaneRow], glyphs: Glyphs) -> None:
         before = self.row
@@ -108,6 +109,22 @@ class Pane(Painted):
                 return True
         return False
 
+    def spots(self) -> Sequence[str]:
+        """The pane itself, by the empty key, and its visible rows."""
+        visible = self._rows[self._top : self._top + self.room]
+        return ["", *(row.key for row in visible if row.key)]
+
+    def put_labels(self, labels: Mapping[str, str], /) -> None:
+        """Letters over the title and the beginnings of rows, by key."""
+        self._labels = labels
+        self.repaint()
+
+    def go_to_spot(self, key: str, /, *, opens: bool) -> None:
+        place = next((number for number, row in enumerate(self._rows) if key and row.key == key), None)
+        if place is not None:
+            self._go(place)
+        self.post_message(self.Chosen(self, again=opens and place is not None))
+
     def _go(self, place: int) -> None:
         if place != self._cursor:
             self._cursor = place
@@ -141,7 +158,7 @@ class Pane(Painted):
 
     def painted_line(self, y: int, width: int) -> PaintedLine:
         if y == 0:
-            return self._heading(width)
+            return self._labelled(self._heading(width), "")
         place = self._top + y - 1
         if place >= len(self._rows):
             return EMPTY
@@ -149,7 +166,12 @@ class Pane(Painted):
         under = self._active and place == self._cursor
         sign = Span(self._glyphs.cursor if under else " ", "accent")
         line = spread(row.line, row.right, max(0, width - 2), self._glyphs.cut)
-        return PaintedLine((sign, *line), "cursor" if under else "")
+        painted = PaintedLine((sign, *line), "cursor" if under else "")
+        return self._labelled(painted, row.key) if row.key else painted
+
+    def _labelled(self, line: PaintedLine, key: str) -> PaintedLine:
+        label = self._labels.get(key)
+        return labelled(line, label) if label else line
 
     def _heading(self, width: int) -> PaintedLine:
         rule, hidden = self._glyphs.rule, len(self._rows) - self.room

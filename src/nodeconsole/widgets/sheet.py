@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.geometry import Size
 
 from nodeconsole.viewmodels.spans import Line
-from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, labelled
 
 
 class Sheet(Painted):
@@ -20,6 +20,7 @@ class Sheet(Painted):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._lines: tuple[Line, ...] = ()
+        self._labels: Mapping[int, str] = {}
 
     def show(self, lines: Sequence[Line]) -> None:
         """Replace the text; the place where one was reading stays if there still is something."""
@@ -35,7 +36,19 @@ class Sheet(Painted):
 
     def painted_line(self, y: int, width: int) -> PaintedLine:  # noqa: ARG002 - lines are wrapped already
         number = round(self.scroll_y) + y
-        return PaintedLine(self._lines[number]) if number < len(self._lines) else EMPTY
+        line = PaintedLine(self._lines[number]) if number < len(self._lines) else EMPTY
+        return labelled(line, self._labels[number]) if number in self._labels else line
+
+    @property
+    def visible_lines(self) -> tuple[int, int]:
+        """The number of the first visible line, and the one after the last."""
+        top = round(self.scroll_y)
+        return top, min(len(self._lines), top + self.view_height)
+
+    def label_lines(self, labels: Mapping[int, str]) -> None:
+        """Letters over the beginnings of lines, by number."""
+        self._labels = labels
+        self.repaint()
 
     def move(self, lines: int) -> None:
         """Scroll by so many lines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,7 +13,7 @@ from textual.message import Message
 
 from nodeconsole.viewmodels.spans import Column, Fitted, Line, Span, fit_columns, wide_columns
 from nodeconsole.viewmodels.text import fit
-from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine
+from nodeconsole.widgets.painted import EMPTY, Painted, PaintedLine, labelled
 
 T = TypeVar("T")
 _MARK = "*"
@@ -78,6 +78,7 @@ class VirtualTable(Painted, Generic[T]):
         self._wide = False
         self._skipped = 0
         self._unseen: set[str] = set()
+        self._labels: Mapping[str, str] = {}
         self.marks: set[str] = set()
         """Keys of the marked rows, of rows too that are not here now. Call `repaint` after a change."""
         self.range_start: str | None = None
@@ -231,6 +232,20 @@ class VirtualTable(Painted, Generic[T]):
             self._fitted = (-1, ())
             self.repaint()
 
+    def spots(self) -> Sequence[str]:
+        """The keys of the visible rows."""
+        top = round(self.scroll_y)
+        return [self._key(item) for item in self._items[top : top + self._visible_rows]]
+
+    def put_labels(self, labels: Mapping[str, str], /) -> None:
+        """Letters over the beginnings of rows, by key."""
+        self._labels = labels
+        self.repaint()
+
+    def go_to_spot(self, key: str, /, *, opens: bool) -> None:
+        if self.move_to_key(key) and opens:
+            self.post_message(self.Opened())
+
     @property
     def _most_skipped(self) -> int:
         return max(0, len(self._columns) - 2)
@@ -310,7 +325,9 @@ class VirtualTable(Painted, Generic[T]):
             value = values[place] if place < len(values) else Span("")
             spans.append(Span(fit(value.text, cells, self._cut, right=column.right), value.role))
             spans.append(Span(" "))
-        return PaintedLine(tuple(spans), "cursor" if under_cursor else "")
+        line = PaintedLine(tuple(spans), "cursor" if under_cursor else "")
+        label = self._labels.get(self._key(self._items[number])) if self._labels else None
+        return labelled(line, label) if label else line
 
     # Mouse and size.
 

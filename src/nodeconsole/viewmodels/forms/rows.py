@@ -11,6 +11,7 @@ from algorithm_components.sdk.forms.model import Choice, Control, Field, Kind, N
 from algorithm_components.sdk.forms.values import is_on, split_list
 from nodeconsole.viewmodels.facts import bullets
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
+from nodeconsole.viewmodels.tabs import TabWord
 from nodeconsole.viewmodels.text import printable, wrap
 
 if TYPE_CHECKING:
@@ -245,24 +246,24 @@ def raw_lines(one: Field, width: int) -> list[Line]:
     return [(Span(part),) for line in document.splitlines() for part in wrap(printable(line), width)]
 
 
-def tab_line(form: Form, view: View, display: Display) -> Line:
-    """`Standard(9) data(2) …`, the one that is shown in brackets."""
-    spans: list[Span] = []
+def tab_words(form: Form, display: Display) -> tuple[TabWord, ...]:
+    """`Standard(9) data(2) …`, named by their places; none when there is only one."""
     everything = tabs(form)
     if len(everything) < 2:
         return ()
-    here = -1 if view.pattern else _tab(form, view)
-    for place, tab in enumerate(everything):
-        title = f"{printable(tab.title) or display.text('form.all')}({len(tab.names)})"
-        wrong = "!" if any(form.fault(name) is not None for name in tab.names) else ""
-        spans.append(
-            Span(f"[{title}]{wrong}" if place == here else f" {title}{wrong} ", _tab_role(here == place, wrong))
+    return tuple(
+        TabWord(
+            str(place),
+            f"{printable(tab.title) or display.text('form.all')}({len(tab.names)})",
+            any(form.fault(name) is not None for name in tab.names),
         )
-    return tuple(spans)
+        for place, tab in enumerate(everything)
+    )
 
 
-def _tab_role(here: bool, wrong: str) -> Role:  # noqa: FBT001 - two facts, one answer
-    return "accent" if here else "bad" if wrong else "dim"
+def tab_here(form: Form, view: View) -> str:
+    """The name of the tab that is shown; empty while fields of all of them are."""
+    return "" if view.pattern else str(_tab(form, view))
 
 
 def summary(form: Form, view: View, display: Display) -> Line:
