@@ -30,7 +30,7 @@ def main(socket: str, jobs: int, lines_per_second: int, running: int) -> None:
             if ended.wait(_PACE):
                 return
             if each:
-                node.write_log(0, "psi", [log_line(turn * each + place) for place in range(each)])
+                node.write_log(0, "binning", [log_line(turn * each + place) for place in range(each)])
             if running and turn % _STEP_TURNS < running:
                 node.change(turn % _STEP_TURNS, tasks_done=1 + turn // _STEP_TURNS % 2)
 

@@ -6,10 +6,9 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, cast
+from typing import Any
 
 import httpcore
-import httpx
 
 from nodeconsole.remote.dial import Dial, LinkFailure
 from nodeconsole.remote.frames import STREAMS, WINDOW, Decoder, Garbled, Kind, credit, data, frame
@@ -44,6 +43,12 @@ class Link:
         self._first = first
         self._session: _Session | None = None
         self._dialling = asyncio.Lock()
+
+    def pool(self, most: int) -> httpcore.AsyncConnectionPool:
+        """HTTP over the link, on at most so many connections at a time. No TLS: ssh has sealed what passes."""
+        return httpcore.AsyncConnectionPool(
+            network_backend=_Backend(self), max_connections=most, keepalive_expiry=_IDLE_SECONDS
+        )
 
     async def open(self) -> LinkStream:
         """A new connection to the node; `LinkFailure` when there is no link."""
@@ -285,20 +290,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
             return await self._link.open()
         except LinkFailure as failure:
             raise httpcore.ConnectError(failure) from None
-
-
-class _HasPool(Protocol):
-    _pool: httpcore.AsyncConnectionPool
-
-
-def transport(link: Link) -> httpx.AsyncHTTPTransport:
-    """What makes an `httpx.AsyncClient` talk over the link."""
-    made = httpx.AsyncHTTPTransport(verify=False)  # no TLS: ssh has sealed what passes
-    # httpx has no parameter for the library's own way to bring other connections.
-    cast("_HasPool", made)._pool = httpcore.AsyncConnectionPool(
-        network_backend=_Backend(link), keepalive_expiry=_IDLE_SECONDS, max_connections=100
-    )
-    return made
 
 
 def behind(error: BaseException) -> Iterator[BaseException]:

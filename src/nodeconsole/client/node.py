@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
-from weakref import WeakSet
 
-import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from embedded_scheduler.wire.console import (
@@ -38,7 +35,6 @@ from embedded_scheduler.wire.console import (
     PartnerComponentRow,
     PeerRequest,
     PeerRow,
-    Problem,
     StopRequest,
     SubmitReply,
 )
@@ -79,18 +75,13 @@ from embedded_scheduler.wire.console_secrets import SecretRow
 from embedded_scheduler.wire.console_tasks import FlowRuns, ResultPreview, TaskDetail
 from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRequest, TokenRow
 from embedded_scheduler.wire.linktest import LinkReport, LinkRequest, OwnSide, WindowReply, WindowRequest
-from nodeconsole.client.errors import ClientError, NodeUnreachable
-from nodeconsole.client.link import Link, behind, link_failure, transport
+from nodeconsole.client.connection import Connection
+from nodeconsole.client.errors import ClientError
+from nodeconsole.client.link import Link
 from nodeconsole.client.stream import ByteStream, PageStream
 
 _CHECKS = frozenset({"/components/check", "/jobs/check"})
 """Sent with a body, and change nothing."""
-_PREFIX = "http://node/v1/console"
-_LONGEST_ADDRESS = 107
-"""Bytes of a path that fit into a unix socket address (108 with the final NUL)."""
-_CALL = httpx.Timeout(60.0, connect=5.0)
-_STREAM = httpx.Timeout(60.0, connect=5.0, read=45.0)
-"""The node sends a heartbeat every 15 seconds; three missed ones mean that it is gone."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -105,13 +96,10 @@ class NodeClient:
         """`where`: the socket of a node of this machine, or the link to one of another, closed with the client."""
         self.read_only = read_only
         """Refuse whatever could change something, without asking the node."""
-        self._where = where
-        self._directory = -1
-        self._http: httpx.AsyncClient | None = None
-        self._streams: WeakSet[ByteStream] = WeakSet()
+        self._connection = Connection(where)
 
     async def __aenter__(self) -> Self:
-        self._open()
+        self._connection.open()
         return self
 
     async def __aexit__(
@@ -121,16 +109,7 @@ class NodeClient:
 
     async def close(self) -> None:
         """Close every connection. The client opens new ones when it is used again."""
-        for stream in tuple(self._streams):
-            await stream.aclose()
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
-        if isinstance(self._where, Link):
-            await self._where.close()
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
+        await self._connection.close()
 
     async def status(self) -> NodeStatus:
         return await self._get(NodeStatus, "/status")
@@ -170,7 +149,7 @@ class NodeClient:
 
     def result_content(self, job_id: str, task: str, party: str, output: str) -> ByteStream:
         """All of it, byte by byte; for administrators."""
-        return self._stream(_path("jobs", job_id, "results", task, party, output, "content"), {})
+        return self._connection.stream(_path("jobs", job_id, "results", task, party, output, "content"), {})
 
     async def runs(self, flow_id: str, *, before: str | None = None, limit: int = 20) -> FlowRuns:
         """The newest jobs of a flow with the states of their tasks; `before` is `next` of the page before."""
@@ -561,41 +540,9 @@ class NodeClient:
 
     def ledger_export(self) -> ByteStream:
         """The ledger as NDJSON, in pieces of any size."""
-        return self._stream("/ledger/export", {})
+        return self._connection.stream("/ledger/export", {})
 
     # How a call is made.
-
-    def _open(self) -> httpx.AsyncClient:
-        if self._http is None:
-            where = self._where
-            way = transport(where) if isinstance(where, Link) else httpx.AsyncHTTPTransport(uds=self._address(where))
-            self._http = httpx.AsyncClient(transport=way, timeout=_CALL, trust_env=False)
-        return self._http
-
-    def _address(self, socket: Path) -> str:
-        address = str(socket)
-        if len(os.fsencode(address)) <= _LONGEST_ADDRESS:
-            return address
-        # Too long for a socket address: name the directory by an open descriptor of this process instead.
-        try:
-            self._directory = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            raise self._unreachable("there is no such directory") from None
-        return f"/proc/self/fd/{self._directory}/{socket.name}"
-
-    def _broken(self, error: Exception) -> NodeUnreachable:
-        failure = link_failure(error)
-        if failure is not None and isinstance(self._where, Link):
-            return NodeUnreachable(f"{failure.message} ({self._where.target})")
-        return self._unreachable(_why(error))
-
-    def _unreachable(self, why: str) -> NodeUnreachable:
-        if isinstance(self._where, Link):
-            return NodeUnreachable(f"no node answers at {self._where.target} ({why}): is it running there?")
-        home = self._where.parent
-        return NodeUnreachable(
-            f"no node answers on {self._where} ({why}): start it with `nodeconsole serve --home {home}`"
-        )
 
     async def _get(
         self, kind: type[M], path: str, query: Mapping[str, Any] | None = None, *, patient: bool = False
@@ -624,35 +571,10 @@ class NodeClient:
     ) -> bytes:
         if self.read_only and method != "GET" and path not in _CHECKS:
             raise ClientError("this console is read-only: nothing was sent", 403, "read_only")
-        timeout = httpx.Timeout(None, connect=5.0) if patient else _CALL
-        try:
-            response = await self._open().request(
-                method, _PREFIX + path, params=_present(query), json=body, timeout=timeout
-            )
-        except httpx.TransportError as error:
-            raise self._broken(error) from None
-        if response.is_success:
-            return response.content
-        raise _problem(response.status_code, response.content)
-
-    def _stream(self, path: str, query: Mapping[str, Any]) -> ByteStream:
-        async def connect() -> httpx.Response:
-            http = self._open()
-            request = http.build_request("GET", _PREFIX + path, params=_present(query), timeout=_STREAM)
-            response = await http.send(request, stream=True)
-            if response.is_success:
-                return response
-            try:
-                raise _problem(response.status_code, await response.aread())
-            finally:
-                await response.aclose()
-
-        stream = ByteStream(connect, self._broken)
-        self._streams.add(stream)
-        return stream
+        return await self._connection.call(method, path, query=query, body=body, patient=patient)
 
     def _pages(self, kind: type[M], path: str, query: Mapping[str, Any]) -> PageStream[M]:
-        return PageStream(self._stream(path, query), lambda data: _read(kind, data))
+        return PageStream(self._connection.stream(path, query), lambda data: _read(kind, data))
 
 
 def _path(*segments: str) -> str:
@@ -661,12 +583,6 @@ def _path(*segments: str) -> str:
         if segment in ("", ".", ".."):
             raise ClientError(f"there is nothing named {segment!r}", 404, "not_found")
     return "".join("/" + quote(segment, safe="", errors="surrogatepass") for segment in segments)
-
-
-def _present(query: Mapping[str, Any] | None) -> dict[str, str]:
-    """What is given, as text; a flag only when it is set."""
-    given = {name: value for name, value in (query or {}).items() if value is not None and value is not False}
-    return {name: "1" if value is True else str(value) for name, value in given.items()}
 
 
 def _body(kind: type[BaseModel], **members: str) -> dict[str, Any]:
@@ -694,24 +610,3 @@ def _read_list(kind: type[M], content: bytes, member: str) -> list[M]:
 
 def _unreadable() -> ClientError:
     return ClientError("the node's answer cannot be read: are node and console of the same version?", 502, "internal")
-
-
-def _problem(status: int, content: bytes) -> ClientError:
-    try:
-        problem = Problem.model_validate_json(content)
-    except ValidationError:
-        return ClientError(f"the node answered with HTTP status {status}", status)
-    return ClientError(problem.detail or problem.title, problem.status, problem.code or "internal")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return "it does not answer in time"
-    for cause in behind(error):
-        if isinstance(cause, FileNotFoundError):
-            return "there is no socket"
-        if isinstance(cause, ConnectionRefusedError):
-            return "nobody listens"
-        if isinstance(cause, PermissionError):
-            return "the socket belongs to another user; those with a role have one of their own: --socket PATH"
-    return "the connection broke"

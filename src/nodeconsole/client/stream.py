@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar, cast
 
-import httpx
+import httpcore
 from pydantic import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
+BROKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+"""What the HTTP library raises when there is no connection, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,12 @@ class ByteStream:
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[httpx.Response]], explain: Callable[[Exception], Exception]
+        self, connect: Callable[[], Awaitable[httpcore.Response]], explain: Callable[[Exception], Exception]
     ) -> None:
         """`connect` sends the request; `explain` turns a broken connection into what the caller is told."""
         self._connect = connect
         self._explain = explain
-        self._response: httpx.Response | None = None
+        self._response: httpcore.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
         self._over = False
 
@@ -83,9 +85,9 @@ class ByteStream:
         try:
             if self._chunks is None:
                 self._response = await self._connect()
-                self._chunks = cast("AsyncGenerator[bytes, None]", self._response.aiter_bytes())
+                self._chunks = cast("AsyncGenerator[bytes, None]", self._response.aiter_stream())
             return await anext(self._chunks)
-        except httpx.TransportError as error:
+        except BROKEN as error:
             await self.aclose()
             raise self._explain(error) from None
         except BaseException:
