@@ -20,6 +20,7 @@ from embedded_scheduler.addresses import parse_address, parse_loopback
 from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, Home, Settings
 from embedded_scheduler.domain.lifecycle import AgreementState
+from embedded_scheduler.domain.sentences import Words, say
 from embedded_scheduler.errors import NodeError, StoreError
 from embedded_scheduler.security.identity import CERTIFICATE_FILE
 from embedded_scheduler.security.keys import CERT
@@ -37,15 +38,15 @@ WARN_DAYS = 30
 def offline_report(home: Home) -> DoctorReport:
     """Everything that can be found out while the node does not run. Changes nothing."""
     if not home.path.is_dir():
-        fix = f"nodeconsole init --home {home.path}"
-        return DoctorReport(findings=[_error("home", f"{home.path} does not exist", fix)])
+        missing = say("home_missing", path=str(home.path))
+        return DoctorReport(findings=[_error("home", missing, f"nodeconsole init --home {home.path}")])
     findings = [*home_findings(home)]
     try:
         settings = home.load()
     except NodeError as error:
-        findings.append(_error("settings", error.message, f"edit {home.settings_file}"))
+        findings.append(_error("settings", error.message, say("edit", path=str(home.settings_file))))
     else:
-        findings.append(_ok("settings", f"node {settings.node_id}"))
+        findings.append(_ok("settings", say("settings_ok", node=settings.node_id)))
         findings += _port_findings(home, settings)
     findings.append(_database_finding(home))
     return DoctorReport(findings=findings)
@@ -71,25 +72,13 @@ class Ending:
     who: str
     """The node, or the file of a listener's certificate."""
     end_ms: int | None
-    fix: str
-
-    @property
-    def name(self) -> str:
-        return _ENDINGS[self.what].format(who=self.who)
-
-
-_ENDINGS = {
-    "own_certificate": "this node's certificate",
-    "listener_certificate": "the certificate of partner.certificate",
-    "partner_certificate": "the certificate of {who}",
-    "contract": "the contract with {who}",
-}
+    fix: Words
 
 
 def certificate_findings(home: Home, settings: Settings, agreed: Iterable[Contract], now_ms: int) -> Iterator[Finding]:
     """This node's certificates, its partners', and the contracts: what ends within `WARN_DAYS`, and what has ended."""
     for ending in endings(home, settings, agreed):
-        yield _end_finding(ending.name, ending.end_ms, now_ms, ending.fix)
+        yield _end_finding(ending, now_ms)
 
 
 def endings(home: Home, settings: Settings, agreed: Iterable[Contract]) -> Iterator[Ending]:
@@ -98,7 +87,7 @@ def endings(home: Home, settings: Settings, agreed: Iterable[Contract]) -> Itera
     own = _certificate_end(home.identity / CERTIFICATE_FILE)
     yield Ending("own_certificate", settings.node_id, own, "nodeconsole identity rotate")
     if partner.certificate:
-        fix = f"renew {partner.certificate}; the node takes it up by itself"
+        fix = say("listener_certificate_fix", path=partner.certificate)
         end = _certificate_end(Path(partner.certificate))
         yield Ending("listener_certificate", partner.certificate, end, fix)
     for contract in agreed:
@@ -106,10 +95,10 @@ def endings(home: Home, settings: Settings, agreed: Iterable[Contract]) -> Itera
             continue
         who = contract.node_id
         if contract.auth_type == CERT:
-            fix = f"ask {who} to renew it and to announce it (identity rotate)"
+            fix = say("partner_certificate_fix", who=who)
             yield Ending("partner_certificate", who, _end_of(contract.auth_credential.encode()), fix)
         if contract.expires_ms is not None:
-            yield Ending("contract", who, contract.expires_ms, "make a new contract: nodeconsole peer invite")
+            yield Ending("contract", who, contract.expires_ms, say("contract_fix"))
 
 
 def _certificate_end(path: Path) -> int | None:
@@ -127,62 +116,63 @@ def _end_of(pem: bytes) -> int | None:
         return None
 
 
-def _end_finding(what: str, end_ms: int | None, now_ms: int, fix: str) -> Finding:
+def _end_finding(ending: Ending, now_ms: int) -> Finding:
+    what, end_ms = say(ending.what, who=ending.who), ending.end_ms
     if end_ms is None:
-        return _error("certificate", f"{what} cannot be read", fix)
-    date = datetime.fromtimestamp(end_ms / 1000, UTC).date()
+        return _error("certificate", say("end_unreadable", what=what), ending.fix)
+    date = str(datetime.fromtimestamp(end_ms / 1000, UTC).date())
     days = (end_ms - now_ms) // DAY_MS
     if end_ms <= now_ms:
-        return _error("certificate", f"{what} ended on {date}", fix)
+        return _error("certificate", say("end_over", what=what, date=date), ending.fix)
     if days < WARN_DAYS:
-        return _warning("certificate", f"{what} ends on {date}, in {days} days", fix)
-    return _ok("certificate", f"{what} is valid until {date}")
+        return _warning("certificate", say("end_soon", what=what, date=date, days=days), ending.fix)
+    return _ok("certificate", say("end_ok", what=what, date=date))
 
 
 def _directory_finding(path: Path) -> Finding:
     status = path.stat()
-    mode = stat.S_IMODE(status.st_mode)
+    mode, place = stat.S_IMODE(status.st_mode), str(path)
     if status.st_uid != os.geteuid():
-        return _error(
-            "home", f"{path} belongs to user {status.st_uid}", f"run as that user, or chown it to {os.geteuid()}"
-        )
+        found = say("home_of_another", path=place, user=status.st_uid)
+        return _error("home", found, say("home_of_another_fix", user=os.geteuid()))
     if not os.access(path, os.W_OK | os.X_OK):
-        return _error("home", f"{path} cannot be written", f"chmod u+rwx {path}, or mount that disk writable")
+        return _error("home", say("home_not_writable", path=place), say("home_not_writable_fix", path=place))
     if mode & 0o077:
-        return _warning("home", f"{path} is open to others (mode {mode:04o})", f"chmod 700 {path}")
-    return _ok("home", f"{path} is yours alone")
+        return _warning("home", say("home_open", path=place, mode=f"{mode:04o}"), f"chmod 700 {path}")
+    return _ok("home", say("home_ok", path=place))
 
 
 def _secret_finding(path: Path) -> Finding:
     try:
         read_secret(path)
     except NodeError as error:
-        return _error("platform token", error.message, f"`nodeconsole token create NAME`, then remove {path}")
-    return _ok("platform token", "present, readable by the owner only")
+        return _error("platform token", error.message, say("old_token_fix", path=str(path)))
+    return _ok("platform token", say("old_token_ok"))
 
 
 def _disk_finding(path: Path) -> Finding:
     usage = shutil.disk_usage(path)
-    text = f"{usage.free // MIB} MiB of {usage.total // MIB} MiB free"
+    text = say("disk", free=usage.free // MIB, total=usage.total // MIB)
     if usage.free < NO_DISK:
-        return _error("disk", text, "free space now: the node cannot record anything on a full disk")
+        return _error("disk", text, say("disk_none_fix"))
     if usage.free < LOW_DISK:
-        return _warning("disk", text, "free space, or shorten retention.runs_days in node.toml")
+        return _warning("disk", text, say("disk_low_fix"))
     return _ok("disk", text)
 
 
 def _files_finding() -> Finding:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    text = f"at most {soft} open files"
+    text = say("files", limit=soft)
     if soft < _FEW_FILES:
-        return _warning("open files", text, f"ulimit -n {_FEW_FILES * 4}, or LimitNOFILE= of the service")
+        return _warning("open files", text, say("files_few_fix", wanted=_FEW_FILES * 4))
     return _ok("open files", text)
 
 
 def _port_findings(home: Home, settings: Settings) -> Iterator[Finding]:
     if _is_held(home):
-        yield _warning("process", f"{home.lock} is held: a node runs here but does not answer", "see node.log")
+        yield _warning("process", say("process_silent", path=str(home.lock)), say("process_silent_fix"))
         return
+    place = str(home.settings_file)
     for setting, text, parse in (
         ("partner.listen", settings.partner.listen, parse_address),
         ("platform.listen", settings.platform.listen, parse_loopback),
@@ -190,13 +180,14 @@ def _port_findings(home: Home, settings: Settings) -> Iterator[Finding]:
         try:
             address = parse(text, setting)
         except NodeError as error:
-            yield _error(setting, error.message, f"edit {home.settings_file}")
+            yield _error(setting, error.message, say("edit", path=place))
             continue
         fault = _bind_fault(address.host, address.port)
         if fault:
-            yield _error(setting, f"{address}: {fault}", f"free that port or change {setting} in {home.settings_file}")
+            taken = say("port_taken", address=str(address), fault=fault)
+            yield _error(setting, taken, say("port_taken_fix", setting=setting, path=place))
         else:
-            yield _ok(setting, f"{address} is free")
+            yield _ok(setting, say("port_free", address=str(address)))
 
 
 def _is_held(home: Home) -> bool:
@@ -228,7 +219,7 @@ def _bind_fault(host: str, port: int) -> str:
 
 def _database_finding(home: Home) -> Finding:
     if not home.database.exists():
-        return _ok("database", "not there yet: it is created at the first start")
+        return _ok("database", say("database_new"))
     try:
         connection = sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True, timeout=2.0)
         try:
@@ -239,17 +230,17 @@ def _database_finding(home: Home) -> Finding:
     except StoreError as error:
         return _error("database", error.message, "")
     except sqlite3.Error as error:
-        return _error("database", f"{home.database}: {error}", f"restore the newest copy of {home.backups}")
-    return _ok("database", f"in order, {events} events")
+        return _error("database", f"{home.database}: {error}", say("database_restore_fix", path=str(home.backups)))
+    return _ok("database", say("database_ok", events=events))
 
 
-def _ok(check: str, text: str) -> Finding:
-    return Finding(check=check, level="ok", text=text)
+def _ok(check: str, text: Words) -> Finding:
+    return Finding.of(check, "ok", text)
 
 
-def _warning(check: str, text: str, fix: str) -> Finding:
-    return Finding(check=check, level="warning", text=text, fix=fix)
+def _warning(check: str, text: Words, fix: Words) -> Finding:
+    return Finding.of(check, "warning", text, fix)
 
 
-def _error(check: str, text: str, fix: str) -> Finding:
-    return Finding(check=check, level="error", text=text, fix=fix)
+def _error(check: str, text: Words, fix: Words) -> Finding:
+    return Finding.of(check, "error", text, fix)

@@ -398,7 +398,7 @@ def test_every_check_of_the_node_has_a_name_and_a_reason() -> None:
     sources = Path(__file__).parents[2] / "src" / "embedded_scheduler"
     text = "".join((sources / name).read_text("utf-8") for name in ("api/console/node.py", "diagnosis.py"))
     # What a node that does not run finds is shown by the command alone.
-    kinds = set(re.findall(r'check="([a-z_ ]+)"|_(?:ok|warning|error)\(\s*"([a-z ]+)"', text))
+    kinds = set(re.findall(r'Finding\.of\(\s*"([a-z_ ]+)"|_(?:ok|warning|error)\(\s*"([a-z ]+)"', text))
     named = {first or second for first, second in kinds} - {"settings", "process", "port"}
     assert len(named) > 10
     for kind in named:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from embedded_scheduler.domain.sentences import ENGLISH
 from nodeconsole.actions import ACTIONS, GLOBAL, KeyMap, Pending, key_name
 from nodeconsole.i18n.catalogue import LANGUAGES, default_language, load, named_language
 from nodeconsole.viewmodels.text import cells
@@ -60,6 +61,27 @@ def test_languages_have_the_same_keys_and_placeholders() -> None:
     assert english.keys == chinese.keys
     for key in english.keys:
         assert _placeholders(english.template(key)) == _placeholders(chinese.template(key)), key
+
+
+def test_every_sentence_of_the_node_is_said_in_chinese_and_somewhere() -> None:
+    chinese = load("zh_CN").sentences
+    assert chinese.keys() == ENGLISH.keys()
+    for code, english in ENGLISH.items():
+        assert _placeholders(english) == _placeholders(chinese[code]), code
+    node = _SOURCES.parent / "embedded_scheduler"
+    sources = [path.read_text("utf-8") for path in node.rglob("*.py") if path.name != "sentences.py"]
+    # Some codes are put together from the name of a state.
+    unsaid = {code for code in ENGLISH if not any(f'"{code}"' in source for source in sources)}
+    assert unsaid <= {"service_running", "service_finished", "service_stopped"}
+
+
+def test_chinese_is_punctuated_in_full_width_and_has_one_word_for_a_partner() -> None:
+    catalogue = load("zh_CN")
+    texts = {key: catalogue.template(key) for key in catalogue.keys} | dict(catalogue.sentences)
+    # A stop, comma, bracket or question mark that belongs to the sentence, not to a key or to a command.
+    half = re.compile(r"[\u4e00-\u9fff] ?[,;)]|[\u4e00-\u9fff][:?!(]|[\u4e00-\u9fff] \((?!\))|[,;!] ?[\u4e00-\u9fff]")
+    assert {key: text for key, text in texts.items() if half.search(text)} == {}
+    assert {key for key, text in texts.items() if "合作节点" in text or "伙伴" in text} == set()
 
 
 def test_every_text_that_is_asked_for_exists() -> None:

@@ -208,7 +208,7 @@ def test_job_cells_fit_their_columns(number: int, display: Display) -> None:
 def test_why_line_prefers_the_wait_over_the_reason() -> None:
     assert plain(job_why(make_job(0), EN)) == "job-5feceb66 runs: binning at bob since 3m; next poll in 3s"
     assert "column age has 2 nulls" in plain(job_why(make_job(2), EN))
-    assert plain(job_why(make_job(0), ZH)) == "job-5feceb66 等待 bob：binning of host.0，已 3m ，下一步：poll （3s 后）"
+    assert plain(job_why(make_job(0), ZH)) == "job-5feceb66 等待 bob：binning of host.0，已 3m，下一步：poll（3s 后）"
 
 
 def test_wait_without_the_nodes_own_sentence() -> None:

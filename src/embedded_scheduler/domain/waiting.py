@@ -6,25 +6,24 @@ from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import JOB, TASK, ApprovalState, JobState, TaskState
 from embedded_scheduler.domain.planner import failed_task
+from embedded_scheduler.domain.sentences import Words, say
 from embedded_scheduler.domain.snapshot import Call, CallState, JobSnapshot, Share, TaskView
-
-_NAMED = 3
-"""Names in one line; of a fan of a thousand tasks nobody reads more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """`text` is the whole line in English; the other members carry its parts for other languages and for programs.
+    In `blocked_by` a plain string names nodes.
 
     `kind` is a stable key: decision, partner_decision, delivery, running, upstream, start, verdict, stopping, slot.
     `next_ms` is when something happens by itself (epoch ms), if that is known. `actions` are names of actions.
     """
 
     kind: str
-    blocked_by: str
-    on: str
+    blocked_by: Words
+    on: Words
     since_ms: int
-    next: str = ""
+    next: Words = ""
     next_ms: int | None = None
     actions: tuple[str, ...] = ()
 
@@ -56,16 +55,13 @@ def explain_task(s: JobSnapshot, task: TaskView) -> Wait | None:
     if task.state is TaskState.PENDING:
         missing = [up for up in s.spec.flow.node(task.name).upstream if s.tasks[up].state is not TaskState.SUCCESS]
         if missing and s.coordinates:
-            return Wait("upstream", "task " + _listed(missing), "its output", task.since_ms, "starts by itself")
+            return Wait(
+                "upstream", say("by_tasks", tasks=tuple(missing)), say("wait_output"), task.since_ms, say("next_starts")
+            )
         return _coordinator_starts(s, task)
     lagging = [share for share in task.shares if not TASK.is_terminal(share.state)]
     blocked = next((share for share in lagging if share.state is not TaskState.RUNNING), None)
     return _share_wait(s, task, blocked or lagging[0]) if lagging else None
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _is_ending(s: JobSnapshot) -> bool:
@@ -74,9 +70,8 @@ def _is_ending(s: JobSnapshot) -> bool:
 
 
 def _coordinator_starts(s: JobSnapshot, task: TaskView) -> Wait:
-    return Wait(
-        "start", s.coordinator, f"to start task {task.name}", task.since_ms, "nothing to do here", None, ("stop",)
-    )
+    on = say("wait_start_task", task=task.name)
+    return Wait("start", s.coordinator, on, task.since_ms, say("next_nothing"), None, ("stop",))
 
 
 def _share_wait(s: JobSnapshot, task: TaskView, share: Share) -> Wait:
@@ -84,39 +79,37 @@ def _share_wait(s: JobSnapshot, task: TaskView, share: Share) -> Wait:
     call = s.calls.get(f"task:{task.name}:{node}")
     if call is not None and call.state is CallState.WAITING:
         return _delivery(call)
+    party = say("by_party", party=share.party.key, node=node)
     if share.state is TaskState.RUNNING:
-        return Wait(
-            "running", f"{share.party.key} ({node})", f"{task.name} runs", share.since_ms, "", None, ("logs", "stop")
-        )
+        on = say("wait_runs", task=task.name)
+        return Wait("running", party, on, share.since_ms, "", None, ("logs", "stop"))
     if s.is_local(share):
-        return Wait(
-            "slot", "this node", f"to start {task.name}", share.since_ms, "starts by itself", None, ("logs", "stop")
-        )
-    return Wait(
-        "running", f"{share.party.key} ({node})", f"to report on {task.name}", share.since_ms, "asked again by itself"
-    )
+        on, then = say("wait_to_start", task=task.name), say("next_starts")
+        return Wait("slot", say("by_this_node"), on, share.since_ms, then, None, ("logs", "stop"))
+    return Wait("running", party, say("wait_report", task=task.name), share.since_ms, say("next_asked"))
 
 
 def _pending(s: JobSnapshot) -> Wait:
     own = s.approvals.get(s.self_node)
     if own is not None and own.state is ApprovalState.PENDING:
-        return Wait("decision", "your decision", "approve or reject", own.since_ms, "", None, ("approve", "reject"))
+        return Wait("decision", say("by_you"), say("wait_decide"), own.since_ms, "", None, ("approve", "reject"))
     undelivered = _first_waiting(s, ("job/create", "job/create_all", "job/audit_confirm"))
     if undelivered is not None:
         return _delivery(undelivered)
     others = [a for a in s.approvals.values() if a.state is ApprovalState.PENDING]
     if others:
         names = ", ".join(a.node_id for a in others)
-        return Wait("partner_decision", names, "their approval", min(a.since_ms for a in others), "", None, ("stop",))
-    return Wait("start", s.coordinator, "the decisions of all parties", s.since_ms, "", None, ("stop",))
+        since = min(a.since_ms for a in others)
+        return Wait("partner_decision", names, say("wait_approval"), since, "", None, ("stop",))
+    return Wait("start", s.coordinator, say("wait_decisions"), s.since_ms, "", None, ("stop",))
 
 
 def _ready(s: JobSnapshot) -> Wait:
     undelivered = _first_waiting(s, ("job/start", "job/audit_confirm"))
     if undelivered is not None:
         return _delivery(undelivered)
-    on = "the other parties' approval and the start" if not s.coordinates else "the start"
-    return Wait("start", s.coordinator, on, s.since_ms, "starts by itself", None, ("stop",))
+    on = say("wait_start" if s.coordinates else "wait_approval_and_start")
+    return Wait("start", s.coordinator, on, s.since_ms, say("next_starts"), None, ("stop",))
 
 
 def _running(s: JobSnapshot) -> Wait:
@@ -130,9 +123,9 @@ def _running(s: JobSnapshot) -> Wait:
         return _delivery(undelivered)
     failed = next((t for t in s.tasks.values() if t.state is TaskState.FAILED and not t.cancelled), None)
     if failed is not None:
-        on = f"to end the job: task {failed.name} failed here"
-        return Wait("verdict", s.coordinator, on, failed.since_ms, "asked again by itself", None, ("stop",))
-    return Wait("start", s.coordinator, "the next task", s.since_ms, "starts by itself", None, ("stop",))
+        on = say("wait_verdict", task=failed.name)
+        return Wait("verdict", s.coordinator, on, failed.since_ms, say("next_asked"), None, ("stop",))
+    return Wait("start", s.coordinator, say("wait_next_task"), s.since_ms, say("next_starts"), None, ("stop",))
 
 
 def _stopping(s: JobSnapshot) -> Wait:
@@ -142,20 +135,20 @@ def _stopping(s: JobSnapshot) -> Wait:
     failing = next((c for c in s.calls.values() if c.state is CallState.WAITING and c.last_error), None)
     if failing is not None:
         return _delivery(failing)
-    return Wait("verdict", s.coordinator, "the outcome of the job", s.since_ms, "asked again by itself")
+    return Wait("verdict", s.coordinator, say("wait_outcome"), s.since_ms, say("next_asked"))
 
 
 def _ending_here(s: JobSnapshot) -> Wait | None:
     alive = [
-        (f"{share.party.key} of {task.name}", share.since_ms)
+        (say("wait_share", party=share.party.key, task=task.name), share.since_ms)
         for task in s.tasks.values()
         for share in task.shares
         if share.launched and s.is_local(share) and not TASK.is_terminal(share.state)
     ]
     if not alive:
         return None
-    names, since = _listed([name for name, _ in alive]), min(since for _, since in alive)
-    return Wait("stopping", "this node", f"{names} to end", since, "forced after the grace time")
+    on, since = say("wait_to_end", shares=tuple(share for share, _ in alive)), min(since for _, since in alive)
+    return Wait("stopping", say("by_this_node"), on, since, say("next_forced"))
 
 
 def _first_waiting(s: JobSnapshot, operations: tuple[str, ...]) -> Call | None:
@@ -164,6 +157,6 @@ def _first_waiting(s: JobSnapshot, operations: tuple[str, ...]) -> Call | None:
 
 def _delivery(call: Call) -> Wait:
     if not call.attempts:
-        return Wait("delivery", call.node_id, f"its answer to {call.operation}", call.since_ms)
-    on = f"{call.operation} is not delivered after {call.attempts} tries ({call.last_error})"
-    return Wait("delivery", call.node_id, on, call.since_ms, "tried again by itself", call.next_ms, ("stop",))
+        return Wait("delivery", call.node_id, say("wait_answer", operation=call.operation), call.since_ms)
+    on = say("wait_undelivered", operation=call.operation, tries=call.attempts, error=call.last_error)
+    return Wait("delivery", call.node_id, on, call.since_ms, say("next_tried"), call.next_ms, ("stop",))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from embedded_scheduler.domain.sentences import Words, say
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.attempt import SCRATCH, WORK
 from embedded_scheduler.spi.runner import Containment
@@ -57,8 +58,6 @@ _ETC = (
     "timezone",
 )
 """What programs need of /etc: libraries, time zone, names of this host, public certificates; no keys, no accounts."""
-_PLAIN_TEXT = "components run as plain processes of the node's user"
-_INSTALL = "install bubblewrap (apt-get install bubblewrap, or dnf install bubblewrap) and start the node again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,9 @@ class Mount:
 class NoSandbox:
     """Why there is no sandbox. `required`: then nothing starts."""
 
-    why: str
+    why: Words
     required: bool
-    advice: str = ""
+    advice: Words = ""
 
     def admit(self) -> None:
         """`Refused` if components may not start."""
@@ -85,8 +84,8 @@ class NoSandbox:
 
     def describe(self) -> Containment:
         if self.required:
-            return Containment("none", f"no component starts: {self.why}", self.advice)
-        return Containment("plain", f"{_PLAIN_TEXT}: {self.why}", self.advice)
+            return Containment("none", say("contained_none", why=self.why), self.advice)
+        return Containment("plain", say("contained_plain", why=self.why), self.advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class Sandbox:
         """Components may start."""
 
     def describe(self) -> Containment:
-        return Containment("sandbox", f"components run in a sandbox of {self.program}")
+        return Containment("sandbox", say("contained", program=self.program))
 
     def mounts(
         self,
@@ -152,18 +151,15 @@ class Sandbox:
 def choose(mode: Mode, home: Path, readable: Sequence[str] = ()) -> Sandbox | NoSandbox:
     """What contains this node's components, by the setting and by what works here. Tries it: some 20 ms, once."""
     if mode == "off":
-        return NoSandbox("components.sandbox is off", required=False, advice='set components.sandbox = "auto"')
+        return NoSandbox(say("sandbox_off"), required=False, advice=say("sandbox_off_fix"))
     program = shutil.which(_PROGRAM, path=_PLACES)
     required = mode == "require"
     if program is None:
-        return NoSandbox("bubblewrap is not installed", required=required, advice=_INSTALL)
+        return NoSandbox(say("sandbox_missing"), required=required, advice=say("sandbox_missing_fix"))
     sandbox = Sandbox(program, home.absolute(), tuple(Path(path) for path in readable))
     fault = _fault(sandbox)
     if fault:
-        advice = (
-            "allow this user to make user namespaces (sysctl user.max_user_namespaces, AppArmor), see containment.md"
-        )
-        return NoSandbox(f"bubblewrap does not work here: {fault}", required=required, advice=advice)
+        return NoSandbox(say("sandbox_fails", fault=fault), required=required, advice=say("sandbox_fails_fix"))
     return sandbox
 
 

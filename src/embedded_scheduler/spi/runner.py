@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from embedded_scheduler.domain.sentences import Words
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -80,8 +82,8 @@ class Containment:
     """
 
     level: str
-    text: str
-    advice: str = ""
+    text: Words
+    advice: Words = ""
 
 
 @runtime_checkable

@@ -6,12 +6,37 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from embedded_scheduler.domain.sentences import Fact, Sentence, Words
+
 
 class Message(BaseModel):
     """Base: unknown members are ignored on reading, so an older console can read a newer node."""
 
     # Built when first used: a node that starts, or a command, needs few of them.
     model_config = ConfigDict(extra="ignore", defer_build=True)
+
+
+class Said(Message):
+    """One of the node's own sentences, for a reader that has it in its own language: a code of `domain/sentences` and
+    its facts."""
+
+    code: str
+    facts: dict[str, int | str | Said | list[str | Said]] = Field(default_factory=dict)
+
+
+def said(**parts: Words) -> dict[str, Said]:
+    """Those of a message's members that are sentences of the node, by the member's name."""
+    return {name: _said(words) for name, words in parts.items() if isinstance(words, Sentence)}
+
+
+def _said(sentence: Sentence) -> Said:
+    return Said(code=sentence.code, facts={name: _fact(fact) for name, fact in sentence.facts.items()})
+
+
+def _fact(fact: Fact) -> int | str | Said | list[str | Said]:
+    if isinstance(fact, tuple):
+        return [_said(part) if isinstance(part, Sentence) else part for part in fact]
+    return _said(fact) if isinstance(fact, Sentence) else fact
 
 
 class Waiting(Message):
@@ -26,6 +51,8 @@ class Waiting(Message):
     """Names of actions of the same object that would help, e.g. `approve`, `stop`."""
     text: str = ""
     """The whole line in English."""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `blocked_by`, `on` and `next`: those that are sentences, not names."""
     stuck_ms: int | None = None
     """What runs has shown no sign of life since then (no log, no byte, no CPU time): it looks stuck."""
 
@@ -600,6 +627,13 @@ class Finding(Message):
     fix: str = ""
     subject: str = ""
     """Whom or what it is about, where it is about one: a node id, an address."""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `text` and `fix`: those that are the node's own sentences."""
+
+    @classmethod
+    def of(cls, check: str, level: str, text: Words, fix: Words = "", subject: str = "") -> Finding:
+        words = said(text=text, fix=fix)
+        return cls(check=check, level=level, text=str(text), fix=str(fix), subject=subject, said=words)
 
 
 class DoctorReport(Message):

@@ -12,9 +12,10 @@ LANGUAGES = ("en_US", "zh_CN")
 class Catalogue:
     """Texts by dotted key. Placeholders are `{name}`; a missing key is a fault of this program and raises KeyError."""
 
-    def __init__(self, language: str, texts: Mapping[str, str]) -> None:
+    def __init__(self, language: str, texts: Mapping[str, str], sentences: Mapping[str, str]) -> None:
         self.language = language
         self._texts = texts
+        self._sentences = sentences
 
     def text(self, key: str, /, **values: object) -> str:
         """The text with its placeholders filled in. Values are data: braces in them mean nothing."""
@@ -24,6 +25,15 @@ class Catalogue:
     def get(self, key: str, default: str) -> str:
         """The text, or `default` for words that come from the node and may be newer than this console."""
         return self._texts.get(key, default)
+
+    def sentence(self, code: str) -> str:
+        """The template of one of the node's own sentences; empty in English, which is the node's language, and for
+        one that is newer than this console."""
+        return self._sentences.get(code, "")
+
+    @property
+    def sentences(self) -> Mapping[str, str]:
+        return self._sentences
 
     @property
     def keys(self) -> frozenset[str]:
@@ -38,8 +48,13 @@ def load(language: str) -> Catalogue:
     """The catalogue of `en_US` or `zh_CN`; KeyError for another language."""
     if language not in LANGUAGES:
         raise KeyError(language)
-    path = Path(__file__).with_name(f"{language}.toml")
-    return Catalogue(language, dict(_flat("", tomllib.loads(path.read_text("utf-8")))))
+    return Catalogue(language, _read(f"{language}.toml"), _read(f"node.{language}.toml"))
+
+
+def _read(name: str) -> dict[str, str]:
+    """Empty when there is no such file."""
+    path = Path(__file__).with_name(name)
+    return dict(_flat("", tomllib.loads(path.read_text("utf-8")))) if path.exists() else {}
 
 
 def default_language(environ: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.facts import fact_lines
 from nodeconsole.viewmodels.listing import Listing
+from nodeconsole.viewmodels.sentences import finding_fix, finding_text
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable
 
@@ -55,7 +56,8 @@ class Terminal:
 def checks(findings: Iterable[Finding], terminal: Terminal, display: Display) -> list[Check]:
     """What is wrong first, then the rest, each part in the order in which it was looked at."""
     node = [
-        Check("node", f.check, f.level, printable(f.text), printable(f.fix), printable(f.subject)) for f in findings
+        Check("node", f.check, f.level, finding_text(f, display), finding_fix(f, display), printable(f.subject))
+        for f in findings
     ]
     found = [*node, *terminal_checks(terminal, display)]
     return sorted(found, key=lambda check: _ORDER.get(check.level, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.sentences import finding_fix, finding_text
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable, wrap
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def warning_lines(warnings: Iterable[Finding], display: Display, width: int) -> list[Line]:
-    """Each with its kind, what is the matter, and what to do. The node's own sentences are English; in another
-    language the sentence of the kind stands before them."""
+    """Each with its kind, what is the matter, and what to do."""
     lines: list[Line] = []
     for warning in warnings:
         if lines:
@@ -24,17 +24,8 @@ def warning_lines(warnings: Iterable[Finding], display: Display, width: int) -> 
         sign = display.glyphs.bad if warning.level == "error" else "!"
         head = Span(f"{sign} {kind}", "bad" if warning.level == "error" else "warn")
         lines.append((head, Span(f"  {printable(warning.subject)}", "strong")) if warning.subject else (head,))
-        for sentence in _sentences(warning, display):
-            lines += [(Span(f"  {part}"),) for part in wrap(sentence, width - 2)]
+        lines += [(Span(f"  {part}"),) for part in wrap(finding_text(warning, display), width - 2)]
         if warning.fix:
-            lines += [(Span(f"  {part}", "ok"),) for part in wrap(_fix(warning, display), width - 2)]
+            fix = display.text("warning.do", fix=finding_fix(warning, display))
+            lines += [(Span(f"  {part}", "ok"),) for part in wrap(fix, width - 2)]
     return lines
-
-
-def _sentences(warning: Finding, display: Display) -> list[str]:
-    own = display.catalogue.get(f"warning.text.{warning.check}", "")
-    return [own, printable(warning.text)] if own else [printable(warning.text)]
-
-
-def _fix(warning: Finding, display: Display) -> str:
-    return display.text("warning.do", fix=printable(warning.fix))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.viewmodels.times import age, span_text
@@ -14,22 +15,20 @@ if TYPE_CHECKING:
 
 
 def waiting_text(waiting: Waiting, display: Display) -> str:
-    """By whom, on what, since when, what happens next by itself. The node's own sentence is English."""
+    """By whom, on what, since when, what happens next by itself. The node's own line is English."""
     if waiting.text and display.catalogue.language == "en_US":
         return printable(waiting.text)
-    parts = [
-        display.text(
-            "waiting.line",
-            by=printable(waiting.blocked_by),
-            on=printable(waiting.on),
-            age=age(waiting.since_ms, display.now_ms),
-        )
-    ]
+    said = waiting.said
+    by, on = (
+        sentence(said.get("blocked_by"), waiting.blocked_by, display),
+        sentence(said.get("on"), waiting.on, display),
+    )
+    line = display.text("waiting.line", by=by, on=on, age=age(waiting.since_ms, display.now_ms))
     if waiting.next:
-        parts.append(display.text("waiting.next", next=printable(waiting.next)))
+        line += display.text("waiting.next", next=sentence(said.get("next"), waiting.next, display))
     if waiting.next_ms:
-        parts.append(display.text("waiting.in", span=span_text(waiting.next_ms - display.now_ms)))
-    return " ".join(parts)
+        line += display.text("waiting.in", span=span_text(waiting.next_ms - display.now_ms))
+    return line
 
 
 def why_line(name: str, waiting: Waiting | None, reason: str, status: str, display: Display) -> Line:

@@ -61,6 +61,7 @@ class Painted(ScrollView, can_focus=False):
         background: $background;
         color: $foreground;
         scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
         scrollbar-size-horizontal: 0;
         scrollbar-background: $background;
         scrollbar-color: $panel;

@@ -16,6 +16,7 @@ from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.domain.lifecycle import ApprovalState, JobState, Outcome, TaskState
 from embedded_scheduler.domain.planner import plan_all
 from embedded_scheduler.domain.snapshot import ApprovalView, CallState, JobSnapshot, Share, TaskView
+from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
 
 SPEC = parse_job("job-1", document(("a",), ("b", "a"), roles={"guest": ["alice"], "host": ["bob"]}))
@@ -212,7 +213,7 @@ def test_an_initiator_that_let_another_node_drive_waits_for_it() -> None:
     s = evolve(s, CallPeer("carol", "job/create_all", "create_all"), 5)
     for decision in reactions.decide(s, "alice", approve=True, reason="own job"):
         s = evolve(s, decision, 5)
-    assert explain_job(s) == Wait("delivery", "carol", "its answer to job/create_all", 5)
+    assert explain_job(s) == Wait("delivery", "carol", say("wait_answer", operation="job/create_all"), 5)
     s = evolve(s, NoteCall("create_all", CallState.ACKNOWLEDGED, "", 0), 6)
     wait = explain_job(s)
     assert wait is not None
@@ -240,4 +241,4 @@ def test_a_long_list_of_names_is_cut() -> None:
     _, s = plan_all(JobSnapshot("alice", "alice", spec, JobState.PENDING, 0, tasks=tasks, approvals=approvals), 0)
     wait = explain_task(s, s.tasks["z"])
     assert wait is not None
-    assert wait.blocked_by == "task t0, t1, t2 and 37 more"
+    assert str(wait.blocked_by) == "task t0, t1, t2 and 37 more"

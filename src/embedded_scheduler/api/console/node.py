@@ -16,6 +16,7 @@ from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.diagnosis import certificate_findings, home_findings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
+from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.spi.runner import ContainingRunner
@@ -110,53 +111,51 @@ class NodeFacts:
             if isinstance(runner, ContainingRunner):
                 found = runner.containment()
                 level = levels.get(found.level, "error")
-                yield Finding(check="containment", level=level, text=found.text, fix=found.advice)
+                yield Finding.of("containment", level, found.text, found.advice)
 
     def _refusals(self) -> Finding:
         found = self._console.refusals()
-        text = f"since the start, refused {found.strangers} requests of strangers, {found.unproven} without proof"
+        strangers, unproven = found.strangers, found.unproven
         if not found.beyond_limit:
-            return Finding(check="limits", level="ok", text=f"{text}, none beyond a partner's limits")
-        several = ", ".join(f"{count} of {node_id}" for node_id, count in sorted(found.beyond_limit.items())[:5])
-        fix = "ask that partner what it sends; if it has to be so much, raise limits.partner_… in node.toml"
-        return Finding(check="limits", level="warning", text=f"{text}, beyond their limits {several}", fix=fix)
+            return Finding.of("limits", "ok", say("refused", strangers=strangers, unproven=unproven))
+        several = tuple(say("refused_of", count=n, node=node_id) for node_id, n in sorted(found.beyond_limit.items()))
+        text = say("refused_beyond", strangers=strangers, unproven=unproven, several=several)
+        return Finding.of("limits", "warning", text, say("refused_beyond_fix"))
 
     async def _database(self) -> Finding:
         seq, _ = await self._engine.db.read(ledger.last)
-        return Finding(check="database", level="ok", text=f"open, last event {seq}")
+        return Finding.of("database", "ok", say("database_open", seq=seq))
 
     def _services(self) -> Iterator[Finding]:
         for health in self._console.health():
-            if health.state is ServiceState.PAUSED:
-                text = f"{health.name} crashed {health.crashes} times and starts again: {health.last_error}"
-                yield Finding(check="service", level="error", text=text, fix="node.log has the traceback: report it")
-            elif health.crashes:
-                text = f"{health.name} runs; it crashed {health.crashes} times, last: {health.last_error}"
-                yield Finding(check="service", level="warning", text=text, fix="node.log has the traceback: report it")
-            else:
-                yield Finding(check="service", level="ok", text=f"{health.name} {health.state}")
+            if not health.crashes and health.state is not ServiceState.PAUSED:
+                yield Finding.of("service", "ok", say(f"service_{health.state}", name=health.name))
+                continue
+            paused = health.state is ServiceState.PAUSED
+            code, level = ("service_paused", "error") if paused else ("service_crashed", "warning")
+            text = say(code, name=health.name, crashes=health.crashes, error=health.last_error)
+            yield Finding.of("service", level, text, say("service_fix"))
 
     async def _components(self) -> Finding:
         rows = await self._engine.db.read(components.all)
         lame = [f"{row.name} {row.version}" for row in rows if self._engine.runner_for(row.image_url) is None]
         if lame:
-            text = f"{len(lame)} of {len(rows)} cannot run here: {', '.join(lame[:5])}"
-            return Finding(check="components", level="warning", text=text, fix="nodeconsole component list says why")
-        return Finding(check="components", level="ok", text=f"{len(rows)} registered, all can run here")
+            text = say("components_lame", lame=len(lame), count=len(rows), names=tuple(lame))
+            return Finding.of("components", "warning", text, say("components_lame_fix"))
+        return Finding.of("components", "ok", say("components_ok", count=len(rows)))
 
     def _plain_http(self, partners: Iterable[Peer]) -> Iterator[Finding]:
         """TLS is missing where others than this machine can listen in."""
         partner = self._engine.settings.partner
         if partner.tls == "off" and not parse_address(partner.listen, "partner.listen").is_loopback:
-            text = f"partners reach this node by plain HTTP at {partner.listen}: whoever is on the way reads everything"
-            fix = 'set partner.tls = "mutual" in node.toml, or listen on 127.0.0.1 behind something that ends TLS'
-            yield Finding(check="plain_http", level="warning", text=text, fix=fix, subject=partner.listen)
+            text = say("plain_here", address=partner.listen)
+            yield Finding.of("plain_http", "warning", text, say("plain_here_fix"), subject=partner.listen)
         for row in partners:
             url = urlsplit(row.url)
             if url.scheme == "http" and not Address(url.hostname or "", 0).is_loopback:
-                text = f"{row.node_id} is called by plain HTTP at {row.url}: whoever is on the way reads everything"
-                fix = f"ask {row.node_id} for an https address, then nodeconsole peer add {row.node_id} URL"
-                yield Finding(check="plain_http", level="warning", text=text, fix=fix, subject=row.node_id)
+                text = say("plain_there", node=row.node_id, address=row.url)
+                fix = say("plain_there_fix", node=row.node_id)
+                yield Finding.of("plain_http", "warning", text, fix, subject=row.node_id)
 
     async def _certificates(self, agreed: list[Contract]) -> list[Finding]:
         engine = self._engine
@@ -174,11 +173,13 @@ class NodeFacts:
             undelivered = waiting.get(row.node_id, 0)
             failing = (contact.last_error_ms or 0) > (contact.last_ok_ms or 0)
             if undelivered and failing:
-                text = f"{row.node_id}: {undelivered} undelivered; {contact.last_error}"
-                fix = f"check that {row.url} can be reached from here; delivery goes on by itself"
-                findings.append(Finding(check="partner", level="warning", text=text, fix=fix))
+                text = say("partner_failing", node=row.node_id, count=undelivered, error=contact.last_error)
+                findings.append(
+                    Finding.of("partner", "warning", text, say("partner_failing_fix", address=row.url), row.node_id)
+                )
             else:
-                findings.append(Finding(check="partner", level="ok", text=f"{row.node_id} at {row.url}"))
+                text = say("partner_ok", node=row.node_id, address=row.url)
+                findings.append(Finding.of("partner", "ok", text, subject=row.node_id))
         return findings
 
     async def _contracts(self) -> list[Finding]:
@@ -189,22 +190,19 @@ class NodeFacts:
         )
         findings = []
         for contract in waiting:
-            text = f"{contract.node_id} at {contract.address} asks to become a partner, or waits for the words"
-            fix = f"nodeconsole peer show {contract.node_id}; then peer confirm or peer refuse"
-            findings.append(Finding(check="contract", level="warning", text=text, fix=fix))
+            text = say("application", node=contract.node_id, address=contract.address)
+            fix = say("application_fix", node=contract.node_id)
+            findings.append(Finding.of("contract", "warning", text, fix, contract.node_id))
         for code in codes:
             if code.wrong:
-                text = f"{code.wrong} applications were refused for invitation {code.id}: a wrong proof, or it was over"
-                fix = "somebody tries codes or changes what the partner sends: compare the words with care"
-                findings.append(Finding(check="invitation", level="warning", text=text, fix=fix))
+                text = say("invitation_wrong", count=code.wrong, id=code.id)
+                findings.append(Finding.of("invitation", "warning", text, say("invitation_wrong_fix")))
         return findings
 
     def _platform(self) -> Finding:
         if self._engine.settings.platform.trust_loopback:
-            text = "platform.trust_loopback: every program of this machine may submit and stop jobs"
-            fix = "remove the setting; `nodeconsole token create NAME` for each program"
-            return Finding(check="platform", level="warning", text=text, fix=fix)
-        return Finding(check="platform", level="ok", text="asks its callers for a token")
+            return Finding.of("platform", "warning", say("platform_open"), say("platform_open_fix"))
+        return Finding.of("platform", "ok", say("platform_ok"))
 
     async def _tokens(self) -> list[Finding]:
         now_ms = self._engine.clock.now_ms()
@@ -214,37 +212,30 @@ class NodeFacts:
         for token in ending:
             assert token.expires_ms is not None
             days = (token.expires_ms - now_ms) // DAY_MS
-            when = f"expires in {days} days" if token.expires_ms > now_ms else "has expired"
-            fix = f"`nodeconsole token revoke {token.name}`, then `nodeconsole token create {token.name}`"
-            findings.append(Finding(check="token", level="warning", text=f"{token.name} {when}", fix=fix))
+            name, over = token.name, token.expires_ms <= now_ms
+            text = say("token_over", name=name) if over else say("token_ends", name=name, days=days)
+            findings.append(Finding.of("token", "warning", text, say("token_fix", name=name)))
         if any(token.token_id == IMPORTED for token in counting):
-            text = f"the file {IMPORTED} of an older version still opens everything at the platform listener"
-            fix = (
-                f"give each program a token of its own, then `nodeconsole token revoke {IMPORTED}` and remove the file"
-            )
-            findings.append(Finding(check="token", level="warning", text=text, fix=fix))
+            text, fix = say("token_old", name=IMPORTED), say("token_old_fix", name=IMPORTED)
+            findings.append(Finding.of("token", "warning", text, fix))
         if not findings:
-            names = ", ".join(token.name for token in counting) or "none: no program of the platform may call"
-            findings.append(Finding(check="token", level="ok", text=names))
+            names = tuple(token.name for token in counting)
+            findings.append(Finding.of("token", "ok", say("token_ok", names=names) if names else say("token_none")))
         return findings
 
     def _operators(self) -> Iterator[Finding]:
         named = {role: sorted(names) for role, names in self._console.operators.members.items() if names}
-        text = "; ".join(f"{role}: {', '.join(names)}" for role, names in named.items())
-        own = "the node's user and root are administrators"
-        yield Finding(check="operators", level="ok", text=f"{own}; {text}" if text else f"{own}, nobody else")
+        roles = tuple(say("operators_role", role=str(role), names=tuple(names)) for role, names in named.items())
+        yield Finding.of("operators", "ok", say("operators_named", roles=roles) if roles else say("operators"))
         needed = self._engine.settings.approval
         most = max(needed.job_approvers, needed.dataset_approvers, needed.contract_approvers)
         if most > 1 and not (named.get(Role.APPROVER) or named.get(Role.ADMIN)):
-            text = f"approvals need {most} persons, and no other user has a role"
-            fix = "name them in operators.approver and set operators.socket in node.toml"
-            yield Finding(check="operators", level="warning", text=text, fix=fix)
+            yield Finding.of("operators", "warning", say("operators_few", count=most), say("operators_few_fix"))
 
 
 def _unsigned(partners: Iterable[Peer]) -> Iterator[Finding]:
     """Who is believed without a signature."""
     for row in partners:
         if row.signing == "off":
-            text = f"{row.node_id} is believed without a signature: whoever reaches this node can speak in its name"
-            fix = f"make a contract (nodeconsole peer invite) unless it cannot sign (profile {row.profile})"
-            yield Finding(check="unsigned", level="warning", text=text, fix=fix, subject=row.node_id)
+            text, fix = say("unsigned", node=row.node_id), say("unsigned_fix", profile=row.profile)
+            yield Finding.of("unsigned", "warning", text, fix, subject=row.node_id)

@@ -15,6 +15,7 @@ from embedded_scheduler.domain.lifecycle import (
     JobState,
     TaskState,
 )
+from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
 from embedded_scheduler.engine.components import BUILTIN
@@ -38,6 +39,7 @@ from embedded_scheduler.wire.console import (
     StopRow,
     TaskRow,
     Waiting,
+    said,
 )
 from embedded_scheduler.wire.console import Stuck as StuckRow
 from embedded_scheduler.wire.console_tasks import AttemptRow, LinkRow, TrafficRow
@@ -96,7 +98,7 @@ def _expiring(wait: Wait | None, expires_ms: int) -> Wait | None:
     at_ms = wait.since_ms + expires_ms
     # The machine's own time: the console runs here too.
     at = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
-    return replace(wait, next=f"expires {at:%Y-%m-%d %H:%M}", next_ms=at_ms)
+    return replace(wait, next=say("next_expires", at=f"{at:%Y-%m-%d %H:%M}"), next_ms=at_ms)
 
 
 def needs_decision(s: JobSnapshot) -> bool:
@@ -265,16 +267,17 @@ def waiting(wait: Wait | None, still: Sequence[Still] = ()) -> Waiting | None:
     if stuck_ms is not None:
         # The machine's own time, as for what expires.
         at = datetime.fromtimestamp(stuck_ms / 1000, UTC).astimezone()
-        wait = replace(wait, next=f"looks stuck: no log, no byte, no CPU time since {at:%H:%M}")
+        wait = replace(wait, next=say("next_stuck", at=f"{at:%H:%M}"))
     return Waiting(
         stuck_ms=stuck_ms,
-        blocked_by=wait.blocked_by,
-        on=wait.on,
+        blocked_by=str(wait.blocked_by),
+        on=str(wait.on),
         since_ms=wait.since_ms,
-        next=wait.next,
+        next=str(wait.next),
         next_ms=wait.next_ms,
         actions=list(wait.actions),
         text=wait.text,
+        said=said(blocked_by=wait.blocked_by, on=wait.on, next=wait.next),
     )
 
 

@@ -1,0 +1,170 @@
+"""What the node's own code says to its operators: a code with facts, and beside it the sentence in English.
+
+Whoever shows it in another language has a text for each code; a code that is newer than that is shown in English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+_NAMED = 3
+"""Names in one line; of a fan of a thousand tasks nobody reads more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`str()` is English. `facts` are data: names, numbers, errors of the system as they came, other sentences."""
+
+    code: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return ENGLISH[self.code].format(**{name: _english(fact) for name, fact in self.facts.items()})
+
+
+Words: TypeAlias = str | Sentence
+"""A plain string is somebody else's words, or a name: it is the same in every language."""
+Fact: TypeAlias = int | Words | tuple[Words, ...]
+
+
+def say(code: str, /, **facts: Fact) -> Sentence:
+    """A sentence of the table; KeyError for a code that is not there."""
+    ENGLISH[code]
+    return Sentence(code, facts)
+
+
+def _english(fact: Fact) -> str:
+    if not isinstance(fact, tuple):
+        return str(fact)
+    more = f" and {len(fact) - _NAMED} more" if len(fact) > _NAMED else ""
+    return ", ".join(map(str, fact[:_NAMED])) + more
+
+
+ENGLISH: Mapping[str, str] = {
+    # -- why something waits: for whom
+    "by_you": "your decision",
+    "by_this_node": "this node",
+    "by_tasks": "task {tasks}",
+    "by_party": "{party} ({node})",
+    # on what
+    "wait_decide": "approve or reject",
+    "wait_approval": "their approval",
+    "wait_decisions": "the decisions of all parties",
+    "wait_approval_and_start": "the other parties' approval and the start",
+    "wait_start": "the start",
+    "wait_next_task": "the next task",
+    "wait_start_task": "to start task {task}",
+    "wait_to_start": "to start {task}",
+    "wait_output": "its output",
+    "wait_runs": "{task} runs",
+    "wait_report": "to report on {task}",
+    "wait_verdict": "to end the job: task {task} failed here",
+    "wait_outcome": "the outcome of the job",
+    "wait_to_end": "{shares} to end",
+    "wait_share": "{party} of {task}",
+    "wait_answer": "its answer to {operation}",
+    "wait_undelivered": "{operation} is not delivered after {tries} tries ({error})",
+    # what comes next
+    "next_starts": "starts by itself",
+    "next_nothing": "nothing to do here",
+    "next_asked": "asked again by itself",
+    "next_tried": "tried again by itself",
+    "next_forced": "forced after the grace time",
+    "next_expires": "expires {at}",
+    "next_stuck": "looks stuck: no log, no byte, no CPU time since {at}",
+    # -- what keeps components from the rest of the machine
+    "contained": "components run in a sandbox of {program}",
+    "contained_plain": "components run as plain processes of the node's user: {why}",
+    "contained_none": "no component starts: {why}",
+    "sandbox_off": "components.sandbox is off",
+    "sandbox_off_fix": 'set components.sandbox = "auto"',
+    "sandbox_missing": "bubblewrap is not installed",
+    "sandbox_missing_fix": "install bubblewrap (apt-get install bubblewrap, or dnf install bubblewrap) and start"
+    " the node again",
+    "sandbox_fails": "bubblewrap does not work here: {fault}",
+    "sandbox_fails_fix": "allow this user to make user namespaces (sysctl user.max_user_namespaces, AppArmor), see"
+    " containment.md",
+    # -- what doctor finds, and what to do
+    "home_missing": "{path} does not exist",
+    "home_of_another": "{path} belongs to user {user}",
+    "home_of_another_fix": "run as that user, or chown it to {user}",
+    "home_not_writable": "{path} cannot be written",
+    "home_not_writable_fix": "chmod u+rwx {path}, or mount that disk writable",
+    "home_open": "{path} is open to others (mode {mode})",
+    "home_ok": "{path} is yours alone",
+    "settings_ok": "node {node}",
+    "edit": "edit {path}",
+    "old_token_fix": "`nodeconsole token create NAME`, then remove {path}",
+    "old_token_ok": "present, readable by the owner only",
+    "disk": "{free} MiB of {total} MiB free",
+    "disk_none_fix": "free space now: the node cannot record anything on a full disk",
+    "disk_low_fix": "free space, or shorten retention.runs_days in node.toml",
+    "files": "at most {limit} open files",
+    "files_few_fix": "ulimit -n {wanted}, or LimitNOFILE= of the service",
+    "process_silent": "{path} is held: a node runs here but does not answer",
+    "process_silent_fix": "see node.log",
+    "port_taken": "{address}: {fault}",
+    "port_taken_fix": "free that port or change {setting} in {path}",
+    "port_free": "{address} is free",
+    "database_new": "not there yet: it is created at the first start",
+    "database_ok": "in order, {events} events",
+    "database_open": "open, last event {seq}",
+    "database_restore_fix": "restore the newest copy of {path}",
+    "own_certificate": "this node's certificate",
+    "listener_certificate": "the certificate of partner.certificate",
+    "partner_certificate": "the certificate of {who}",
+    "contract": "the contract with {who}",
+    "end_unreadable": "{what} cannot be read",
+    "end_over": "{what} ended on {date}",
+    "end_soon": "{what} ends on {date}, in {days} days",
+    "end_ok": "{what} is valid until {date}",
+    "listener_certificate_fix": "renew {path}; the node takes it up by itself",
+    "partner_certificate_fix": "ask {who} to renew it and to announce it (identity rotate)",
+    "contract_fix": "make a new contract: nodeconsole peer invite",
+    "refused": "since the start, refused {strangers} requests of strangers, {unproven} without proof, none beyond a"
+    " partner's limits",
+    "refused_beyond": "since the start, refused {strangers} requests of strangers, {unproven} without proof, beyond"
+    " their limits {several}",
+    "refused_of": "{count} of {node}",
+    "refused_beyond_fix": "ask that partner what it sends; if it has to be so much, raise limits.partner_… in"
+    " node.toml",
+    "service_running": "{name} running",
+    "service_finished": "{name} finished",
+    "service_stopped": "{name} stopped",
+    "service_paused": "{name} crashed {crashes} times and starts again: {error}",
+    "service_crashed": "{name} runs; it crashed {crashes} times, last: {error}",
+    "service_fix": "node.log has the traceback: report it",
+    "components_ok": "{count} registered, all can run here",
+    "components_lame": "{lame} of {count} cannot run here: {names}",
+    "components_lame_fix": "nodeconsole component list says why",
+    "plain_here": "partners reach this node by plain HTTP at {address}: whoever is on the way reads everything",
+    "plain_here_fix": 'set partner.tls = "mutual" in node.toml, or listen on 127.0.0.1 behind something that ends TLS',
+    "plain_there": "{node} is called by plain HTTP at {address}: whoever is on the way reads everything",
+    "plain_there_fix": "ask {node} for an https address, then nodeconsole peer add {node} URL",
+    "partner_ok": "{node} at {address}",
+    "partner_failing": "{node}: {count} undelivered; {error}",
+    "partner_failing_fix": "check that {address} can be reached from here; delivery goes on by itself",
+    "application": "{node} at {address} asks to become a partner, or waits for the words",
+    "application_fix": "nodeconsole peer show {node}; then peer confirm or peer refuse",
+    "invitation_wrong": "{count} applications were refused for invitation {id}: a wrong proof, or it was over",
+    "invitation_wrong_fix": "somebody tries codes or changes what the partner sends: compare the words with care",
+    "platform_open": "platform.trust_loopback: every program of this machine may submit and stop jobs",
+    "platform_open_fix": "remove the setting; `nodeconsole token create NAME` for each program",
+    "platform_ok": "asks its callers for a token",
+    "token_ends": "{name} expires in {days} days",
+    "token_over": "{name} has expired",
+    "token_fix": "`nodeconsole token revoke {name}`, then `nodeconsole token create {name}`",
+    "token_old": "the file {name} of an older version still opens everything at the platform listener",
+    "token_old_fix": "give each program a token of its own, then `nodeconsole token revoke {name}` and remove the file",
+    "token_none": "none: no program of the platform may call",
+    "token_ok": "{names}",
+    "operators": "the node's user and root are administrators, nobody else",
+    "operators_named": "the node's user and root are administrators; {roles}",
+    "operators_role": "{role}: {names}",
+    "operators_few": "approvals need {count} persons, and no other user has a role",
+    "operators_few_fix": "name them in operators.approver and set operators.socket in node.toml",
+    "unsigned": "{node} is believed without a signature: whoever reaches this node can speak in its name",
+    "unsigned_fix": "make a contract (nodeconsole peer invite) unless it cannot sign (profile {profile})",
+}
