@@ -389,7 +389,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         def done(carried_out: list[T]) -> None:
             good = len(carried_out) == len(rows)
             said = text(f"{write.key}.set_done", n=len(carried_out), of=number)
-            why = "" if good or session.flash is None else f" ({session.flash.text})"
+            why = "" if good or session.flash is None else session.display().aside(session.flash.text)
             session.say(said + why, "ok" if good else "warn")
             self._unmark(carried_out)
             session.publish(write.changes(carried_out))

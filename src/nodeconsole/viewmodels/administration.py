@@ -78,7 +78,7 @@ def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Li
     lines: list[Line] = [(Span(text("policy.trial"), "accent"),)]
     for trial in reply.jobs:
         role: Role = {"approve": "ok", "refuse": "bad", "reject": "bad"}.get(trial.ruling.action, "wait")  # type: ignore[assignment]
-        rule = f" ({printable(trial.ruling.rule)})" if trial.ruling.rule else ""
+        rule = display.aside(printable(trial.ruling.rule))
         decided = trial.decided.lower() or "-"
         lines.append(
             (

@@ -98,7 +98,7 @@ def audit_facts(event: EventRow, display: Display, width: int) -> list[Line]:
     change = f"{event.source or '-'} {display.glyphs.arrow} {event.target}" if event.target else ""
     facts = [
         (text("audit.event"), printable(event.event)),
-        (text("audit.at"), f"{when(event.at_ms, display)}  ({age(event.at_ms, display.now_ms)})"),
+        (text("audit.at"), when(event.at_ms, display) + display.aside(age(event.at_ms, display.now_ms))),
         (text("audit.actor"), printable(event.actor)),
         (text("audit.subject"), printable(f"{event.subject} {event.subject_id}")),
         (text("audit.change"), printable(change)),

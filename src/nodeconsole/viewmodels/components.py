@@ -68,7 +68,7 @@ def component_facts(component: ComponentRow, display: Display, width: int) -> li
         (text("components.why_not"), printable(component.why_not)),
         (text("components.inputs"), _ports_text(component.inputs)),
         (text("components.outputs"), _ports_text(component.outputs)),
-        (text("components.warnings"), "; ".join(grouped(component.warnings))),
+        (text("components.warnings"), text("sentence.then").join(grouped(component.warnings))),
         (text("components.registered"), _provenance(component, display)),
     ]
     return fact_lines(facts, width)

@@ -90,7 +90,7 @@ def contract_facts(contract: ContractRow, display: Display) -> list[tuple[str, s
 
 
 def _state_fact(contract: ContractRow, display: Display) -> str:
-    return f"{contract_state(contract, display)}, {when(contract.since_ms, display)}"
+    return display.clauses((contract_state(contract, display), when(contract.since_ms, display)))
 
 
 def _rotation(contract: ContractRow, display: Display) -> str:
@@ -109,7 +109,7 @@ def _ends(contract: ContractRow, display: Display) -> str:
         parts.append(display.text("contract.ends_at", at=when(contract.expires_ms, display)))
     if contract.certificate_ends_ms:
         parts.append(display.text("contract.certificate_ends", at=when(contract.certificate_ends_ms, display)))
-    return "; ".join(parts)
+    return display.text("sentence.then").join(parts)
 
 
 def is_undelivered(message: MessageRow) -> bool:
@@ -128,7 +128,7 @@ def message_lines(messages: Sequence[MessageRow], display: Display, width: int) 
 
 def message_text(message: MessageRow, display: Display) -> str:
     state = display.catalogue.get(f"receipt.{message.state}", message.state)
-    parts = [f"{printable(message.operation)}: {printable(state)}"]
+    parts = [display.labelled(printable(message.operation), printable(state))]
     if is_undelivered(message):
         if message.attempts:
             parts.append(display.text("receipt.attempts", n=message.attempts))
@@ -136,4 +136,4 @@ def message_text(message: MessageRow, display: Display) -> str:
             parts.append(printable(message.last_error))
         if message.next_ms:
             parts.append(display.text("receipt.next", span=span_text(message.next_ms - display.now_ms)))
-    return ", ".join(parts)
+    return display.clauses(parts)

@@ -79,7 +79,7 @@ def audience(publication: PublicationRow | None, display: Display) -> Span:
     if publication is None:
         return Span(display.text("data.hidden"), "dim")
     to = " ".join(map(printable, publication.audience)) or display.text("data.everybody")
-    return Span(f"{to} ({display.text('data.by_permit')})" if publication.access == "permit" else to)
+    return Span(to + display.aside(display.text("data.by_permit") if publication.access == "permit" else ""))
 
 
 def data_facts(own: OwnData, display: Display, width: int) -> list[Line]:
@@ -267,7 +267,7 @@ def theirs_cells(row: PartnerDatasetRow, display: Display) -> Line:  # noqa: ARG
 
 def theirs_facts(row: PartnerDatasetRow, display: Display, width: int) -> list[Line]:
     text = display.text
-    columns = ", ".join(printable(f"{column.name} {column.type}") for column in row.columns)
+    columns = display.listed(printable(f"{column.name} {column.type}") for column in row.columns)
     facts = [
         (text("datasets.id"), printable(row.dataset_id)),
         (text("theirs.owner"), printable(row.owner)),

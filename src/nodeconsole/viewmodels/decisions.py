@@ -72,13 +72,13 @@ def _problems(card: DecisionCard, display: Display, width: int) -> list[Line]:
 
 def _who(detail: JobDetail, card: DecisionCard, display: Display, width: int) -> list[Line]:
     text, job = display.text, detail.job
-    asked = f"{asker_name(card.asker)}  {text('card.ago', age=age(job.created_ms, display.now_ms))}"
+    asked = f"{asker_name(card.asker, display)}  {text('card.ago', age=age(job.created_ms, display.now_ms))}"
     lines = fact_lines([(text("card.asked_by"), asked)], width, "strong")
     lines += _proof(card.asker, display, width, signs=card.coordinator is None)
     if card.coordinator is not None:
-        lines += fact_lines([(text("card.coordinator"), asker_name(card.coordinator))], width)
+        lines += fact_lines([(text("card.coordinator"), asker_name(card.coordinator, display))], width)
         lines += _proof(card.coordinator, display, width, signs=True)
-    parties = f"{', '.join(map(printable, card.our_roles))}   {' '.join(map(printable, job.parties))}"
+    parties = f"{display.listed(map(printable, card.our_roles))}   {' '.join(map(printable, job.parties))}"
     facts = [
         (text("card.job"), f"{printable(job.job_id)}  {job_name(job)}"),
         (text("card.roles"), parties),
@@ -87,10 +87,9 @@ def _who(detail: JobDetail, card: DecisionCard, display: Display, width: int) ->
     return [*lines, *fact_lines(facts, width)]
 
 
-def asker_name(asker: Asker) -> str:
+def asker_name(asker: Asker, display: Display) -> str:
     """`bob (Bank of B)`"""
-    institution = f" ({printable(asker.institution)})" if asker.institution else ""
-    return f"{printable(asker.node_id)}{institution}"
+    return printable(asker.node_id) + display.aside(printable(asker.institution))
 
 
 def _proof(asker: Asker, display: Display, width: int, *, signs: bool) -> list[Line]:
@@ -109,8 +108,8 @@ def _proof(asker: Asker, display: Display, width: int, *, signs: bool) -> list[L
     if asker.certificate_ends_ms:
         agreed.append(text("card.key_ends", span=span_text(asker.certificate_ends_ms - display.now_ms)))
     good = asker.contract == "APPROVED"
-    lines += fact_lines([(text("card.contract"), f"{glyphs.ok if good else glyphs.bad} {', '.join(agreed)}")], width,
-                        "" if good else "bad")  # fmt: skip
+    contract = f"{glyphs.ok if good else glyphs.bad} {display.clauses(agreed)}"
+    lines += fact_lines([(text("card.contract"), contract)], width, "" if good else "bad")
     if signs:
         sure = asker.signing == "required" and good
         word = text("card.signed" if sure else "card.unsigned")
@@ -131,7 +130,7 @@ def _all_data(card: DecisionCard, display: Display, width: int) -> list[Line]:
 def _data(use: DataUse, display: Display, width: int) -> list[Line]:
     text = display.text
     rows = f"   {text('card.rows', n=count(use.rows))}" if use.rows is not None else ""
-    head = f"{printable(use.dataset)}{rows}   ({printable(use.task)})"
+    head = f"{printable(use.dataset)}{rows}  {display.aside(printable(use.task))}"
     lines: list[Line] = [(Span(f"  {part}", "strong" if use.found else "bad"),) for part in wrap(head, width - 2)]
     below: list[tuple[str, Role]] = []
     if use.columns:
@@ -156,16 +155,19 @@ def _cover(cover: Cover, display: Display) -> str:
     if cover.until_ms:
         limits.append(text("grant.until", at=when(cover.until_ms, display)[:10]))
     mark = text("card.counted") if cover.counted else text("card.covered")
-    who = text("card.grant", grant=printable(cover.grant_id), node=printable(cover.node_id), limits=", ".join(limits))
+    who = text(
+        "card.grant", grant=printable(cover.grant_id), node=printable(cover.node_id), limits=display.clauses(limits)
+    )
     return f"{display.glyphs.ok} {who}  {mark}"
 
 
 def _all_leaves(card: DecisionCard, display: Display, width: int) -> list[Line]:
     lines: list[Line] = []
     for part in card.parts:
-        mark = f"! {display.text('card.not_seen')}: " if part.new else ""
         for leaves in part.leaves:
-            shown = f"{mark}{printable(part.task)}: {printable(leaves)}"
+            shown = display.labelled(printable(part.task), printable(leaves))
+            if part.new:
+                shown = f"! {display.labelled(display.text('card.not_seen'), shown)}"
             lines += bullets([shown], width, "warn" if part.new else "")
     return lines or [(Span(f"  {display.text('card.leaves_unknown')}", "warn"),)]
 
@@ -208,7 +210,7 @@ def _outlook(detail: JobDetail, card: DecisionCard, display: Display) -> list[tu
     ]
     now = text("card.running", n=card.running) if card.running else ""
     return [
-        (text("card.resources"), ", ".join(asks) + (f"   {now}" if now and asks else "")),
+        (text("card.resources"), display.listed(asks) + (f"   {now}" if now and asks else "")),
         (text("card.similar"), track_record(card.difference.record, card.asker.node_id, display)),
         (text("card.expires"), _expires(detail, display)),
     ]

@@ -76,7 +76,7 @@ def difference_lines(found: JobDifference, who: str, display: Display, width: in
 
 def _change(change: Changed, display: Display, width: int) -> list[Line]:
     sign = change_sign(change)
-    where = f"  ({printable(change.where)})" if change.where else ""
+    where = display.aside(printable(change.where))
     label = f"{_aspect(change, display)} "
     lines: list[Line] = []
     for number, part in enumerate(wrap(f"{printable(change.name)}{where}", width - 4 - cells(label))):

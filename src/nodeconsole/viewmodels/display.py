@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -25,6 +26,22 @@ class Display:
 
     def text(self, key: str, /, **values: object) -> str:
         return self.catalogue.text(key, **values)
+
+    def listed(self, names: Iterable[str]) -> str:
+        """`alice, bob`, as the language lists names."""
+        return self.text("sentence.and").join(names)
+
+    def clauses(self, parts: Iterable[str]) -> str:
+        """Parts of one sentence."""
+        return self.text("sentence.clause").join(parts)
+
+    def aside(self, text: str) -> str:
+        """` (text)` to put behind something; nothing for nothing."""
+        return self.text("sentence.aside", text=text) if text else ""
+
+    def labelled(self, name: str, text: str) -> str:
+        """`name: text`"""
+        return self.text("sentence.label", name=name, text=text)
 
     def badge(self, status: str) -> Span:
         """Sign, word and role of a status word of `job_status`, `task_status` or `share_status`."""

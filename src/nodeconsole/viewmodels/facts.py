@@ -51,5 +51,5 @@ def votes_text(approvals: Sequence[str], needed: int, display: Display) -> str:
     if needed < 2:
         return ""
     names = " ".join(printable(actor.removeprefix("operator:")) for actor in approvals)
-    counted = display.text("card.approved", given=len(approvals), needed=needed, names=f" ({names})" if names else "")
-    return f"{counted}, {display.text('card.missing', n=needed - len(approvals))}"
+    counted = display.text("card.approved", given=len(approvals), needed=needed, names=display.aside(names))
+    return display.clauses((counted, display.text("card.missing", n=needed - len(approvals))))

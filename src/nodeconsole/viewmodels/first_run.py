@@ -157,7 +157,7 @@ def _terminal(row: int, answers: Answers, found: Surroundings, display: Display,
     yield ()
     yield (Span("    "), *_samples(display))
     yield ()
-    what = ", ".join((*map(printable, found.terminal), display.text(f"first.colours.{found.colours}")))
+    what = display.listed((*map(printable, found.terminal), display.text(f"first.colours.{found.colours}")))
     yield from _words(display.text("first.detected", what=what), width, "dim")
 
 

@@ -102,7 +102,7 @@ def asked_limits(body: Mapping[str, Any], display: Display) -> str:
     times, until = limit_of(body, "times_limit"), limit_of(body, "time_limit")
     parts = [display.text("grant.times", n=times)] if times else []
     parts += [display.text("grant.until", at=when(until, display))] if until else []
-    return ", ".join(parts) or display.text("grant.no_limit")
+    return display.clauses(parts) or display.text("grant.no_limit")
 
 
 def _permit(grant: GrantRow, display: Display) -> str:
@@ -111,7 +111,7 @@ def _permit(grant: GrantRow, display: Display) -> str:
         return ""
     used = display.text("grant.used", n=permit.used)
     limits = {"times_limit": permit.times_limit, "time_limit": permit.time_limit_ms}
-    return f"{asked_limits(limits, display)}; {used}"
+    return display.text("sentence.then").join((asked_limits(limits, display), used))
 
 
 def grant_approvals(grant: GrantRow, display: Display) -> str:

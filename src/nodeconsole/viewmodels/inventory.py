@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def dataset_facts(dataset: DatasetRow, display: Display, width: int) -> list[Line]:
     text = display.text
-    columns = ", ".join(printable(f"{column.name} {column.type}") for column in dataset.columns)
+    columns = display.listed(printable(f"{column.name} {column.type}") for column in dataset.columns)
     facts = [
         (text("datasets.id"), printable(dataset.dataset_id)),
         (text("datasets.description"), printable(dataset.description) or "-"),

@@ -117,7 +117,8 @@ def _stop_text(detail: JobDetail, display: Display) -> str:
     done = sum(1 for row in detail.stops if row.state != "asked")
     line = display.text("stops.line", done=done, all=len(detail.stops))
     late = [f"{printable(row.node_id)} {printable(row.error)}".strip() for row in detail.stops if row.state == "asked"]
-    return f"{line}; {display.text('stops.waits', names=', '.join(late))}" if late else line
+    waits = display.text("stops.waits", names=display.listed(late))
+    return display.text("sentence.then").join((line, waits)) if late else line
 
 
 def _party_words(job: JobRow) -> list[str]:
@@ -133,7 +134,7 @@ def task_lines(task: TaskRow, detail: JobDetail, display: Display, width: int) -
     badge = display.badge(task_status(task))
     lines: list[Line] = [(Span(printable(task.name), "strong"), Span("  "), badge)]
     if task.upstream:
-        reads = display.text("job.reads", names=", ".join(map(printable, task.upstream)))
+        reads = display.text("job.reads", names=display.listed(map(printable, task.upstream)))
         lines[0] = (*lines[0], Span(f"  {reads}", "dim"))
     if task.waiting is not None:
         lines += [(Span(f"  {part}", "wait"),) for part in wrap(waiting_text(task.waiting, display), width - 2)]

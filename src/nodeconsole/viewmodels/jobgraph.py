@@ -146,7 +146,7 @@ def task_facts(task: TaskRow, display: Display) -> Line:
     badge = display.badge(task_status(task))
     spans: list[Span] = [Span(f" {printable(task.name)} ", "strong"), Span(" "), badge]
     if task.upstream and not task.started_ms:
-        spans.append(Span(f"  {display.text('job.reads', names=', '.join(map(printable, task.upstream)))}", "dim"))
+        spans.append(Span(f"  {display.text('job.reads', names=display.listed(map(printable, task.upstream)))}", "dim"))
     for share in task.shares:
         state = display.badge(share_status(share))
         spans += [Span(f"   {printable(share.node_id)}:{printable(share.role)} "), state]
@@ -169,8 +169,8 @@ def port_facts(task: TaskRow, detail: JobDetail, display: Display) -> Line:
     """What comes in over which edge, and what goes out, as the specification names it."""
     node = component_of(detail, task.name)
     text = display.text
-    inputs = ", ".join(_port(port) for port in _ports(node, "input")) or "-"
-    outputs = ", ".join(_port(port) for port in _ports(node, "output")) or "-"
+    inputs = display.listed(_port(port, display) for port in _ports(node, "input")) or "-"
+    outputs = display.listed(_port(port, display) for port in _ports(node, "output")) or "-"
     return (
         Span(f" {text('graph.inputs')} ", "dim"),
         Span(inputs),
@@ -194,6 +194,6 @@ def _ports(node: Mapping[str, object], side: str) -> list[Mapping[str, object]]:
     return [port for port in found if isinstance(port, Mapping)] if isinstance(found, list) else []
 
 
-def _port(port: Mapping[str, object]) -> str:
+def _port(port: Mapping[str, object], display: Display) -> str:
     key, kind = printable(str(port.get("key") or "")), printable(str(port.get("type") or ""))
-    return f"{key} ({kind})" if kind else key
+    return key + display.aside(kind)

@@ -99,7 +99,7 @@ def _state(partner: Partner, display: Display, width: int) -> list[Line]:
     answered = f"{when(peer.last_ok_ms, display)}{took}" if peer.last_ok_ms else text("peers.never")
     error = ""
     if peer.last_error:
-        error = f"{printable(peer.last_error)}  ({age(peer.last_error_ms, display.now_ms)})"
+        error = printable(peer.last_error) + display.aside(age(peer.last_error_ms, display.now_ms))
     facts = [
         (text("peers.last_ok"), answered),
         (text("peers.last_error"), error),

@@ -191,20 +191,20 @@ def _peer_facts(partner: Partner, display: Display) -> list[tuple[str, str]]:
     assert peer is not None
     answer = when(peer.last_ok_ms, display)
     if peer.last_ok_ms and not partner.signed:
-        answer += f"  ({text('peers.trust.unsigned')})"
+        answer += display.aside(text("peers.trust.unsigned"))
     error = f"{when(peer.last_error_ms, display)}  {printable(peer.last_error)}" if peer.last_error_ms else ""
     return [
         (text("peers.last_ok"), answer),
         (text("peers.last_error"), error),
         (text("peers.signing"), text(f"peers.signing_{peer.signing.replace('-', '_')}")),
-        (text("peers.options"), ", ".join(printable(f"{k}={v}") for k, v in peer.options.items())),
+        (text("peers.options"), display.listed(printable(f"{k}={v}") for k, v in peer.options.items())),
     ]
 
 
 def _contract_facts(contract: ContractRow, display: Display) -> list[tuple[str, str]]:
     text = display.text
     side = display.catalogue.get(f"contract.side_{contract.side}", printable(contract.side))
-    agreed = f"{contract_state(contract, display)}, {side}, {printable(contract.contract_id)}"
+    agreed = display.clauses((contract_state(contract, display), side, printable(contract.contract_id)))
     key = grouped(printable(contract.fingerprint))
     ends = [when(at, display) for at in (contract.expires_ms, contract.certificate_ends_ms) if at]
     facts = [(text("peers.contract"), agreed), (text("contract.key"), key)]

@@ -56,7 +56,7 @@ def _table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], display:
     lines: list[Line] = [(Span(_row(head[:fitting], widths, cut), "strong"),)]
     lines += [(Span(_row(row[:fitting], widths, cut)),) for row in body]
     if fitting < len(head):
-        hidden = ", ".join(head[fitting:])
+        hidden = display.listed(head[fitting:])
         note = display.text("results.hidden", n=len(head) - fitting, names=clip(hidden, max(10, width - 30), cut))
         lines.insert(0, (Span(note, "dim"),))
     return lines

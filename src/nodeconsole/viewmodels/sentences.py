@@ -42,7 +42,7 @@ def _in_language(said: Said, display: Display) -> str:
 def _fact(fact: int | str | Said | list[str | Said], display: Display) -> str:
     if isinstance(fact, list):
         named = [_fact(part, display) for part in fact[:_NAMED]]
-        text = display.text("sentence.and").join(named)
+        text = display.listed(named)
         return text if len(fact) <= _NAMED else display.text("sentence.more", names=text, n=len(fact) - _NAMED)
     if isinstance(fact, (str, int)):
         return printable(str(fact)) or "-"

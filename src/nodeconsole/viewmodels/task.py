@@ -209,7 +209,7 @@ def task_page(found: TaskDetail, detail: JobDetail, display: Display, width: int
         (text("graph.component"), f"{printable(component)} {printable(task.version)}"),
         (text("task.id"), printable(task.task_id)),
         (text("task.started"), moment(task.started_ms, display.zone) if task.started_ms else ""),
-        (text("task.reads"), ", ".join(map(printable, task.upstream))),
+        (text("task.reads"), display.listed(map(printable, task.upstream))),
     ]
     lines = fact_lines(facts, width)
     lines += _parties(task, display, width)

@@ -37,5 +37,5 @@ def why_line(name: str, waiting: Waiting | None, reason: str, status: str, displ
     if waiting is not None:
         return (Span(f"{name} ", "strong"), Span(waiting_text(waiting, display), "wait"))
     if reason:
-        return (Span(f"{name} ", "strong"), Span(f"{badge.text}: ", badge.role), Span(printable(reason)))
+        return (Span(f"{name} ", "strong"), Span(display.labelled(badge.text, ""), badge.role), Span(printable(reason)))
     return (Span(f"{name} ", "strong"), Span(badge.text, badge.role))

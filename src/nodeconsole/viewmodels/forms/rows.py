@@ -174,7 +174,7 @@ def value_text(one: Field, text: str, display: Display) -> str:
     first, _, rest = text.partition("\n")
     if rest:
         lines = display.text("form.lines", n=text.count("\n") + 1)
-        return f"{printable(first)} ({lines})"
+        return printable(first) + display.aside(lines)
     return printable(_label(one.choices, text))
 
 
@@ -235,7 +235,8 @@ def note_lines(notes: Sequence[Note], display: Display, width: int, *, named: bo
     for found in notes:
         about.setdefault(found.text(display), []).append(found.about)
     said = [
-        f"{', '.join(filter(None, names))}: {text}" if named and any(names) else text for text, names in about.items()
+        display.labelled(display.listed(filter(None, names)), text) if named and any(names) else text
+        for text, names in about.items()
     ]
     return bullets(map(printable, said), width, "warn")
 
