@@ -86,9 +86,10 @@ def delete(tx: Tx, provider: str, name: str, version: str) -> bool:
 def resolve(reader: Reader, *, provider: str, name: str, version: str, code: str) -> Component | None:
     """The registration a flow means; any part may be empty.
 
-    First match of: the exact triple; provider and name in any version, when no version is asked for; `code` in the
-    version asked for; `code` in any version, when none is asked for; `code` registered without a version. Of several,
-    the newest registration.
+    First match of: the exact triple; provider and name in any version, when no version is asked for; the legacy pair
+    of package key and module (`code`, `name`) in the version asked for, or registered without a version. A package
+    may hold several components: `name` chooses, and may differ only where the package holds one. Of several, the
+    newest registration.
     """
     exact = get(reader, provider, name, version)
     if exact is not None:
@@ -97,16 +98,18 @@ def resolve(reader: Reader, *, provider: str, name: str, version: str, code: str
         found = _component(reader.one("components.newest_by_name", provider=provider, name=name))
         if found is not None:
             return found
-    return _by_code(reader, code, version) if code else None
+    return _of_package(reader, code, name, version) if code else None
 
 
-def _by_code(reader: Reader, code: str, version: str) -> Component | None:
-    if not version:
-        return _component(reader.one("components.newest_by_code", code=code))
-    for candidate in (version, ""):
-        found = _component(reader.one("components.newest_by_code_and_version", code=code, version=candidate))
-        if found is not None:
-            return found
+def _of_package(reader: Reader, code: str, name: str, version: str) -> Component | None:
+    held = [_parse(row) for row in reader.all("components.by_code", code=code)]
+    meant = [one for one in held if one.name == name]
+    if not meant and (name in ("", code) or len({one.name for one in held}) == 1):
+        meant = held
+    for candidate in (version, "") if version else (None,):
+        for one in meant:
+            if candidate is None or one.version == candidate:
+                return one
     return None
 
 

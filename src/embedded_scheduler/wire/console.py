@@ -520,6 +520,27 @@ class PartnerComponentList(Message):
     components: list[PartnerComponentRow]
 
 
+class ComponentMatch(Message):
+    """What a partner has of a component that it needs for a job. `match`: same, listed, different, disabled,
+    other_version, missing, unknown; `wrong`: the job will probably fail there; `sentence`: about it in English."""
+
+    node_id: str
+    tasks: list[str]
+    provider: str
+    name: str
+    version: str
+    match: str
+    wrong: bool = False
+    versions: list[str] = []
+    note: str = ""
+    sentence: str = ""
+
+
+class JobCompatibility(Message):
+    job_id: str
+    components: list[ComponentMatch]
+
+
 class ChoiceRow(Message):
     value: str
     label: str = ""

@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from embedded_scheduler.wire.console import (
     Changed,
+    ComponentMatch,
     DataUse,
     JobDetail,
     JobDifference,
@@ -263,6 +264,34 @@ async def diff(call: Invocation) -> Exit:
     return Exit.OK
 
 
+async def components(call: Invocation) -> Exit:
+    """What the partners have of the components of a job. Fails when something is in the way."""
+    async with call.client() as client:
+        found = await client.job_compatibility(call.args.job)
+    wrong = any(row.wrong for row in found.components)
+    if call.out.as_json:
+        call.out.document(found.model_dump(mode="json"))
+        return Exit.FAILED if wrong else Exit.OK
+    cells = (
+        (row.node_id, " ".join(filter(None, (row.provider, row.name, row.version))), " ".join(row.tasks), _match(row))
+        for row in found.components
+    )
+    call.out.table(("PARTNER", "COMPONENT", "TASKS", "THERE"), cells, empty="no partner runs a part of this job")
+    return Exit.FAILED if wrong else Exit.OK
+
+
+def _match(row: ComponentMatch) -> str:
+    return {
+        "same": "the same self-description",
+        "listed": "yes; self-description not compared",
+        "different": "ANOTHER SELF-DESCRIPTION",
+        "disabled": "DISABLED",
+        "other_version": f"ONLY {' '.join(row.versions)}",
+        "missing": "MISSING",
+        "unknown": f"not known: {row.note}",
+    }.get(row.match, row.match)
+
+
 def _difference_lines(found: JobDifference) -> list[str]:
     """The track record, then one line per difference: `+` new, `-` gone, `~` changed."""
     record, precedent = found.record, found.precedent
@@ -442,6 +471,7 @@ COMMANDS: dict[str, Command] = {
     "list": listing,
     "show": show,
     "diff": diff,
+    "components": components,
     "approve": approve,
     "reject": reject,
     "stop": stop,

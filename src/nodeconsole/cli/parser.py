@@ -240,25 +240,10 @@ def _add_jobs(tree: _Tree) -> None:
     submit.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="with --wait: give up after this time")
     check = jobs.command("check", "say what would become of a job file, without submitting it")
     check.add_argument("file", metavar="FILE")
-    listing = jobs.command("list", "list jobs, newest first")
-    listing.add_argument(
-        "filter",
-        metavar="FILTER",
-        nargs="*",
-        help="psi !psi ~psi re:^psi status:failed party:bob age:<2h dur:>10m mine",
-    )
-    listing.add_argument("--sort", choices=JOB_ORDERS, help="by a column instead, over all jobs")
-    listing.add_argument("--falling", action="store_true", help="with --sort: the largest first")
-    listing.add_argument("--state", type=_states, metavar="STATE[,STATE]", help=", ".join(JOB_STATES))
-    listing.add_argument("--flow", metavar="FLOW_ID")
-    listing.add_argument("--query", "-q", metavar="FILTER", default="", help="as FILTER")
-    listing.add_argument("--needs-decision", action="store_true", help="only those that wait for this node's decision")
-    listing.add_argument("--limit", type=_count, default=50, metavar="N")
-    listing.add_argument("--before", metavar="CURSOR", help="go on after this row of an earlier list")
+    _add_job_list(jobs)
     show = jobs.command("show", "show a job, its tasks, and why it waits")
     diff = jobs.command("diff", "how a job differs from the last approved run of its flow, or from another job")
-    diff.add_argument("job", metavar="JOB", help="a job's id, or a beginning of it that fits no other")
-    diff.add_argument("other", metavar="OTHER", nargs="?", help="compare with this job instead")
+    matching = jobs.command("components", "whether the partners of a job have its components, in the same version")
     approve = jobs.command("approve", "let this node take part in a job")
     reject = jobs.command("reject", "refuse to take part in a job")
     stop = jobs.command("stop", "stop a job, or one task and everything after it")
@@ -270,10 +255,11 @@ def _add_jobs(tree: _Tree) -> None:
     task = jobs.command("task", "show a task: where its time went, parameters, attempts")
     results = jobs.command("results", "list what the tasks of a job stored on this node, show or save it")
     runs = jobs.command("runs", "show the newest jobs of a flow, task by task")
-    for parser in (show, approve, reject, stop, rerun, logs, graph, timeline, events, task, results):
+    for parser in (show, diff, matching, approve, reject, stop, rerun, logs, graph, timeline, events, task, results):
         parser.add_argument("job", metavar="JOB", help="a job's id, or a beginning of it that fits no other")
     for parser in (approve, reject, stop):
         parser.add_argument("--reason", default="", help="kept in the ledger; partners may see it")
+    diff.add_argument("other", metavar="OTHER", nargs="?", help="compare with this job instead")
     stop.add_argument("--task", default="", metavar="NAME")
     graph.add_argument("--level", choices=("dot", "name", "box"), default="name", help="how much each task shows")
     task.add_argument("task", metavar="TASK")
@@ -289,6 +275,24 @@ def _add_jobs(tree: _Tree) -> None:
     logs.add_argument("--start", type=int, metavar="N", help="first line, from 0; below 0 counts from the end")
     logs.add_argument("--limit", type=_count, metavar="N", help="at most this many lines")
     logs.add_argument("--follow", "-f", action="store_true", help="go on until the log is complete")
+
+
+def _add_job_list(jobs: _Tree) -> None:
+    listing = jobs.command("list", "list jobs, newest first")
+    listing.add_argument(
+        "filter",
+        metavar="FILTER",
+        nargs="*",
+        help="psi !psi ~psi re:^psi status:failed party:bob age:<2h dur:>10m mine",
+    )
+    listing.add_argument("--sort", choices=JOB_ORDERS, help="by a column instead, over all jobs")
+    listing.add_argument("--falling", action="store_true", help="with --sort: the largest first")
+    listing.add_argument("--state", type=_states, metavar="STATE[,STATE]", help=", ".join(JOB_STATES))
+    listing.add_argument("--flow", metavar="FLOW_ID")
+    listing.add_argument("--query", "-q", metavar="FILTER", default="", help="as FILTER")
+    listing.add_argument("--needs-decision", action="store_true", help="only those that wait for this node's decision")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N")
+    listing.add_argument("--before", metavar="CURSOR", help="go on after this row of an earlier list")
 
 
 def _add_datasets(tree: _Tree) -> None:

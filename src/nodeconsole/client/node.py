@@ -25,6 +25,7 @@ from embedded_scheduler.wire.console import (
     DoctorReport,
     EventPage,
     JobCheck,
+    JobCompatibility,
     JobDetail,
     JobDifference,
     JobPage,
@@ -134,6 +135,10 @@ class NodeClient:
     async def job(self, job_id: str) -> JobDetail:
         """`job_id` may be cut to a prefix that fits one job only."""
         return await self._get(JobDetail, _path("jobs", job_id))
+
+    async def job_compatibility(self, job_id: str) -> JobCompatibility:
+        """What the partners have of the components of a job; they are asked now."""
+        return await self._get(JobCompatibility, _path("jobs", job_id, "compatibility"))
 
     async def job_difference(self, job_id: str, *, against: str = "") -> JobDifference:
         """From the last run of the same flow that was approved there, or from the job `against`."""

@@ -13,7 +13,7 @@ from nodeconsole.screens.neighbours import Neighbours, OneOfMany
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.sheet import LinesScreen
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.decisions import card_lines, policy_lines
+from nodeconsole.viewmodels.decisions import card_lines, match_lines, policy_lines
 from nodeconsole.viewmodels.differences import difference_lines, difference_summary
 from nodeconsole.viewmodels.display import job_status
 from nodeconsole.viewmodels.jobs import job_why
@@ -22,7 +22,10 @@ from nodeconsole.viewmodels.text import short_id
 from nodeconsole.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobDetail
+    from embedded_scheduler.wire.console import ComponentMatch, JobDetail
+
+_WARNED = 60
+"""Cells that a dialog has for a warning."""
 
 
 class CardScreen(OneOfMany):
@@ -32,6 +35,8 @@ class CardScreen(OneOfMany):
         super().__init__(session, neighbours)
         self._job_id = job_id
         self._detail: JobDetail | None = None
+        self._partners: Sequence[ComponentMatch] | None = None
+        """What they have of the components; None = not answered yet."""
 
     def body(self) -> Iterable[Widget]:
         yield Sheet(id="card")
@@ -73,7 +78,7 @@ class CardScreen(OneOfMany):
     def repaint_body(self) -> None:
         if self._detail is not None:
             width = max(20, self.main.view_width - 2)
-            lines = card_lines(self._detail, self.session.display(), width)
+            lines = card_lines(self._detail, self.session.display(), width, self._partners)
             self.main.show([(Span(" "), *line) for line in lines])
 
     async def reload(self, changes: Changes) -> bool:
@@ -85,13 +90,22 @@ class CardScreen(OneOfMany):
         if detail.card is None and self._detail is not None:
             # Decided, here or elsewhere: what was decided on stays readable.
             detail.card = self._detail.card
+        first = self._detail is None
         self._detail = detail
         self.retranslate()
+        if first:
+            self.run_worker(self._ask_partners(), group="partners", exclusive=True)
         return True
+
+    async def _ask_partners(self) -> None:
+        found = await self.session.ask(lambda client: client.job_compatibility(self._job_id))
+        self._partners = found.components if found is not None else ()
+        self.retranslate()
 
     def act_card_approve(self, *_: str) -> None:
         if self._detail is not None:
-            ask_approve(self, self.session, self._detail.job)
+            wrong = [row for row in self._partners or () if row.wrong]
+            ask_approve(self, self.session, self._detail.job, match_lines(wrong, self.session.display(), _WARNED))
 
     def act_card_reject(self, *_: str) -> None:
         if self._detail is not None:

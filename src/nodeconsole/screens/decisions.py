@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from textual.screen import Screen
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from nodeconsole.client import NodeClient
 
 
-def ask_approve(screen: Screen[None], session: Session, job: JobRow) -> None:
-    """Approve after the last four characters of the id were typed."""
+def ask_approve(screen: Screen[None], session: Session, job: JobRow, warnings: Iterable[Line] = ()) -> None:
+    """Approve after the last four characters of the id were typed. `warnings` are read again before it."""
     text = session.text
     question = Question(
         title=text("approve.title"),
-        facts=_facts(session, job),
+        facts=(*_facts(session, job), *warnings),
         fields=(
             typed_id(session, job.job_id),
             Field("reason", text("approve.reason"), anything),

@@ -3,7 +3,7 @@ new about it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.differences import difference_summary, track_record
@@ -15,15 +15,20 @@ from nodeconsole.viewmodels.text import cells, count, printable, wrap
 from nodeconsole.viewmodels.times import age, span_text
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import Asker, Cover, DataUse, DecisionCard, JobDetail, Part
+    from embedded_scheduler.wire.console import Asker, ComponentMatch, Cover, DataUse, DecisionCard, JobDetail, Part
     from nodeconsole.viewmodels.display import Display
 
 _KEY_DIGITS = 16
 """Of a fingerprint: enough to tell keys apart at a glance; the contract has all of it."""
 
 
-def card_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
-    """The card of a job, wrapped to `width` cells. What must not be overlooked (problems) comes first."""
+def card_lines(
+    detail: JobDetail, display: Display, width: int, partners: Sequence[ComponentMatch] | None = ()
+) -> list[Line]:
+    """The card of a job, wrapped to `width` cells. What must not be overlooked (problems) comes first.
+
+    `partners`: what they have of the components; None = they are being asked.
+    """
     card = detail.card
     if card is None:
         return [(Span(display.text("card.none"), "dim"),)]
@@ -32,6 +37,7 @@ def card_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
     lines += [_heading("card.data", display), *_all_data(card, display, width)]
     lines += [_heading("card.leaves", display), *_all_leaves(card, display, width)]
     lines += _parts(card, display, width)
+    lines += match_lines(partners, display, width)
     lines += fact_lines(_outlook(detail, card, display), width)
     lines += _difference(card, display, width)
     if detail.policy:
@@ -186,6 +192,37 @@ def _parts(card: DecisionCard, display: Display, width: int) -> list[Line]:
         line += [*piece, Span("   ")]
         used += length + 3
     return [*lines, tuple(line)]
+
+
+def match_lines(partners: Sequence[ComponentMatch] | None, display: Display, width: int) -> list[Line]:
+    """One line for each partner that has everything, one for each component that is in the way."""
+    text, glyphs = display.text, display.glyphs
+    if partners is None:
+        return [(Span(f"  {text('card.asking')}", "dim"),)]
+    lines: list[Line] = []
+    for node in dict.fromkeys(row.node_id for row in partners):
+        rows = [row for row in partners if row.node_id == node]
+        wrong = [_match_text(row, display) for row in rows if row.wrong]
+        if wrong:
+            lines += bullets([f"{printable(node)}: {sentence}" for sentence in wrong], width, "bad")
+            continue
+        unknown = next((row for row in rows if row.match == "unknown"), None)
+        if unknown is not None:
+            said = text("card.match_unknown", why=printable(unknown.note))
+            lines += [(Span(f"  {part}", "dim"),) for part in wrap(f"- {printable(node)}: {said}", width - 2)]
+            continue
+        same = all(row.match == "same" for row in rows)
+        said = text("card.match_same" if same else "card.match_listed")
+        lines.append((Span(f"  {glyphs.ok} {printable(node)}: {said}", "ok" if same else ""),))
+    return lines
+
+
+def _match_text(row: ComponentMatch, display: Display) -> str:
+    return display.text(
+        f"card.match_{row.match}",
+        name=printable(f"{row.name} {row.version}".strip()),
+        versions=printable(" ".join(row.versions)),
+    )
 
 
 def _each_once(parts: Iterable[Part]) -> list[Part]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.support.console import press, until, until_shown
 from tests.support.granting import Pair
 from tests.support.probe_jobs import fan, probe_job
 from tests.support.self_descriptions import component
 
+from embedded_scheduler.wire.console import PeerRequest
 from nodeconsole.app import NodeConsoleApp
 from nodeconsole.client import ClientError
 
@@ -30,6 +33,55 @@ async def test_a_component_that_a_partner_lacks_is_warned_of(pair: Pair) -> None
         assert found.warnings == ["probe_0: bob lists no component acme thing 1"]
     finally:
         await pair.alice.remove_component("acme", "thing", "1")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "enabled", "match", "sentence"),
+    [
+        (component(), True, "same", ""),
+        (component(description="renamed"), True, "different", "has another self-description than ours"),
+        (component(), False, "disabled", "is disabled at bob"),
+        (component(version="2"), True, "other_version", "bob lists acme thing 1 only as 2"),
+        (None, True, "missing", "bob lists no component acme thing 1"),
+    ],
+)
+async def test_before_a_job_is_approved_its_components_are_compared(
+    pair: Pair, theirs: dict[str, Any] | None, enabled: bool, match: str, sentence: str
+) -> None:
+    """Bob's registry changes between the submission, which would have been refused, and the approval."""
+    for client in (pair.alice, pair.bob):
+        await client.register_component("builtin:probe", component())
+    document = probe_job({"guest": "alice", "host": "bob"}, fan(1))
+    document["dag"]["components"][0] |= {"componentName": "thing", "provider": "acme", "version": "1"}
+    job = await pair.alice.submit(document)
+    await pair.bob.remove_component("acme", "thing", "1")
+    if theirs is not None:
+        await pair.bob.register_component("builtin:probe", theirs)
+        await pair.bob.set_component_enabled("acme", "thing", theirs["version"], enabled=enabled)
+    try:
+        found = (await pair.alice.job_compatibility(job.job_id)).components
+        assert [(row.node_id, row.tasks, row.match, row.wrong) for row in found] == [
+            ("bob", ["probe_0"], match, match != "same")
+        ]
+        assert sentence in found[0].sentence
+        assert bool(found[0].sentence) is found[0].wrong
+    finally:
+        await pair.alice.stop(job.job_id)
+        await pair.alice.remove_component("acme", "thing", "1")
+        if theirs is not None:
+            await pair.bob.remove_component("acme", "thing", theirs["version"])
+
+
+async def test_who_does_not_answer_is_not_said_to_lack_anything(pair: Pair) -> None:
+    await pair.alice.add_peer(PeerRequest(node_id="carol", url="https://127.0.0.1:1", signing="off"))
+    job = await pair.alice.submit(probe_job({"guest": "alice", "host": "bob", "arbiter": "carol"}, fan(1)))
+    found = (await pair.alice.job_compatibility(job.job_id)).components
+    await pair.alice.stop(job.job_id)
+    assert [(row.node_id, row.match, row.wrong) for row in found] == [
+        ("bob", "same", False),
+        ("carol", "unknown", False),
+    ]
+    assert found[1].note
 
 
 async def test_the_console_says_which_partners_have_a_component_and_offers_their_data(pair: Pair) -> None:

@@ -11,10 +11,10 @@ from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.lifecycle import AgreementState
+from embedded_scheduler.engine import compatibility, providers
 from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import datasets as dataset_verbs
 from embedded_scheduler.engine import peers as peer_verbs
-from embedded_scheduler.engine import providers, rehearsal
 from embedded_scheduler.errors import NotFound
 from embedded_scheduler.spi.connector import DescribedConnector
 from embedded_scheduler.store import components, contracts, datasets, jobs, outbox, peers
@@ -210,7 +210,7 @@ class Components:
 
     async def of_partner(self, node_id: str) -> PartnerComponentList:
         """Asked now; nothing of it is kept."""
-        found = await rehearsal.partner_components(self._engine, node_id)
+        found = await compatibility.partner_components(self._engine, node_id)
         return PartnerComponentList(
             components=[PartnerComponentRow(code=one.code, version=one.version, provider=one.provider) for one in found]
         )

@@ -15,8 +15,8 @@ from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.engine import compatibility, policies, precedents, receipts, rehearsal, results, votes
 from embedded_scheduler.engine import jobs as verbs
-from embedded_scheduler.engine import policies, precedents, receipts, rehearsal, results, votes
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
 from embedded_scheduler.store import attempts, job_search
@@ -25,6 +25,7 @@ from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import (
     Decision,
     JobCheck,
+    JobCompatibility,
     JobDetail,
     JobDifference,
     JobPage,
@@ -48,6 +49,7 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "POST", "/jobs/check", jobs.check)
     endpoint.route(app, "GET", "/jobs/<job_id>", jobs.show)
     endpoint.route(app, "GET", "/jobs/<job_id>/difference", jobs.difference)
+    endpoint.route(app, "GET", "/jobs/<job_id>/compatibility", jobs.compatibility)
     endpoint.route(app, "POST", "/jobs/<job_id>/approve", jobs.approve, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/reject", jobs.reject, role=Role.APPROVER)
     endpoint.route(app, "POST", "/jobs/<job_id>/stop", jobs.stop)
@@ -152,6 +154,14 @@ class Jobs:
             return cards.difference(spec, *precedents.of_job(reader, self._engine.node_id, spec, against))
 
         return await self._engine.db.read(look)
+
+    async def compatibility(self, job_id: str) -> JobCompatibility:
+        """Partners are asked now; takes as long as the slowest answer, at most a few seconds."""
+        found = await self._find(job_id)
+        spec = await self._engine.db.read(lambda reader: store.spec(reader, found))
+        assert spec is not None
+        findings = await compatibility.of_job(self._engine, spec)
+        return JobCompatibility(job_id=found, components=[views.component_match(finding) for finding in findings])
 
     async def approve(self, job_id: str) -> JobRow:
         return await self._decide(job_id, approve=True)

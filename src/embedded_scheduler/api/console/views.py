@@ -18,6 +18,7 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.engine.compatibility import IN_THE_WAY, Finding
 from embedded_scheduler.engine.components import BUILTIN
 from embedded_scheduler.engine.traffic import Traffic
 from embedded_scheduler.engine.watchdog import Stuck
@@ -29,6 +30,7 @@ from embedded_scheduler.store.ledger import EventRecord
 from embedded_scheduler.wire.console import (
     ApprovalRow,
     ColumnRow,
+    ComponentMatch,
     ComponentRow,
     DatasetJob,
     DatasetRow,
@@ -333,6 +335,21 @@ def dataset_job(head: JobHead, task: str, decision: str) -> DatasetJob:
         initiator=head.initiator,
         decision=decision,
         created_ms=head.created_ms,
+    )
+
+
+def component_match(found: Finding) -> ComponentMatch:
+    return ComponentMatch(
+        node_id=found.node_id,
+        tasks=list(found.tasks),
+        provider=found.component.provider,
+        name=found.component.name or found.component.code,
+        version=found.component.version,
+        match=found.match.value,
+        wrong=found.match in IN_THE_WAY,
+        versions=list(found.versions),
+        note=found.note,
+        sentence=found.sentence,
     )
 
 

@@ -15,7 +15,7 @@ from embedded_scheduler.api.family import Call, Family, Gate, InboxAnswers
 from embedded_scheduler.api.verbs import Host
 from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.engine import components, publications, receipts, requests
+from embedded_scheduler.engine import compatibility, components, publications, receipts, requests
 from embedded_scheduler.engine.agreements import contract_with
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.grants import Request
@@ -182,6 +182,7 @@ async def component_query(call: Call[None, ComponentReference]) -> ComponentDeta
                 inputs=[{"name": port.name, "categories": [port.category]} for port in manifest.inputs],
                 outputs=[{"name": port.name, "categories": [port.category]} for port in manifest.outputs],
                 status="ENABLED" if runs else "DISABLED",
+                extension={compatibility.DIGEST: row.digest},
             )
     raise NotFound(f"this node has no component {shorten(wanted.code)} of version {shorten(wanted.version)}")
 

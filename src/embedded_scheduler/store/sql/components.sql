@@ -13,12 +13,8 @@ SELECT * FROM components ORDER BY provider, name, version;
 -- name: components.newest_by_name
 SELECT * FROM components WHERE provider = :provider AND name = :name ORDER BY registered_ms DESC, version DESC LIMIT 1;
 
--- name: components.newest_by_code_and_version
-SELECT * FROM components WHERE code = :code AND version = :version
-ORDER BY registered_ms DESC, provider, name LIMIT 1;
-
--- name: components.newest_by_code
-SELECT * FROM components WHERE code = :code ORDER BY registered_ms DESC, version DESC, provider, name LIMIT 1;
+-- name: components.by_code
+SELECT * FROM components WHERE code = :code ORDER BY registered_ms DESC, version DESC, provider, name;
 
 -- name: components.set_enabled
 UPDATE components SET enabled = :enabled WHERE provider = :provider AND name = :name AND version = :version;

@@ -142,6 +142,7 @@ class ComponentDetail(ComponentRecord):
     inputs: list[dict[str, Any]]
     outputs: list[dict[str, Any]]
     status: str
+    extension: dict[str, str]
 
 
 # -- asking for it ----------------------------------------------------------------------------------------------------
