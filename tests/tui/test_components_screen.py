@@ -36,6 +36,25 @@ def make_app(alice: Hosted) -> Callable[..., NodeConsoleApp]:
     return make
 
 
+async def test_a_folder_of_descriptions_is_registered_after_one_question(
+    alice: Hosted, make_app: Callable[..., NodeConsoleApp], tmp_path: Path
+) -> None:
+    folder = tmp_path / "descriptions"
+    folder.mkdir()
+    for version in ("1", "2"):
+        message = {"imageUrl": f"registry.example/thing:{version}", "component_info": component(version=version)}
+        (folder / f"{version}.json").write_text(json.dumps(message))
+    (folder / "bare.json").write_text(json.dumps(component(version="3")))
+    async with make_app().run_test(size=SIZE) as pilot, alice.client() as client:
+        await until_shown(pilot, "sample_alignment")
+        await press(pilot, "N", *str(folder), "enter")
+        await until_shown(pilot, "Register 2 components?")
+        assert "acme/thing/3" in screen_text(pilot)
+        await press(pilot, "Y")
+        await until_shown(pilot, "2 components are registered")
+        assert {row.version for row in await client.components() if row.name == "thing"} == {"1", "2"}
+
+
 async def test_a_component_is_registered_from_a_file_disabled_and_forgotten(
     alice: Hosted, make_app: Callable[..., NodeConsoleApp], tmp_path: Path
 ) -> None:

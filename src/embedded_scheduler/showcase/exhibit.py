@@ -7,14 +7,18 @@ is launched ends well after a few seconds. Partners take what they are told, but
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from embedded_scheduler.clock import Clock, SystemClock
+from embedded_scheduler.domain.component import parse_manifest
+from embedded_scheduler.engine.compatibility import DIGEST
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
-from embedded_scheduler.showcase.catalogue import PARTNERS
+from embedded_scheduler.showcase.catalogue import PARTNERS, manifests
 from embedded_scheduler.showcase.machine import StagedMachine
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
+from embedded_scheduler.store.components import digest_of
 
 SCHEME = "exhibit:"
 RUNNER = "exhibit"
@@ -50,6 +54,8 @@ class StagedPartners:
         task_id = str(message.body.get("task_id") or "")
         if message.operation == "task/start":
             self._fresh[task_id] = asyncio.get_running_loop().time()
+        if message.operation.startswith("component/"):
+            return Reply(Delivery.OK, _components(message.body))
         if message.operation == "task/poll":
             return Reply(Delivery.OK, {"status": self._status(task_id)})
         return Reply(Delivery.OK, {})
@@ -62,6 +68,19 @@ class StagedPartners:
 
     async def close(self) -> None:
         """There is nothing to close."""
+
+
+def _components(question: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Every partner has what is registered here: a page of it, or the one that is asked for."""
+    known = {parse_manifest(manifest).code: manifest for manifest in manifests()}
+    records = [
+        {"code": code, "version": manifest["version"], "developer": manifest["provider"]}
+        for code, manifest in known.items()
+    ]
+    asked = known.get(str(question.get("code") or ""))
+    if asked is None:
+        return {"records": records, "total": len(records)}
+    return {"status": "ENABLED", "extension": {DIGEST: digest_of(asked)}}
 
 
 class StagedRunner:

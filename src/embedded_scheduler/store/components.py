@@ -31,7 +31,11 @@ class Component:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the self-description: tells whether two nodes mean the same."""
-        return hashlib.sha256(canonical_json(self.manifest)).hexdigest()
+        return digest_of(self.manifest)
+
+
+def digest_of(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(dict(manifest))).hexdigest()
 
 
 def put(

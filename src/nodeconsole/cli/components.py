@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
 from algorithm_components.sdk.forms.selfdesc import form_of_component
 from embedded_scheduler.wire.console import ComponentRow
+from nodeconsole import bundles
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
-from nodeconsole.client import NodeClient
+from nodeconsole.client import ClientError, NodeClient
 from nodeconsole.i18n.catalogue import load
 
 
@@ -44,11 +48,12 @@ async def check(call: Invocation) -> Exit:
 def _description(name: str) -> tuple[dict[str, Any], list[str]]:
     """A self-description, and what had to be read over to get it: the specification's own sample is no JSON."""
     try:
-        manifest, mended = parse_object(read_text(name))
+        document, mended = parse_object(read_text(name))
     except Unreadable as error:
         raise CommandError(f"{name}: {error}", Exit.USAGE) from None
+    manifest, _ = bundles.parts(document)
     texts = load("en_US")
-    return manifest, [texts.text(f"form.note.mended_{what}") for what in mended]
+    return dict(manifest), [texts.text(f"form.note.mended_{what}") for what in mended]
 
 
 def _form_warnings(manifest: dict[str, Any]) -> list[str]:
@@ -108,10 +113,77 @@ async def _set_enabled(call: Invocation, *, enabled: bool) -> Exit:
     return _show(call, row)
 
 
-async def export(call: Invocation) -> Exit:
+async def bundle(call: Invocation) -> Exit:
+    """Everything is checked before anything is registered: a bundle is taken in whole or not at all."""
+    try:
+        found = await asyncio.to_thread(bundles.read, Path(call.args.path), call.args.image)
+    except bundles.BundleError as error:
+        raise CommandError(str(error), Exit.USAGE) from None
     async with call.client() as client:
-        row = await _find(client, call.args.component)
-    call.out.document(row.manifest)
+        taken = [await _examined(client, one) for one in found.described]
+        wrong = any(one.wrong for one in taken)
+        if not wrong and not call.args.check:
+            for one in taken:
+                await client.register_component(one.described.image_url, dict(one.described.manifest))
+    registered = not wrong and not call.args.check
+    if call.out.as_json:
+        rows = [{"file": one.described.file, "component": one.identity, "what": one.what} for one in taken]
+        skipped = [{"file": file, "reason": reason} for file, reason in found.skipped]
+        call.out.document({"registered": registered, "components": rows, "skipped": skipped})
+    else:
+        rows_shown = ((one.described.file, one.identity, one.what) for one in taken)
+        call.out.table(("FILE", "COMPONENT", "REGISTRATION"), rows_shown, empty="no self-descriptions")
+        for file, reason in found.skipped:
+            call.out.line(f"skipped {file}: {reason}")
+        if wrong:
+            call.out.line("nothing was registered: mend or remove what cannot be")
+    return Exit.REFUSED if wrong else Exit.OK if taken else Exit.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    described: bundles.Described
+    identity: str
+    what: str
+    wrong: bool = False
+
+
+async def _examined(client: NodeClient, one: bundles.Described) -> _Examined:
+    named = "/".join(str(one.manifest.get(key) or "") for key in ("provider", "componentName", "version"))
+    if not one.image_url:
+        return _Examined(one, named, "no imageUrl: give one with --image", wrong=True)
+    try:
+        found = await client.check_component(one.image_url, one.manifest)
+    except ClientError as error:
+        return _Examined(one, named, str(error), wrong=True)
+    what = "the same" if found.unchanged else "replaces another" if found.replaces else "new"
+    cannot = f"; cannot run here: {found.component.why_not}" if found.component.why_not else ""
+    return _Examined(one, _identity(found.component), what + cannot)
+
+
+async def export(call: Invocation) -> Exit:
+    if bool(call.args.component) is call.args.all:
+        raise CommandError("name the components to export, or --all", Exit.USAGE)
+    if not call.args.to and (call.args.all or len(call.args.component) > 1):
+        raise CommandError("several components need --to PATH", Exit.USAGE)
+    async with call.client() as client:
+        if call.args.all:
+            listed = [row for row in await client.components() if not row.image_url.startswith("builtin:")]
+            rows = [await client.component(row.provider, row.name, row.version) for row in listed]
+        else:
+            rows = [await _find(client, wanted) for wanted in call.args.component]
+    if not call.args.to:
+        call.out.document(rows[0].manifest)
+        return Exit.OK
+    path = Path(call.args.to)
+    try:
+        names = await asyncio.to_thread(bundles.write, path, [(row.manifest, row.image_url) for row in rows])
+    except OSError as error:
+        raise CommandError(f"{error.filename or path}: {error.strerror}", Exit.FAILED) from None
+    if call.out.as_json:
+        call.out.document({"path": str(path), "files": names})
+    else:
+        call.out.line(f"saved {len(names)} components in {path}")
     return Exit.OK
 
 
@@ -177,5 +249,6 @@ COMMANDS: dict[str, Command] = {
     "enable": enable,
     "disable": disable,
     "export": export,
+    "import": bundle,
     "remove": remove,
 }

@@ -335,6 +335,15 @@ def _add_components(tree: _Tree) -> None:
     check = components.command("check", "say what registering a self-description would do, and what is wrong with it")
     check.add_argument("file", metavar="FILE", help="the self-description (JSON); - reads standard input")
     check.add_argument("--image", default="", metavar="URL", help="the address to check with it")
+    bundle = components.command("import", "register all self-descriptions in a folder or an archive")
+    bundle.add_argument("path", metavar="PATH", help="a folder, or a .zip, .tar or .tar.gz file")
+    bundle.add_argument(
+        "--image",
+        default="",
+        metavar="URL",
+        help="address of those that bring none; {provider}, {name}, {version} and {code} are filled in",
+    )
+    bundle.add_argument("--check", action="store_true", help="say what would be registered, and register nothing")
     listing = components.command("list", "list components")
     listing.add_argument("--of", metavar="NODE_ID", help="those that a partner says it has, asked now")
     verbs = {
@@ -342,13 +351,19 @@ def _add_components(tree: _Tree) -> None:
         "remove": "forget a component",
         "enable": "let a component run again",
         "disable": "let no job use a component, without forgetting it",
-        "export": "print a component's self-description as it was sent",
     }
     for verb, text in verbs.items():
         parser = components.command(verb, text)
         if verb in ("enable", "disable"):
             parser.add_argument("--reason", default="", help="kept in the ledger")
-        parser.add_argument("component", metavar="COMPONENT", help="PROVIDER/NAME/VERSION, or NAME when it is unique")
+        parser.add_argument("component", metavar="COMPONENT", help=_WHICH_COMPONENT)
+    export = components.command("export", "print a component's self-description as it was sent, or save several")
+    export.add_argument("component", metavar="COMPONENT", nargs="*", help=_WHICH_COMPONENT)
+    export.add_argument("--all", action="store_true", help="all that are not built in")
+    export.add_argument("--to", metavar="PATH", help="a folder or a new archive; `component import` reads it")
+
+
+_WHICH_COMPONENT = "PROVIDER/NAME/VERSION, or NAME when it is unique"
 
 
 def _add_peers(tree: _Tree) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,7 @@ from algorithm_components.sdk.forms.model import Choice, Field, FormSpec, note
 from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
 from algorithm_components.sdk.forms.selfdesc import form_of_component
 from nodeconsole.actions import GLOBAL
+from nodeconsole.bundles import LARGEST_FILE, BundleError, Described, is_bundle, parts, read
 from nodeconsole.places import write_new
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.confirm import at_once, put_question, question_facts, typed_id
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
 
 _IMAGE = "image URL"
 """The field beside the parameters; no parameter has a space in its name."""
-_LARGEST_FILE = 16 * 1024 * 1024
+_MOST_SHOWN = 12
+"""Components that fit into a question at 80x24."""
 
 COMPONENTS = Kind(
     Listing(
@@ -301,7 +304,9 @@ async def _export(session: Session, row: ComponentRow, path: Path) -> None:
 def start_registering(screen: ConsoleScreen, session: Session, path: str) -> None:
     """From a file; without a path from what is pasted."""
     if path:
-        screen.run_worker(_from_file(screen, session, Path(path).expanduser()), group="register", exclusive=True)
+        place = Path(path).expanduser()
+        load = _from_bundle if is_bundle(place) else _from_file
+        screen.run_worker(load(screen, session, place), group="register", exclusive=True)
         return
 
     def take(text: str | None) -> None:
@@ -334,7 +339,7 @@ async def _from_file(screen: ConsoleScreen, session: Session, path: Path) -> Non
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
-        return file.read(_LARGEST_FILE).decode("utf-8-sig")
+        return file.read(LARGEST_FILE).decode("utf-8-sig")
 
 
 async def _from_text(screen: ConsoleScreen, session: Session, text: str, path: str) -> None:
@@ -344,10 +349,61 @@ async def _from_text(screen: ConsoleScreen, session: Session, text: str, path: s
         what = path or session.text("components.pasted")
         session.say(session.text("components.unreadable", what=what, why=error), "bad")
         return
-    # A file may hold the whole message of the specification: address and description.
-    address = str(manifest.get("imageUrl") or "")
-    inner = manifest.get("component_info")
-    await _open_form(screen, session, inner if isinstance(inner, dict) else manifest, mended, address)
+    description, address = parts(manifest)
+    await _open_form(screen, session, description, mended, address)
+
+
+async def _from_bundle(screen: ConsoleScreen, session: Session, path: Path) -> None:
+    """All of a folder or an archive, after one question that says of each what would become of it."""
+    try:
+        found = await asyncio.to_thread(read, path)
+    except BundleError as error:
+        session.say(session.text("components.unreadable", what=path, why=error), "bad")
+        return
+    text = session.text
+    facts: list[tuple[str, str]] = []
+    good: list[Described] = []
+    for one in found.described:
+        named = printable(
+            "/".join(str(one.manifest.get(key) or "") for key in ("provider", "componentName", "version"))
+        )
+        checked = await session.ask(partial(_checked, one)) if one.image_url else None
+        if checked is not None:
+            good.append(one)
+        facts.append((named, _in_short(checked, session)))
+    facts += [(printable(file), text("components.no_description")) for file, _ in found.skipped]
+    if not good:
+        session.say(text("components.unreadable", what=path, why=text("components.cannot_take")), "bad")
+        return
+    shown = facts[:_MOST_SHOWN]
+    if len(facts) > len(shown):
+        shown.append(("..", text("components.more", n=len(facts) - len(shown))))
+    question = Question(
+        text("components.ask_bundle", n=len(good)), question_facts(shown), (), text("action.components.register")
+    )
+
+    async def send(client: NodeClient, _: dict[str, str]) -> int:
+        for one in good:
+            await client.register_component(one.image_url, dict(one.manifest))
+        return len(good)
+
+    def done(number: int) -> None:
+        session.say(text("components.bundle_registered", n=number), "ok")
+        session.publish(Changes(subjects=frozenset({"component"})))
+
+    put_question(screen, session, question, send, done)
+
+
+def _in_short(checked: ComponentCheck | None, session: Session) -> str:
+    if checked is None:
+        return session.text("components.cannot_take")
+    key = "same" if checked.unchanged else "replaces" if checked.replaces else "is_new"
+    said = session.text(f"components.{key}")
+    return f"{said}  ({session.text('components.cannot')})" if checked.component.why_not else said
+
+
+async def _checked(one: Described, client: NodeClient) -> ComponentCheck:
+    return await client.check_component(one.image_url, one.manifest)
 
 
 async def _open_form(

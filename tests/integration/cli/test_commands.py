@@ -159,6 +159,37 @@ async def test_components(node: Hosted, tmp_path: Path) -> None:
     assert (await run("component", "show", "mine", home=node.home)).code == Exit.NOT_FOUND
 
 
+async def test_components_come_and_go_as_folders_and_archives(node: Hosted, tmp_path: Path) -> None:
+    folder, packed = tmp_path / "descriptions", tmp_path / "all.tar.gz"
+    folder.mkdir()
+    for version in ("1", "2"):
+        (folder / f"{version}.json").write_text(
+            json.dumps({"componentName": "many", "provider": "me", "version": version})
+        )
+    nowhere = await run("component", "import", str(folder), home=node.home)
+    assert (nowhere.code, "no imageUrl: give one with --image" in nowhere.out) == (Exit.REFUSED, True)
+    image = "registry.example/{name}:{version}"
+    looked = await run("component", "import", str(folder), "--image", image, "--check", "--json", home=node.home)
+    assert [row["what"].split(";")[0] for row in looked.json["components"]] == ["new", "new"]
+    assert (await run("component", "show", "many", home=node.home)).code == Exit.NOT_FOUND
+    done = await run("component", "import", str(folder), "--image", image, home=node.home)
+    assert (done.code, "me/many/2" in done.out) == (Exit.OK, True)
+    saved = await run("component", "export", "me/many/1", "me/many/2", "--to", str(packed), home=node.home)
+    assert (saved.code, "saved 2 components" in saved.out) == (Exit.OK, True)
+    again = await run("component", "import", str(packed), "--json", home=node.home)
+    assert [row["what"].split(";")[0] for row in again.json["components"]] == ["the same", "the same"]
+    row = await run("component", "show", "me/many/2", "--json", home=node.home)
+    assert row.json["image_url"] == "registry.example/many:2"
+    (folder / "bad.json").write_text('{"componentName": "bad", "provider": "", "version": ""}')
+    (folder / "3.json").write_text(json.dumps({"componentName": "many", "provider": "me", "version": "3"}))
+    refused = await run("component", "import", str(folder), "--image", image, home=node.home)
+    assert (refused.code, "nothing was registered" in refused.out) == (Exit.REFUSED, True)
+    assert (await run("component", "show", "me/many/3", home=node.home)).code == Exit.NOT_FOUND
+    assert (await run("component", "export", "--all", home=node.home)).code == Exit.USAGE
+    for version in ("1", "2"):
+        await run("component", "remove", f"me/many/{version}", home=node.home)
+
+
 async def test_peers(node: Hosted) -> None:
     added = await run(
         "peer",

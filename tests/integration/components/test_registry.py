@@ -25,7 +25,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
 from embedded_scheduler.storage.local import LocalStorage
 from embedded_scheduler.store import ledger
-from embedded_scheduler.store.components import Component
+from embedded_scheduler.store.components import Component, resolve
 from embedded_scheduler.store.components import all as all_components
 from embedded_scheduler.store.database import Database
 from embedded_scheduler.store.datasets import all as all_datasets
@@ -302,3 +302,25 @@ async def test_removing_a_dataset_keeps_its_source(engine: Engine, tmp_path: Pat
     await datasets.remove(engine, "datasets", "people", actor="operator:li")
     assert await engine.storage.stat("datasets", "people") is None
     assert path.exists()
+
+
+async def test_a_package_of_several_components_is_resolved_by_its_module(engine: Engine) -> None:
+    """The legacy pair: `code` is the package, `module_name` the component in it."""
+    for name, version in (("Join", "1"), ("Sort", "1"), ("Join", "2")):
+        manifest = MANIFEST | {"componentName": name, "version": version, "code": "acme-tools"}
+        await components.register(engine, "builtin:probe", manifest, actor="operator:ann")
+    alone = MANIFEST | {"componentName": "Only", "code": "acme-only"}
+    await components.register(engine, "builtin:probe", alone, actor="operator:ann")
+
+    async def found(name: str, version: str, code: str) -> tuple[str, str] | None:
+        row = await engine.db.read(lambda r: resolve(r, provider="", name=name, version=version, code=code))
+        return (row.name, row.version) if row is not None else None
+
+    assert await found("Join", "1", "acme-tools") == ("Join", "1")
+    assert await found("Sort", "1", "acme-tools") == ("Sort", "1")
+    assert await found("Sort", "", "acme-tools") == ("Sort", "1")
+    assert await found("Join", "", "acme-tools") == ("Join", "2")
+    assert await found("Sort", "2", "acme-tools") is None
+    assert await found("Nothing", "1", "acme-tools") is None
+    assert await found("acme-tools", "2", "acme-tools") == ("Join", "2")
+    assert await found("AnyName", "1", "acme-only") == ("Only", "1")

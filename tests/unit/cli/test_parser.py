@@ -13,7 +13,8 @@ from nodeconsole.cli.parser import build_parser, parse
 COMMANDS = {
     "init", "up", "serve", "attach", "bridge", "status", "doctor", "attention", "stats", "top", "demo", "completion",
     "man", "web", "keys",
-    "job submit", "job check", "job list", "job show", "job diff", "job components", "job approve", "job reject", "job stop", "job rerun",
+    "job submit", "job check", "job list", "job show", "job diff", "job approve", "job reject", "job stop", "job rerun",
+    "job components", "component import",
     "job logs",
     "job graph", "job timeline", "job events", "job task", "job results", "job runs",
     "dataset add", "dataset list", "dataset show", "dataset remove",
