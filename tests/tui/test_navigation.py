@@ -1,4 +1,4 @@
-"""The short ways through the console, on a real node with a history: jump mode."""
+"""The short ways through the console, on a real node with a history: jump mode, what a key begins."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from collections.abc import Iterator
 import pytest
 from textual.pilot import Pilot
 
+from nodeconsole.actions import GLOBAL, KeyMap, available
+from nodeconsole.app import SECTIONS
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.job import JobScreen
 from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.screens.pulse import PulseScreen
 from nodeconsole.viewmodels.jump import Jump, Landed, labels
 from nodeconsole.viewmodels.spans import plain
+from nodeconsole.viewmodels.strips import Choice, following, strip_lines
 from nodeconsole.viewmodels.tabs import TabWord, tab_line
+from nodeconsole.viewmodels.text import cells, cut_to
 from tests.support.console import press, screen_text, until, until_gone, until_shown
 from tests.support.hosted import Hosted
 from tests.support.showcase import app_of, serving
@@ -63,6 +67,11 @@ def test_a_label_stands_in_the_gap_before_its_tab_and_moves_nothing() -> None:
     assert plain(tab_line(tabs, "one", {"two": "a", "three": "s"})) == "[One]aTwo! s三 "
 
 
+def _rows(pilot: Pilot[None]) -> list[str]:
+    """Heading, rows and the lines below, without the scroll bar, which appears late."""
+    return [cut_to(line, 78).rstrip() for line in screen_text(pilot).splitlines()[2:23]]
+
+
 def _label_of(pilot: Pilot[None], name: str) -> str:
     """The letters at the beginning of the row that has `name`."""
     line = next(line for line in screen_text(pilot).splitlines() if name in line)
@@ -74,7 +83,7 @@ def _label_of(pilot: Pilot[None], name: str) -> str:
 async def test_a_row_of_a_list_is_gone_to_and_with_a_capital_opened(node: Hosted) -> None:
     async with app_of(node, section="jobs").run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "woe-binning")
-        before = screen_text(pilot)
+        heading = _rows(pilot)[0]
         await press(pilot, "f")
         await until_shown(pilot, HINT)
         label = _label_of(pilot, "risk-join")
@@ -83,7 +92,7 @@ async def test_a_row_of_a_list_is_gone_to_and_with_a_capital_opened(node: Hosted
         listing = pilot.app.screen
         assert isinstance(listing, ListingScreen)
         assert listing.main.item.flow_id == "risk-join-2026q4"
-        assert screen_text(pilot).splitlines()[2] == before.splitlines()[2]
+        assert _rows(pilot)[0] == heading
         await press(pilot, "f")
         await until_shown(pilot, HINT)
         await press(pilot, _label_of(pilot, "woe-binning").upper())
@@ -94,14 +103,14 @@ async def test_a_row_of_a_list_is_gone_to_and_with_a_capital_opened(node: Hosted
 async def test_any_other_key_leaves_and_does_nothing_else(node: Hosted) -> None:
     async with app_of(node, section="jobs").run_test(size=(80, 24)) as pilot:
         await until_shown(pilot, "woe-binning")
-        plain_screen = screen_text(pilot)
+        rows = _rows(pilot)
         for key in ("escape", "down", "3", "f5", "，"):
             await press(pilot, "f")
             await until_shown(pilot, HINT)
             await press(pilot, key)
             await until_gone(pilot, HINT)
             assert pilot.app.current_mode == "jobs"
-        assert screen_text(pilot).splitlines()[3:21] == plain_screen.splitlines()[3:21]
+        assert _rows(pilot) == rows
 
 
 async def test_a_pane_gets_the_keys_and_its_row_the_cursor(node: Hosted) -> None:
@@ -164,3 +173,59 @@ async def test_where_there_is_nothing_to_jump_to_it_is_said(node: Hosted) -> Non
         await press(pilot, "?", "f")
         await until_shown(pilot, "nothing to jump to here")
         assert isinstance(pilot.app.screen, ConsoleScreen)
+
+
+# What the first key of a pair begins.
+
+
+def test_what_may_follow_comes_with_the_key_that_does_the_same() -> None:
+    found = following(KeyMap(("move", GLOBAL), available(SECTIONS)), "g", lambda key: key)
+    assert Choice("j", "action.go.jobs", "2") in found
+    assert Choice("g", "action.move.first", "Home") in found
+    assert Choice("l", "action.go.logs") in found
+    assert following(KeyMap((GLOBAL,)), "x", lambda key: key) == []
+
+
+@pytest.mark.parametrize(
+    ("width", "wanted"),
+    [
+        (80, ["g ...  j jobs 2  l logs  d 数据"]),
+        (24, ["g ...  j jobs 2  l logs", "       d 数据"]),
+        (10, ["g ...  j jobs 2", "       l logs", "       d 数据"]),
+    ],
+)
+def test_a_strip_is_broken_between_choices(width: int, wanted: list[str]) -> None:
+    choices = [Choice("j", "jobs", "2"), Choice("l", "logs"), Choice("d", "数据")]
+    assert [plain(line).rstrip() for line in strip_lines("g ...", choices, width)] == wanted
+
+
+@pytest.mark.parametrize("language", ["en_US", "zh_CN"])
+async def test_who_hesitates_is_shown_what_may_follow_and_who_does_not_sees_nothing(
+    node: Hosted, language: str
+) -> None:
+    async with app_of(node, section="jobs", language=language).run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "woe-binning")
+        session = pilot.app.session
+        session.hesitation = 3600.0
+        before = _rows(pilot)
+        await press(pilot, "g")
+        assert _rows(pilot) == before
+        await press(pilot, "G")
+        session.hesitation = 0.01
+        await press(pilot, "g")
+        await until_shown(pilot, " g ...")
+        # All sections, whole; nothing above the strip has moved.
+        shown = screen_text(pilot)
+        for action in available(SECTIONS):
+            if action.section and any(key.startswith("g ") for key in action.keys):
+                assert session.text(f"action.{action.id}") in shown
+        assert _rows(pilot)[:17] == before[:17]
+        assert all(cells(line) <= 80 for line in shown.splitlines())
+        await press(pilot, "escape")
+        await until_gone(pilot, " g ...")
+        assert pilot.app.current_mode == "jobs"
+        await press(pilot, "g")
+        await until_shown(pilot, " g ...")
+        await press(pilot, "d")
+        assert pilot.app.current_mode == "data"
+        await until_gone(pilot, " g ...")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ClassVar, Protocol, cast
 
 from textual import events
@@ -19,6 +18,7 @@ from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_nam
 from nodeconsole.keymap import UserKeys
 from nodeconsole.screens.jumping import Jumpable, Jumping, Tabs
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.strips import Strip, Strips
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.commands import parse_command
 from nodeconsole.viewmodels.display import Display
@@ -56,15 +56,6 @@ class Console(Protocol):
     def show_equivalents(self, screen: ConsoleScreen) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """A choice in the message line: `choices` is key → word; the next key is one of them, or nothing is chosen."""
-
-    title: str
-    choices: Mapping[str, str]
-    chosen: Callable[[str], None]
-
-
 class ConsoleScreen(Screen[None]):
     """Subclasses give `body`, `crumbs`, `reload` and methods `act_<action id>`.
 
@@ -77,7 +68,8 @@ class ConsoleScreen(Screen[None]):
     """Ids of the widgets between which Tab moves and which `z` enlarges; such a screen has the scope `panes`."""
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
-    ConsoleScreen { background: $background; color: $foreground; layout: vertical; }
+    ConsoleScreen { background: $background; color: $foreground; layout: vertical; layers: base above; }
+    ConsoleScreen > #above { display: none; layer: above; dock: bottom; margin: 0 0 2 0; }
     ConsoleScreen > #tour { display: none; background: $ground-bar; }
     ConsoleScreen .zoomed { height: 1fr; max-height: 100%; }
     """
@@ -87,14 +79,13 @@ class ConsoleScreen(Screen[None]):
         self.session = session
         self._keymap = KeyMap(self.SCOPES, session.actions)
         self._keymap_of = (self.SCOPES, session.actions)
-        self._typed: tuple[str, ...] = ()
         self._pending: Changes = NOTHING
         self._reloading = False
         self._recall = 0
         self._ahead: list[events.Key] | None = None
         self._ahead_timer: Timer | None = None
         self._loaded = False
-        self._strip: Strip | None = None
+        self._strips = Strips(self)
         self._jumping = Jumping(self)
         self.tab_labels = NO_LABELS
         """Letters that stand before tabs, while one jumps."""
@@ -129,6 +120,7 @@ class ConsoleScreen(Screen[None]):
         yield Bar(id="why")
         yield Bar(id="flash")
         yield Bar(id="footer", ground="bar")
+        yield Sheet(id="above")
 
     def body(self) -> Iterable[Widget]:
         """The widgets between crumbs and message lines."""
@@ -199,6 +191,7 @@ class ConsoleScreen(Screen[None]):
         self._start_reload()
 
     def on_screen_suspend(self) -> None:
+        self._strips.end()
         self._jumping.end()
 
     def on_resize(self) -> None:
@@ -278,6 +271,10 @@ class ConsoleScreen(Screen[None]):
         self._bar("crumbs").show(*self.crumbs(), cut=cut)
         self._bar("why").show((Span(" "), *self.why()), cut=cut)
         message = (Span(" "), *self._message())
+        lines = self._strips.lines(self.size.width - 2)
+        if lines:
+            message = (Span(" "), *lines[-1])
+        self._show_above(lines[:-1])
         aside = (*self.chips(), *self._held())
         self._bar("flash").show(message, aside or self._tip(message, display), cut=cut)
         self._show_tour(display)
@@ -294,10 +291,6 @@ class ConsoleScreen(Screen[None]):
         session = self.session
         if self._jumping.active:
             return self._jumping.line()
-        if self._strip is not None:
-            return _strip_line(self._strip)
-        if self._typed:
-            return self._which_key()
         if session.flashing is not None:
             return (Span(session.flashing.text, session.flashing.role),)
         if session.held:
@@ -312,13 +305,20 @@ class ConsoleScreen(Screen[None]):
 
     def _held(self) -> Line:
         """What is held back, in short where something else is said."""
-        return self.session.held.line(short=True) if self.session.flashing is not None or self._typed else ()
+        return self.session.held.line(short=True) if self.session.flashing is not None or self._strips.shown else ()
 
     def _tip(self, message: Line, display: Display) -> Line:
         """Where there is room for it, and nothing waits for its key."""
-        waits = self._typed or self._jumping.active
+        waits = self._strips.shown or self._jumping.active
         found = tip(self.keymap, self.session.uses, display) if not waits else ()
         return found if cells(plain(message)) + cells(plain(found)) + 2 <= self.size.width else ()
+
+    def _show_above(self, lines: Sequence[Line]) -> None:
+        """Lines of a strip that do not fit into the message line, over what is above it."""
+        above = self.query_one("#above", Sheet)
+        above.display = bool(lines)
+        above.styles.height = len(lines)
+        above.show([(Span(" "), *line) for line in lines])
 
     def _show_tour(self, display: Display) -> None:
         mark = self.query_one("#tour", Sheet)
@@ -328,13 +328,6 @@ class ConsoleScreen(Screen[None]):
             mark.display = bool(lines)
             mark.styles.height = len(lines)
         mark.show(lines)
-
-    def _which_key(self) -> Line:
-        spans: list[Span] = [Span(f"{self._typed[0]} ...  ", "strong")]
-        for key, action in self.keymap.following(self._typed[0]).items():
-            gap = "  " if len(spans) > 1 else ""
-            spans += [Span(f"{gap}{key_name(key)}", "key"), Span(f" {self.session.text(f'action.{action.id}')}")]
-        return tuple(spans)
 
     def _footer(self) -> Line:
         spans: list[Span] = []
@@ -386,24 +379,25 @@ class ConsoleScreen(Screen[None]):
             event.prevent_default()
             self.repaint_chrome()
             return
-        if event.key == "escape" and self.session.tour is not None and self._strip is None:
+        if event.key == "escape" and self.session.tour is not None and not self._strips.offered:
             self.session.tour = None
             event.stop()
             self.session.say(self.session.text("tour.left"), "dim")
             return
-        if self._strip is not None:
-            self._take_choice(self._strip, name)
+        if self._strips.offered:
+            self._strips.take(name)
             event.stop()
             event.prevent_default()
+            self.repaint_chrome()
             return
-        keys = (*self._typed, name)
-        had_prefix, self._typed = bool(self._typed), ()
-        meaning = self.keymap.resolve(keys)
+        before = self._strips.typed
+        self._strips.end()
+        meaning = self.keymap.resolve((*before, name))
         if meaning is Pending.MORE:
-            self._typed = keys
+            self._strips.wait_for_second(name)
         elif isinstance(meaning, Action):
             self.perform(meaning)
-        elif not had_prefix:
+        elif not before:
             return
         event.stop()
         event.prevent_default()
@@ -411,14 +405,7 @@ class ConsoleScreen(Screen[None]):
 
     def offer(self, strip: Strip) -> None:
         """Let the next key choose."""
-        self._strip = strip
-        self.repaint_chrome()
-
-    def _take_choice(self, strip: Strip, key: str) -> None:
-        self._strip = None
-        key = plain_key(key)
-        if key in strip.choices:
-            strip.chosen(key)
+        self._strips.offer(strip)
         self.repaint_chrome()
 
     def _key_while_typing(self, event: events.Key) -> None:
@@ -610,10 +597,3 @@ class ConsoleScreen(Screen[None]):
     def _chosen(self, action: Action | None) -> None:
         if action is not None:
             self.perform(action)
-
-
-def _strip_line(strip: Strip) -> Line:
-    spans = [Span(f"{strip.title}  ", "strong")]
-    for key, word in strip.choices.items():
-        spans += [Span(key_name(key), "key"), Span(f" {word}  ")]
-    return tuple(spans)

@@ -15,11 +15,12 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.places import write_new
-from nodeconsole.screens.base import ConsoleScreen, Strip
+from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.confirm import put_question, question_facts, typed_count
 from nodeconsole.screens.dialog import Field, Question
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.strips import Strip
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.listing import (
     Listing,

@@ -99,6 +99,8 @@ class Session:
         """What was said, oldest first."""
         self.alarm: Callable[[int], None] = lambda _: None
         """Is told when more than before waits for a decision."""
+        self.hesitation = 0.4
+        """Seconds after the first key of a pair until it is shown what may follow."""
         self.masked = False
         """A picture is being made: what is secret is not to be seen."""
         self._read_only = False
