@@ -145,6 +145,34 @@ class Components(Section):
     """Further absolute paths that sandboxed components may read, such as the libraries of an `exec:` program."""
 
 
+class ContainerSection(Section):
+    """Components that are container images."""
+
+    allow: tuple[str, ...] = ()
+    """Registries (`registry.example.com`), parts of them (`registry.example.com/team`) or images; empty = none."""
+    socket: str = ""
+    """Path of the engine's socket; empty = the first that is there of Podman's and Docker's usual places."""
+    pull: Literal["missing", "always", "never"] = "missing"
+    """missing: an image is pulled when the engine does not have it, and its tag keeps the meaning it had at first.
+    always: before every run, with the tag's newest meaning. never: the operator brings images."""
+    credentials: dict[str, str] = {}
+    """Registry to the name of the secret that holds `USER:PASSWORD` for it."""
+    network: Literal["node", "host"] = "node"
+    """node: a container reaches the node and its storage, nothing else. host: all that this machine reaches."""
+    engine_patience: float = Field(default=60, gt=0)
+    """Seconds that the engine may be away while a container runs, before its attempt counts as failed."""
+    keep_images_days: int = Field(default=30, ge=0)
+    """Images that the node pulled and nobody used for so long are removed; 0 = never."""
+
+    @field_validator("socket")
+    @classmethod
+    def _check_socket(cls, value: str) -> str:
+        path = value.removeprefix("unix://")
+        if path and not path.startswith("/"):
+            raise ValueError("must be the absolute path of a unix socket, such as /run/podman/podman.sock")
+        return path
+
+
 class Secrets(Section):
     key: Literal["auto", "file", "systemd", "keyring"] = "auto"
     """Where the key is that seals stored secrets; auto = the systemd credential if there is one, else the file."""
@@ -221,6 +249,7 @@ class Settings(Section):
     approval: Approval = Approval()
     operators: OperatorsSection = OperatorsSection()
     components: Components = Components()
+    container: ContainerSection = ContainerSection()
     secrets: Secrets = Secrets()
     limits: Limits = Limits()
     timing: Timing = Timing()
@@ -273,6 +302,11 @@ class Home:
     def runs(self) -> Path:
         """`runs/<attempt id>/`: a runner's working files."""
         return self.path / "runs"
+
+    @property
+    def images(self) -> Path:
+        """What the tags of container images meant at first use."""
+        return self.path / "images"
 
     @property
     def storage(self) -> Path:

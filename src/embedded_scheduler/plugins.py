@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.connectors.csv import CsvConnector
 from embedded_scheduler.connectors.sqlite import SqliteConnector
+from embedded_scheduler.runners.container import ContainerRunner
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.runners.sandbox import choose
 from embedded_scheduler.spi.connector import Connector
@@ -40,6 +41,10 @@ def runners(home: Home, settings: Settings) -> dict[str, Runner]:
     contained = choose(settings.components.sandbox, home.path, settings.components.readable)
     process = ProcessRunner(home.runs, allow_exec=settings.components.allow_exec, containment=contained)
     own[process.name] = process
+    container = ContainerRunner(
+        home.runs, settings.container, node_id=settings.node_id, home=home.path, images=home.images
+    )
+    own[container.name] = container
     return _with_installed("embedded_scheduler.runners", own, home, settings)
 
 

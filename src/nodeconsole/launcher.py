@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ATTEMPT = "__attempt__"
 """First argument of a component's process: the second is its run directory."""
 
+KEEPER = "__keeper__"
+"""First argument of the process that keeps a component's container: the second is its run directory."""
+
 INSIDE = "__inside__"
 """Only argument of the process that becomes a component within its sandbox."""
 
@@ -40,6 +43,8 @@ def run(argv: list[str]) -> int:
     """The exit code of one command line."""
     if argv and argv[0] in (ATTEMPT, TEMPLATE):
         return _attempt(argv[1:]) if argv[0] == ATTEMPT else _template(argv[1:])
+    if argv[:1] == [KEEPER]:
+        return _keeper(argv[1:])
     if argv == [INSIDE]:
         from embedded_scheduler.runners.attempt import inside  # noqa: PLC0415
 
@@ -61,6 +66,15 @@ def _attempt(arguments: list[str]) -> int:
     if len(arguments) == 1:
         run_attempt(arguments[0])
     sys.stderr.write(f"nodeconsole: {ATTEMPT} needs exactly one run directory\n")
+    return 2
+
+
+def _keeper(arguments: list[str]) -> int:
+    from embedded_scheduler.runners.keeper import main as keep  # noqa: PLC0415
+
+    if len(arguments) == 1:
+        keep(arguments[0])
+    sys.stderr.write(f"nodeconsole: {KEEPER} needs exactly one run directory\n")
     return 2
 
 

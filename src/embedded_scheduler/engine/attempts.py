@@ -25,14 +25,14 @@ from embedded_scheduler.domain.environment import (
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.session import session_id
 from embedded_scheduler.domain.snapshot import JobSnapshot
-from embedded_scheduler.engine import datasets, progress, traffic
+from embedded_scheduler.engine import datasets, progress, secrets, traffic
 from embedded_scheduler.engine.components import refusal
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
 from embedded_scheduler.security.secrets import kept_of
-from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner
+from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner, SecretiveRunner
 from embedded_scheduler.spi.storage import FileStorage, Storage
 from embedded_scheduler.store import attempts, components, outbox
 from embedded_scheduler.store.attempts import Attempt
@@ -178,6 +178,7 @@ async def _prepare(
             inst_ids={engine.node_id: engine.settings.inst_id or engine.node_id},
         ),
     )
+    reads, writes = _files_of(engine.storage, environment)
     spec = LaunchSpec(
         attempt_id=attempt,
         image_url=found.image_url,
@@ -186,22 +187,27 @@ async def _prepare(
         log_path=log_path,
         limits=limits_of(s.spec.resources(party)),
         node_address=engine.settings.platform.listen,
-        **_files_of(engine.storage, environment),
+        secrets=await _secrets_for(engine, runner, found.image_url),
+        reads=reads,
+        writes=writes,
     )
     await asyncio.to_thread(_begin_log, engine, spec, manifest, party)
     return runner, spec, session
 
 
-def _files_of(storage: Storage, environment: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+async def _secrets_for(engine: Engine, runner: Runner, image_url: str) -> dict[str, str]:
+    names = runner.secrets_for(image_url) if isinstance(runner, SecretiveRunner) else ()
+    return await secrets.open_options(engine, {name: {"secret": name} for name in names})
+
+
+def _files_of(storage: Storage, environment: Mapping[str, str]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """`reads` and `writes` of a launch: what the attempt's environment names, where it is a file of this machine."""
     if not isinstance(storage, FileStorage):
-        return {}
+        return (), ()
     inputs, outputs = data_addresses(environment)
     directories = {storage.directory(address.namespace) for address in outputs}
-    return {
-        "reads": tuple(storage.path(address.namespace, address.name) for address in inputs),
-        "writes": tuple(sorted(directories)),
-    }
+    reads = tuple(storage.path(address.namespace, address.name) for address in inputs)
+    return reads, tuple(sorted(directories))
 
 
 def limits_of(resources: Mapping[str, object]) -> Limits:

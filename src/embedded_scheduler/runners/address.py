@@ -48,10 +48,7 @@ class Catalog:
         if image_url.startswith(BUILTIN):
             return self._builtin(image_url.removeprefix(BUILTIN))
         if not image_url.startswith(EXEC):
-            raise Refused(
-                f"{shorten(image_url)}: container images are run by a later release; "
-                "register an exec: or builtin: address"
-            )
+            raise Refused(f"{shorten(image_url)} is neither a builtin: nor an exec: address")
         address = image_url.removeprefix(EXEC)
         if address.startswith(MODULE):
             return self._module(address.removeprefix(MODULE))

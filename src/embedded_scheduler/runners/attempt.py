@@ -46,8 +46,8 @@ _BY_SIGNAL = range(128 + 1, 128 + 32)
 _DIE_WITH_PARENT = 1
 _ADOPT_ORPHANS = 36
 _NO_NEW_PRIVILEGES = 38
-_PATIENCE_FOR_LOG_S = 3
-_PATIENCE_FOR_EXIT_S = 600
+PATIENCE_FOR_LOG_S = 3
+PATIENCE_FOR_EXIT_S = 600
 _PATIENCE_FOR_LEFTOVERS_S = 60
 
 
@@ -191,9 +191,9 @@ def main(run_directory: str, begun: "Callable[[], None] | None" = None) -> "NoRe
     _adopt_orphans()
     ending = _run_contained(order) if order.sandbox else _run(order)
     _end_leftovers(os.getsid(0))
-    _discard_inputs()
-    _when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"), _PATIENCE_FOR_LOG_S)
-    _when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True), _PATIENCE_FOR_EXIT_S)
+    discard_inputs()
+    when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"), PATIENCE_FOR_LOG_S)
+    when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True), PATIENCE_FOR_EXIT_S)
     os._exit(0)
 
 
@@ -308,7 +308,7 @@ def _run_contained(order: Order) -> Ending:
         os.waitpid(child, 0)
         return Ending(signal=TERMINATE)
     if listener is not None:
-        _start_relay(listener, order.node)
+        start_relay(listener, order.node)
     own.send(b"go")
     own.close()
     fault = os.read(failures, 16)
@@ -380,7 +380,7 @@ def _receive_listener(own: "Any") -> "tuple[bool, int | None]":
     return bool(word), None
 
 
-def _start_relay(listener: int, node: str) -> None:
+def start_relay(listener: int, node: str) -> None:
     """A process of this session that serves the sandbox's socket; it goes with the session, or with this process."""
     if os.fork() == 0:
         try:
@@ -417,7 +417,7 @@ def _read_descriptor(descriptor: int) -> bytes:
     return content
 
 
-def _discard_inputs() -> None:
+def discard_inputs() -> None:
     """The links to what the component read must not keep a deleted result on the disk."""
     try:
         names = os.listdir(INPUTS)
@@ -569,7 +569,7 @@ def _end_leftovers(session: int) -> None:
         time.sleep(0.002)
 
 
-def _when_there_is_room(write: "Callable[[], None]", patience_s: int) -> None:
+def when_there_is_room(write: "Callable[[], None]", patience_s: int) -> None:
     """A full disk must not cost the exit status: try again until there is room, within reason."""
     for _ in range(patience_s):
         try:

@@ -87,12 +87,15 @@ class KeptRunner(ABC):
         the attempt still ends with an exit file and a closed log. `Unavailable` if a process cannot be ended.
         """
         run = self._run(handle.attempt_id)
-        if run.held():
-            identity = await self._identity(run)
+        while True:
+            identity = await self._identity(run) if run.held() else None
             if identity is not None:
                 await self._end(identity, run, grace_seconds)
-        if await self._conclude(handle.attempt_id, run) is None and not run.held():
-            self._forestall(run)
+            if await self._conclude(handle.attempt_id, run) is not None:
+                return
+            if not run.held():
+                self._forestall(run)
+                return
 
     async def forget(self, handle: RunHandle) -> None:
         run = self._run(handle.attempt_id)

@@ -161,7 +161,7 @@ class RunDirectory:
             error = found.get("error", "")
             if fault is not None:
                 error = f"the component's program could not be started: {os.strerror(fault)}"
-            return Exit(code=found["code"], signal=found["signal"], error=error)
+            return Exit(code=found["code"], signal=found["signal"], error=error, cause=found.get("cause", ""))
         except (ValueError, KeyError, TypeError, AttributeError) as damage:
             return Exit(
                 code=None, error=f"{self.path / EXIT_FILE} cannot be read ({damage}): how it ended is not known"
@@ -169,7 +169,7 @@ class RunDirectory:
 
     def record(self, ending: Exit) -> None:
         """Write the exit file in the shim's place."""
-        members = {"code": ending.code, "signal": ending.signal, "error": ending.error}
+        members = {"code": ending.code, "signal": ending.signal, "error": ending.error, "cause": ending.cause}
         replace_file(str(self.path / EXIT_FILE), json.dumps(members).encode(), durable=True)
 
     def close_log(self, log: Path, why: str) -> None:

@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _IMPORT = f"import sys; sys.path.insert(0, {_PACKAGE_ROOT!r}); from embedded_scheduler.runners."
 _START_ATTEMPT = f"{_IMPORT}attempt import main; main(sys.argv[1])"
+_START_KEEPER = f"{_IMPORT}keeper import main; main(sys.argv[1])"
 _START_INSIDE = f"{_IMPORT}attempt import inside; inside()"
 _START_TEMPLATE = f"{_IMPORT}template import main; main(sys.argv[1], sys.argv[2:])"
 _PATIENCE_S = 3.0
@@ -41,7 +42,7 @@ class Starter:
     components.
     """
 
-    def __init__(self, python: str, *, frozen: bool, package: str, path: Sequence[str]) -> None:
+    def __init__(self, python: str, *, frozen: bool, package: str = "", path: Sequence[str] = ()) -> None:
         self._python = python
         self._frozen = frozen
         self._package = package
@@ -49,9 +50,11 @@ class Starter:
 
     def attempt(self, run_directory: Path, log: int, lock: int) -> int:
         """Process id of a new shim."""
-        null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-        command = self._command("__attempt__", _START_ATTEMPT, str(run_directory))
-        return self._spawn(command, [null], {1: log, 2: log, LOCK_DESCRIPTOR: lock})
+        return self._with_log(self._command("__attempt__", _START_ATTEMPT, str(run_directory)), log, lock)
+
+    def keeper(self, run_directory: Path, log: int, lock: int) -> int:
+        """Process id of a new keeper of a container."""
+        return self._with_log(self._command("__keeper__", _START_KEEPER, str(run_directory)), log, lock)
 
     def template(self, end: int) -> int:
         """Process id of a new template that serves the other end of the socket pair."""
@@ -67,6 +70,10 @@ class Starter:
     def inside(self) -> list[str]:
         """The command that becomes a component within its sandbox."""
         return self._command("__inside__", _START_INSIDE)
+
+    def _with_log(self, command: list[str], log: int, lock: int) -> int:
+        null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        return self._spawn(command, [null], {1: log, 2: log, LOCK_DESCRIPTOR: lock})
 
     def _command(self, word: str, source: str, *arguments: str) -> list[str]:
         if self._frozen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -27,7 +27,8 @@ class LaunchSpec:
     component's registered address (`builtin:<name>`, `exec:<absolute path or module>`, or an image reference).
     `environment` is complete: nothing of the node's own environment reaches the component, except what the runner needs
     to start it (PATH, LANG, HOME, TMPDIR). `log_path` exists already when the node wrote lines before the start; the
-    runner appends the component's output byte for byte, and at the end one line that starts with `END_OF_LOG`.
+    runner appends the component's output byte for byte, and at the end one line that starts with `END_OF_LOG`. Before
+    the first and after the last byte of output it may say something in lines that start with `nodeconsole: `.
     """
 
     attempt_id: str
@@ -42,6 +43,10 @@ class LaunchSpec:
     """Files of the storage that the attempt may read."""
     writes: tuple[Path, ...] = ()
     """Existing directories of the storage that the attempt may change."""
+    reaches: tuple[str, ...] = ()
+    """Further `host:port`s that the attempt needs, such as a storage service; a contained one gets to no others."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Values of the secrets that `secrets_for` named, by name. For the runner, never for the component."""
 
 
 END_OF_LOG = "nodeconsole: end of log"
@@ -61,12 +66,14 @@ class RunHandle:
 class Exit:
     """How an attempt ended. `code` is the exit code, or None when it was killed by `signal` or never started.
 
-    `error` is a sentence for the operator when there is more to say (spawn refused, node lost track of it).
+    `error` is a sentence for the operator when there is more to say (spawn refused, node lost track of it). `cause`
+    says the same to programs, where it is known: `memory` (over its limit), `image`, `engine` (what ran it is gone).
     """
 
     code: int | None
     signal: int | None = None
     error: str = ""
+    cause: str = ""
 
     @property
     def ok(self) -> bool:
@@ -90,8 +97,44 @@ class Containment:
 class ContainingRunner(Protocol):
     """What a runner may offer besides: how far its components are contained."""
 
-    def containment(self) -> Containment:
-        """The level in force. Cheap: found out once."""
+    def containment(self) -> Containment | None:
+        """The level in force; None if the settings let this runner start nothing. Cheap: found out once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `doctor` says of a runner: `level` is ok, warning or error; `advice` what to do."""
+
+    level: str
+    text: Words
+    advice: Words = ""
+
+
+@runtime_checkable
+class DiagnosedRunner(Protocol):
+    """What a runner may offer besides: how the machinery fares that it needs."""
+
+    async def diagnose(self) -> Diagnosis | None:
+        """As of now; None if the settings do not use it. Answers within seconds, whatever the machinery does."""
+        ...
+
+
+@runtime_checkable
+class SecretiveRunner(Protocol):
+    """What a runner may offer besides: which of the node's secrets a launch needs."""
+
+    def secrets_for(self, image_url: str) -> Sequence[str]:
+        """Their names; the values come in `LaunchSpec.secrets`."""
+        ...
+
+
+@runtime_checkable
+class TidyRunner(Protocol):
+    """What a runner may offer besides: removing what no attempt needs any more."""
+
+    async def tidy(self, running: Collection[str]) -> None:
+        """`running`: ids of all attempts that are not over. May be called at any time; `Unavailable` for now."""
         ...
 
 

@@ -32,6 +32,12 @@ async def test_runner_conformance(check: str, harness: Harness) -> None:
     await RunnerConformance(harness).run(check)
 
 
+async def test_both_outputs_keep_their_order(harness: Harness) -> None:
+    program = "import os\nfor i in range(50): os.write(2 if i % 2 else 1, b'%d ' % i)"
+    await _run(harness, harness.spec("a", program))
+    assert harness.log("a").partition("\n")[0].split() == [str(number) for number in range(50)]
+
+
 async def _run(harness: Harness, spec: LaunchSpec) -> Exit:
     return await _end_of(harness.runner(), spec)
 
@@ -149,7 +155,7 @@ async def test_builtin_may_use_a_process_pool(harness: Harness) -> None:
         ("exec:module:surely_absent", "not installed"),
         ("exec:/absent/program", "No such file"),
         ("exec:/etc", "not an executable file"),
-        ("registry.example.com/psi:1.0", "container images are run by a later release"),
+        ("registry.example.com/psi:1.0", "neither a builtin: nor an exec: address"),
     ],
 )
 async def test_address_is_refused_with_a_reason(harness: Harness, address: str, why: str) -> None:

@@ -19,7 +19,7 @@ from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
-from embedded_scheduler.spi.runner import ContainingRunner
+from embedded_scheduler.spi.runner import ContainingRunner, DiagnosedRunner
 from embedded_scheduler.store import components, contracts, grants, invitations, jobs, ledger, outbox, peers, tokens
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
@@ -89,7 +89,7 @@ class NodeFacts:
 
     async def doctor(self) -> DoctorReport:
         findings = await asyncio.to_thread(lambda: list(home_findings(self._engine.home)))
-        findings += self._containment()
+        findings += [*self._containment(), *await self._runners()]
         findings.append(await self._database())
         findings += self._services()
         findings.append(await self._components())
@@ -110,8 +110,18 @@ class NodeFacts:
         for runner in self._engine.runners.values():
             if isinstance(runner, ContainingRunner):
                 found = runner.containment()
-                level = levels.get(found.level, "error")
-                yield Finding.of("containment", level, found.text, found.advice)
+                if found is not None:
+                    level = levels.get(found.level, "error")
+                    yield Finding.of("containment", level, found.text, found.advice)
+
+    async def _runners(self) -> list[Finding]:
+        diagnosed = [runner for runner in self._engine.runners.values() if isinstance(runner, DiagnosedRunner)]
+        found = [(runner.name, await runner.diagnose()) for runner in diagnosed]
+        return [
+            Finding.of("runner", each.level, each.text, each.advice, subject=name)
+            for name, each in found
+            if each is not None
+        ]
 
     def _refusals(self) -> Finding:
         found = self._console.refusals()

@@ -1,0 +1,271 @@
+"""The Docker Engine API over a unix socket, as far as attempts need it; Docker and Podman speak it.
+
+Only the standard library: the keeper of a container (`keeper.py`) uses it in a bare interpreter. Calls block; the node
+makes them in threads. Paths carry no version: each engine answers in the newest it knows, and what is used here is the
+same in all.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+_PATIENCE_S = 10.0
+_START_PATIENCE_S = 120.0
+_FRAME = struct.Struct(">BxxxL")
+_PIECE = 256 * 1024
+_SHOWN = 400
+
+
+class EngineGoneError(Exception):
+    """The engine does not answer (or stopped in the middle of an answer)."""
+
+
+class EngineRefusalError(Exception):
+    """The engine answered that it cannot do it. `status` is HTTP's; 0 = said within a stream."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine says of itself. `memory`, `cpu`, `cpuset`, `pids`: whether it can limit them here."""
+
+    product: str
+    version: str
+    rootless: bool = False
+    memory: bool = False
+    cpu: bool = False
+    cpuset: bool = False
+    pids: bool = False
+    remapped: bool = False
+    """Docker with `userns-remap`: users inside are others outside."""
+    selinux: bool = False
+
+    @property
+    def is_podman(self) -> bool:
+        return self.product == "Podman"
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.version}, {'rootless' if self.rootless else 'rootful'}"
+
+
+class EngineApi:
+    """One engine. Every method raises `EngineGoneError` and `EngineRefusalError`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def facts(self) -> EngineFacts:
+        version = self._json("GET", "/version")
+        info = self._json("GET", "/info")
+        names = " ".join(str(part.get("Name")) for part in version.get("Components") or ())
+        options = [str(option) for option in info.get("SecurityOptions") or ()]
+        return EngineFacts(
+            product="Podman" if "Podman" in names else "Docker",
+            version=str(version.get("Version")),
+            rootless=bool(info.get("Rootless")) or "name=rootless" in options,
+            memory=bool(info.get("MemoryLimit")),
+            cpu=bool(info.get("CpuCfsQuota")),
+            cpuset=bool(info.get("CPUSet")),
+            pids=bool(info.get("PidsLimit")),
+            remapped="name=userns" in options,
+            selinux=any(option.startswith("name=selinux") for option in options),
+        )
+
+    def image(self, reference: str) -> dict[str, Any] | None:
+        return self._found("GET", f"/images/{quote(reference)}/json")
+
+    @contextmanager
+    def pull(
+        self, reference: str, credentials: Mapping[str, str] | None
+    ) -> Iterator[tuple[Iterator[dict[str, Any]], socket.socket]]:
+        """Lines of progress, an error among them (`error`); the socket is for another thread to shut down."""
+        headers = {}
+        if credentials is not None:
+            import base64  # noqa: PLC0415 - most pulls need none
+
+            raw = json.dumps(dict(credentials)).encode()
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(raw).decode()
+        path = f"/images/create?{urlencode({'fromImage': reference})}"
+        with self._stream("POST", path, headers=headers) as response:
+            yield _lines(response), response.socket
+
+    def create(self, name: str, body: Mapping[str, Any]) -> None:
+        """Create a container; one of that name is left as it is."""
+        try:
+            self._json("POST", f"/containers/create?{urlencode({'name': name})}", body, patience_s=_START_PATIENCE_S)
+        except EngineRefusalError as refusal:
+            if self.container(name) is None:
+                raise refusal from None
+
+    def container(self, name: str) -> dict[str, Any] | None:
+        return self._found("GET", f"/containers/{name}/json")
+
+    def prepare(self, name: str, version: str) -> None:
+        """Podman only: bring a created container so far that its network exists and its program has not begun."""
+        self._call("POST", f"/v{version}/libpod/containers/{name}/init", patience_s=_START_PATIENCE_S)
+
+    def start(self, name: str) -> None:
+        self._call("POST", f"/containers/{name}/start", patience_s=_START_PATIENCE_S)
+
+    def kill(self, name: str, signal: str) -> None:
+        """Send a signal to a container; one that does not run is left alone."""
+        try:
+            self._call("POST", f"/containers/{name}/kill?signal={signal}")
+        except EngineRefusalError as refusal:
+            # 404 not there, 409 not running (Podman says 500 when it ends at this moment).
+            found = self.container(name)
+            if found is not None and found["State"]["Running"]:
+                raise refusal from None
+
+    def wait(self, name: str, patience_s: float) -> bool:
+        """Whether it has ended; False after the patience."""
+        try:
+            self._call("POST", f"/containers/{name}/wait", patience_s=patience_s)
+        except EngineGoneError as gone:
+            if isinstance(gone.__cause__, TimeoutError):
+                return False
+            raise
+        return True
+
+    @contextmanager
+    def logs(self, name: str, *, follow: bool) -> Iterator[tuple[Iterator[bytes], socket.socket]]:
+        """What it has printed, in pieces, from the beginning; the socket is for another thread to shut down."""
+        path = f"/containers/{name}/logs?stdout=1&stderr=1" + ("&follow=1" if follow else "")
+        with self._stream("GET", path, patience_s=None if follow else _PATIENCE_S) as response:
+            yield _frames(response), response.socket
+
+    def remove(self, name: str) -> None:
+        with suppress(EngineRefusalError):
+            self._call("DELETE", f"/containers/{name}?force=1&v=1", patience_s=_START_PATIENCE_S)
+
+    def containers(self, label: str) -> list[dict[str, Any]]:
+        """All containers with a label (`name=value`), running or not."""
+        filters = json.dumps({"label": [label]})
+        return cast(
+            "list[dict[str, Any]]", self._json("GET", f"/containers/json?{urlencode({'all': '1', 'filters': filters})}")
+        )
+
+    def remove_image(self, reference: str) -> bool:
+        """Whether it is gone; one that is in use stays."""
+        try:
+            self._call("DELETE", f"/images/{quote(reference)}", patience_s=_START_PATIENCE_S)
+        except EngineRefusalError as refusal:
+            return refusal.status == 404
+        return True
+
+    def _found(self, method: str, path: str) -> dict[str, Any] | None:
+        try:
+            return cast("dict[str, Any]", self._json(method, path))
+        except EngineRefusalError as refusal:
+            if refusal.status == http.client.NOT_FOUND:
+                return None
+            raise
+
+    def _json(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patience_s: float = _PATIENCE_S
+    ) -> Any:
+        raw = self._call(method, path, body, patience_s=patience_s)
+        try:
+            return json.loads(raw)
+        except ValueError:
+            raise EngineGoneError(f"{self._path} does not speak the engine's API") from None
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patience_s: float = _PATIENCE_S
+    ) -> bytes:
+        with self._stream(method, path, body, patience_s=patience_s) as response, _translated(self._path):
+            return response.read()
+
+    @contextmanager
+    def _stream(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        patience_s: float | None = None,
+    ) -> Iterator[_Response]:
+        connection = _Connection(self._path, patience_s)
+        try:
+            with _translated(self._path):
+                content = None if body is None else json.dumps(body)
+                connection.request(method, path, content, {"Content-Type": "application/json", **(headers or {})})
+                response = cast("_Response", connection.getresponse())
+                response.socket = connection.sock
+                if response.status >= http.client.BAD_REQUEST:
+                    raise EngineRefusalError(response.status, _message(response.read()))
+            yield response
+        finally:
+            connection.close()
+
+
+class _Response(http.client.HTTPResponse):
+    socket: socket.socket
+
+
+class _Connection(http.client.HTTPConnection):
+    response_class = _Response
+
+    def __init__(self, path: str, patience_s: float | None) -> None:
+        super().__init__("engine", timeout=patience_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_PATIENCE_S)
+        self.sock.connect(self._path)
+        self.sock.settimeout(self.timeout)
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise EngineGoneError(f"the container engine at {path} does not answer in time") from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise EngineGoneError(f"the container engine at {path} does not answer: {reason}") from error
+
+
+def _message(raw: bytes) -> str:
+    try:
+        found = json.loads(raw)
+        text = str(found["message"])
+    except (ValueError, KeyError, TypeError):
+        text = raw.decode("utf-8", "replace")
+    return " ".join(text.split())[:_SHOWN] or "no reason given"
+
+
+def _lines(response: _Response) -> Iterator[dict[str, Any]]:
+    with _translated("its socket"):
+        for line in response:
+            if line.strip():
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    yield found
+
+
+def _frames(response: _Response) -> Iterator[bytes]:
+    """Contents of the frames in which an engine sends both outputs over one connection."""
+    with _translated("its socket"):
+        while len(head := response.read(_FRAME.size)) == _FRAME.size:
+            _, left = _FRAME.unpack(head)
+            while left:
+                piece = response.read(min(left, _PIECE))
+                if not piece:
+                    return
+                left -= len(piece)
+                yield piece

@@ -1,0 +1,147 @@
+"""Brings the image of a container: looks for it on the engine, pulls it, and keeps what its tag meant.
+
+Only the standard library, as in `keeper.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from embedded_scheduler.runners.attempt import replace_file
+from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError
+
+ALWAYS, MISSING, NEVER = "always", "missing", "never"
+
+_REPORT_EVERY_S = 2.0
+_MIB = 1024 * 1024
+_PAUSES_S = (2.0, 5.0)
+_FINAL = ("unauthorized", "denied", "authentication", "manifest unknown", "not found", "no basic auth", "invalid")
+"""What a registry says when asking again would not help."""
+
+
+class ImageFaultError(Exception):
+    """The image cannot be had; the message is for the operator."""
+
+
+class StoppedError(Exception):
+    """The attempt was stopped before its container started."""
+
+
+class ImageSupply:
+    """`say` gets lines for the attempt's log; `stopped` is set when the attempt is to end."""
+
+    def __init__(self, api: EngineApi, say: Callable[[str], None], stopped: threading.Event) -> None:
+        self._api = api
+        self._say = say
+        self._stopped = stopped
+        self._pulling: socket.socket | None = None
+
+    def interrupt(self) -> None:
+        """From another thread, after `stopped` was set."""
+        if self._pulling is not None:
+            with suppress(OSError):
+                self._pulling.shutdown(socket.SHUT_RDWR)
+
+    def bring(
+        self, content: str, image: str, repository: str, policy: str, pin: str, login: Mapping[str, str] | None
+    ) -> str:
+        """Id of the image that `content` names. `pin` = file that keeps it. `login` is the registry's."""
+        found = None if policy == ALWAYS and content == image else self._api.image(content)
+        pulled = found is None
+        if found is None:
+            self._require_pull(content, image, policy, pin)
+            self._pull(content, login)
+            found = self._api.image(content)
+        if found is None:
+            raise ImageFaultError(f"{content} was pulled and is not there")
+        exact = _content(found, repository)
+        self._say(f"the image is {exact}")
+        _keep(Path(pin), image, exact, pulled=pulled, replace=policy == ALWAYS)
+        return str(found["Id"])
+
+    def _require_pull(self, content: str, image: str, policy: str, pin: str) -> None:
+        if policy == NEVER:
+            raise ImageFaultError(f'{content} is not on the engine, and container.pull is "never": bring it there')
+        if content.startswith("sha256:"):
+            raise ImageFaultError(
+                f"{image} was {content} when it was first used here, and the engine has that no more: bring it back, "
+                f"or remove {pin} to take what {image} means now"
+            )
+
+    def _pull(self, content: str, login: Mapping[str, str] | None) -> None:
+        self._say(f"pulling {content}")
+        for pause in (*_PAUSES_S, None):
+            fault = self._pulled(content, login)
+            if not fault:
+                return
+            if self._stopped.is_set():
+                raise StoppedError
+            if pause is None or any(word in fault.lower() for word in _FINAL):
+                raise ImageFaultError(f"{content} cannot be pulled: {fault}{_advice(fault)}")
+            self._say(f"{content} could not be pulled, trying again: {fault}")
+            self._stopped.wait(pause)
+
+    def _pulled(self, content: str, login: Mapping[str, str] | None) -> str:
+        """Why it could not be pulled; empty = it was."""
+        try:
+            with self._api.pull(content, login) as (lines, connection):
+                self._pulling = connection
+                return self._follow(content, lines)
+        except (EngineGoneError, EngineRefusalError) as fault:
+            return str(fault)
+        finally:
+            self._pulling = None
+
+    def _follow(self, content: str, lines: Iterator[dict[str, Any]]) -> str:
+        layers: dict[str, tuple[int, int]] = {}
+        said = time.monotonic()
+        for line in lines:
+            if self._stopped.is_set():
+                raise StoppedError
+            if line.get("error"):
+                return str(line["error"])[:400]
+            detail = line.get("progressDetail") or {}
+            if detail.get("total"):
+                layers[str(line.get("id"))] = (int(detail.get("current") or 0), int(detail["total"]))
+            if layers and time.monotonic() - said >= _REPORT_EVERY_S:
+                said = time.monotonic()
+                have, total = (sum(part) for part in zip(*layers.values(), strict=True))
+                self._say(f"pulling {content}: {have / _MIB:.1f} of {total / _MIB:.1f} MiB")
+        return ""
+
+
+def _content(found: Mapping[str, Any], repository: str) -> str:
+    """The exact content of an image: its digest in the repository, or its id if it came from none."""
+    familiar = repository.removeprefix("docker.io/").removeprefix("library/")
+    for entry in found.get("RepoDigests") or ():
+        name, _, digest = str(entry).partition("@")
+        if name in (repository, familiar) and digest:
+            return f"{repository}@{digest}"
+    return str(found["Id"])
+
+
+def _keep(pin: Path, image: str, exact: str, *, pulled: bool, replace: bool) -> None:
+    content = json.dumps({"image": image, "content": exact, "pulled": pulled}).encode()
+    pin.parent.mkdir(mode=0o700, exist_ok=True)
+    if replace or not pin.exists():
+        replace_file(str(pin), content, durable=True)
+    else:
+        # Images that nobody used for long are removed by the age of this file.
+        os.utime(pin)
+
+
+def _advice(fault: str) -> str:
+    if any(word in fault.lower() for word in ("unauthorized", "denied", "authentication", "no basic auth")):
+        return (
+            ". Store the registry's login with `nodeconsole secret set NAME` as USER:PASSWORD and name it under "
+            "[container.credentials] in node.toml"
+        )
+    return ""

@@ -1,0 +1,395 @@
+"""The keeper of a container: a small process beside each containerised attempt that outlives the node.
+
+It brings the image, creates and starts the container, serves its way to the node, copies what it prints into the
+attempt's log, and writes down how it ended. As with the shim (`attempt.py`), it is the leader of a session of its own
+with the attempt's log as stdout and stderr and the attempt's lock as descriptor 3; the lock is held as long as somebody
+will still write the exit file. If it is killed, the node starts another one, which takes the container up as it is: the
+log goes on at the byte where it stopped.
+
+Files of the run directory, beside those of `run_directory.py`:
+
+plan       what stays true for the attempt's life; no secrets
+order      the create call with the attempt's token, and the registry's password; gone once the container exists
+begun      size of the log when the container was about to start
+program    number and start of the container's first process
+stop       the attempt is to be ended; holds the grace in seconds
+
+Only the standard library: it starts in a bare interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from embedded_scheduler.runners.attempt import (
+    EXIT_FILE,
+    IDENTITY_FILE,
+    ORDER_FILE,
+    PATIENCE_FOR_EXIT_S,
+    PATIENCE_FOR_LOG_S,
+    close_log,
+    discard_inputs,
+    identity_of_this_process,
+    replace_file,
+    start_relay,
+    start_ticks,
+    when_there_is_room,
+)
+from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError
+from embedded_scheduler.runners.image_supply import ImageFaultError, ImageSupply, StoppedError
+from embedded_scheduler.runners.netns import NoEntryError, listeners
+
+PLAN_FILE = "plan"
+BEGUN_FILE = "begun"
+STOP_FILE = "stop"
+PROGRAM_FILE = "program"
+
+_DEFERRED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2})
+_BY_SIGNAL = range(128 + 1, 128 + 32)
+_OVER = frozenset({"exited", "dead", "stopped", "removing"})
+_LONGEST_WAIT_S = 30.0
+_PAUSE_S = 1.0
+_STOP_PAUSE_S = 0.2
+_DEFAULT_GRACE_S = 5.0
+_LOG_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a keeper goes by. `routes`: host and port inside, address outside. Sizes in bytes, 0 = no limit."""
+
+    engine: str
+    """Path of the engine's socket."""
+    podman: str
+    """Podman's version; empty for Docker."""
+    container: str
+    log: str
+    end_of_log: str
+    image: str
+    """The reference as registered, its registry spelt out."""
+    content: str
+    """What is run: the reference, or the content that it was pinned to."""
+    repository: str
+    pull: str
+    pin: str
+    """File that keeps what the reference meant at first use."""
+    routes: list[tuple[str, int, str]]
+    memory_bytes: int
+    patience_s: float
+    """How long the engine may be away before the attempt counts as lost."""
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, as `spi.runner.Exit` says it."""
+
+    code: int | None = None
+    signal: int | None = None
+    error: str = ""
+    cause: str = ""
+
+    def __str__(self) -> str:
+        if self.code is not None:
+            return f"exit {self.code}"
+        return f"signal {self.signal}" if self.signal is not None else "lost"
+
+
+def main(run_directory: str) -> NoReturn:
+    """Keep the attempt prepared in `run_directory`; called once, first thing, in a process of its own."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _DEFERRED)
+    os.umask(0o077)
+    os.chdir(run_directory)
+    plan = Plan(**json.loads(Path(PLAN_FILE).read_bytes()))
+    replace_file(IDENTITY_FILE, identity_of_this_process(plan.log))
+    keeper = _Keeper(plan)
+    ending = keeper.run()
+    discard_inputs()
+    Path(ORDER_FILE).unlink(missing_ok=True)
+    if ending.error:
+        when_there_is_room(lambda: close_log(1, f"nodeconsole: error: {ending.error}"), PATIENCE_FOR_LOG_S)
+    when_there_is_room(lambda: close_log(1, f"{plan.end_of_log}, {ending}"), PATIENCE_FOR_LOG_S)
+    content = json.dumps(asdict(ending)).encode()
+    when_there_is_room(lambda: replace_file(EXIT_FILE, content, durable=True), PATIENCE_FOR_EXIT_S)
+    # Only now: until it is written down, the container is what knows how it ended.
+    with suppress(EngineGoneError):
+        keeper.api.remove(plan.container)
+    os._exit(0)
+
+
+def say(text: str) -> None:
+    """A line of the node's own in the attempt's log; never while the container's output is copied."""
+    with suppress(OSError):
+        os.write(1, f"nodeconsole: {text}\n".encode())
+
+
+class _VanishedError(Exception):
+    """The container is gone without our doing."""
+
+
+class _Keeper:
+    """One thread works, one copies the log, the main one listens for signals."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.api = EngineApi(plan.engine)
+        self._plan = plan
+        self._ending = Ending(error="the keeper of the container failed")
+        self._guard = threading.Lock()
+        self._stopped = threading.Event()
+        self._started = threading.Event()
+        self._supply = ImageSupply(self.api, say, self._stopped)
+        self._copying: socket.socket | None = None
+        self._over = threading.Event()
+
+    def run(self) -> Ending:
+        worker = threading.Thread(target=self._work, name="work")
+        worker.start()
+        # The file is written before the signal is sent, which may have been to an earlier keeper.
+        if Path(STOP_FILE).exists() or signal.sigwait({signal.SIGTERM, signal.SIGUSR1}) == signal.SIGTERM:
+            self._stop(worker)
+        worker.join()
+        return self._ending
+
+    def _stop(self, worker: threading.Thread) -> None:
+        try:
+            grace_s = float(Path(STOP_FILE).read_text())
+        except (OSError, ValueError):
+            grace_s = _DEFAULT_GRACE_S
+        with self._guard:
+            self._stopped.set()
+        self._supply.interrupt()
+        until, asked = time.monotonic() + grace_s, False
+        while worker.is_alive():
+            if self._started.is_set() and (not asked or time.monotonic() >= until):
+                # An engine that is away just now is asked again; the worker knows how long.
+                with suppress(EngineGoneError, EngineRefusalError):
+                    self.api.kill(self._plan.container, "SIGKILL" if asked else "SIGTERM")
+                    asked = True
+            pause = min(_STOP_PAUSE_S, max(0.01, until - time.monotonic())) if asked else _STOP_PAUSE_S
+            if signal.sigtimedwait({signal.SIGUSR1}, pause) is not None:
+                return
+
+    # The worker
+
+    def _work(self) -> None:
+        try:
+            self._ending = self._keep()
+        except StoppedError:
+            self._ending = Ending(signal=signal.SIGTERM)
+        except ImageFaultError as fault:
+            self._ending = Ending(error=str(fault), cause="image")
+        except _VanishedError:
+            self._ending = Ending(error="the container is gone: somebody removed it", cause="engine")
+        except (EngineGoneError, NoEntryError) as gone:
+            self._ending = Ending(error=str(gone), cause="engine")
+        except EngineRefusalError as refusal:
+            self._ending = Ending(error=f"the container engine refused: {refusal}", cause="engine")
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the attempt has to end
+            traceback.print_exc(file=sys.stderr)
+            self._ending = Ending(error=f"the keeper of the container failed: {fault!r}")
+        finally:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def _keep(self) -> Ending:
+        found = self.api.container(self._plan.container)
+        if found is None:
+            found = self._create()
+        Path(ORDER_FILE).unlink(missing_ok=True)
+        if _was_started(found):
+            self._started.set()
+            if found["State"]["Running"]:
+                self._open_routes(found)
+                _note_program(int(found["State"]["Pid"]))
+        else:
+            self._start(found)
+        copier = threading.Thread(target=self._copy, name="log", daemon=True)
+        copier.start()
+        try:
+            ending = self._ending_of(self._until_ended())
+        finally:
+            self._over.set()
+            _shut(self._copying)
+            copier.join()
+        self._copy_rest()
+        return ending
+
+    def _create(self) -> dict[str, Any]:
+        plan = self._plan
+        try:
+            order = json.loads(Path(ORDER_FILE).read_bytes())
+        except FileNotFoundError:
+            raise _VanishedError from None
+        body = order["body"]
+        body["Image"] = self._supply.bring(
+            plan.content, plan.image, plan.repository, plan.pull, plan.pin, order["login"]
+        )
+        if self._stopped.is_set():
+            raise StoppedError
+        try:
+            self.api.create(plan.container, body)
+        except EngineRefusalError as refusal:
+            if "init" not in str(refusal):
+                raise
+            # Podman without catatonit. A program that is process 1 does not end by a signal that it does not handle.
+            say("the engine has no init program, so the component may not hear that it is to end: install catatonit")
+            body["HostConfig"]["Init"] = False
+            self.api.create(plan.container, body)
+        found = self.api.container(plan.container)
+        if found is None:
+            raise _VanishedError
+        return found
+
+    def _start(self, found: dict[str, Any]) -> None:
+        plan = self._plan
+        if plan.podman and plan.routes and not found["State"]["Pid"]:
+            self.api.prepare(plan.container, plan.podman)
+            found = self._inspect()
+        if found["State"]["Pid"]:
+            # Before the program begins, so that its first connection already finds the node.
+            self._open_routes(found)
+        replace_file(BEGUN_FILE, str(os.fstat(1).st_size).encode())
+        with self._guard:
+            if self._stopped.is_set():
+                raise StoppedError
+            self.api.start(plan.container)
+            self._started.set()
+        if not found["State"]["Pid"]:
+            found = self._inspect()
+            self._open_routes(found)
+        _note_program(int(found["State"]["Pid"]))
+
+    def _inspect(self) -> dict[str, Any]:
+        found = self.api.container(self._plan.container)
+        if found is None:
+            raise _VanishedError
+        return found
+
+    def _open_routes(self, found: dict[str, Any]) -> None:
+        pid = int(found["State"]["Pid"])
+        if not self._plan.routes or not pid:
+            return
+        try:
+            made = listeners(pid, [(host, port) for host, port, _ in self._plan.routes])
+        except (NoEntryError, OSError) as fault:
+            with suppress(EngineGoneError):
+                self.api.remove(self._plan.container)
+            raise NoEntryError(
+                f"the network of the container cannot be entered ({fault}): let the engine run as the node's user "
+                '(rootless), or set container.network = "host"'
+            ) from None
+        for each, (_, _, target) in zip(made, self._plan.routes, strict=True):
+            start_relay(each.detach(), target)
+
+    def _until_ended(self) -> dict[str, Any]:
+        """The container once it has ended. An engine that is away for a while is waited for."""
+        answered = time.monotonic()
+        while True:
+            try:
+                self.api.wait(self._plan.container, _LONGEST_WAIT_S)
+                found = self._inspect()
+            except (EngineGoneError, EngineRefusalError) as fault:
+                away = time.monotonic() - answered
+                if away > self._plan.patience_s:
+                    raise EngineGoneError(
+                        f"{fault}; after {away:.0f} s the attempt counts as lost, and its container is removed when "
+                        "the engine is back"
+                    ) from None
+                time.sleep(_PAUSE_S)
+                continue
+            answered = time.monotonic()
+            if found["State"]["Status"] in _OVER:
+                return found
+            time.sleep(_STOP_PAUSE_S)
+
+    def _ending_of(self, found: dict[str, Any]) -> Ending:
+        state = found["State"]
+        code = int(state["ExitCode"])
+        number = code - 128 if code in _BY_SIGNAL else None
+        if state.get("OOMKilled"):
+            limit = self._plan.memory_bytes
+            allowed = f"it may use {limit / (1024 * 1024):,.0f} MiB" if limit else "the machine has no more"
+            error = f"out of memory: {allowed}; raise the job's memory limit, or give the component less data"
+            return Ending(code=None if number else code, signal=number, error=error, cause="memory")
+        return Ending(signal=number) if number else Ending(code=code)
+
+    # The log
+
+    def _copy(self) -> None:
+        while not self._over.is_set():
+            with (
+                suppress(EngineGoneError, EngineRefusalError, OSError),
+                self.api.logs(self._plan.container, follow=True) as (pieces, connection),
+            ):
+                self._copying = connection
+                if not self._over.is_set():
+                    _append(pieces)
+            # The stream has ended: with the container, or with the engine.
+            self._over.wait(_PAUSE_S)
+
+    def _copy_rest(self) -> None:
+        for _ in range(_LOG_ATTEMPTS):
+            with suppress(EngineGoneError, EngineRefusalError):
+                with self.api.logs(self._plan.container, follow=False) as (pieces, _):
+                    _append(pieces)
+                return
+            time.sleep(_PAUSE_S)
+
+
+def _append(pieces: Iterable[bytes]) -> None:
+    """Append what the log does not have yet; `pieces` start with the first byte that the container printed."""
+    known = os.fstat(1).st_size - int(Path(BEGUN_FILE).read_text())
+    for piece in pieces:
+        fresh = piece[known:]
+        known = max(0, known - len(piece))
+        if fresh:
+            when_there_is_room(partial(_write, fresh), PATIENCE_FOR_EXIT_S)
+
+
+def _write(content: bytes) -> None:
+    size = os.fstat(1).st_size
+    try:
+        while content:
+            content = content[os.write(1, content) :]
+    except OSError:
+        # Nothing of it, so that the whole can be tried again.
+        os.ftruncate(1, size)
+        raise
+
+
+def program_of(run_directory: Path) -> int | None:
+    """The first process of an attempt's container, as this machine counts it; None if it is not alive."""
+    try:
+        pid, ticks = (int(text) for text in (run_directory / PROGRAM_FILE).read_text().split())
+    except (OSError, ValueError):
+        return None
+    return pid if start_ticks(pid) == ticks else None
+
+
+def _note_program(pid: int) -> None:
+    if ticks := start_ticks(pid):
+        replace_file(PROGRAM_FILE, f"{pid} {ticks}".encode())
+
+
+def _was_started(found: dict[str, Any]) -> bool:
+    return str(found["State"]["Status"]) not in ("created", "initialized", "configured")
+
+
+def _shut(connection: socket.socket | None) -> None:
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)

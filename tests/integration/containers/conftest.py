@@ -1,0 +1,98 @@
+"""One engine for all tests of containers, with an image that runs any Python program."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.support import container_engine
+from tests.support.container_engine import Engine
+
+from embedded_scheduler.config import ContainerSection
+from embedded_scheduler.runners.attempt import SCRATCH
+from embedded_scheduler.runners.container import ContainerRunner
+from embedded_scheduler.spi.runner import LaunchSpec, Limits
+
+PYTHON_IMAGE = "localhost/nodeconsole-test/python:1"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The engine, and an address on loopback where a registry without TLS may listen."""
+
+    engine: Engine
+    registry: str
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    reason = container_engine.missing()
+    if reason:
+        pytest.skip(reason)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        registry = f"127.0.0.1:{free.getsockname()[1]}"
+    with container_engine.engine(insecure=[registry]) as engine:
+        entry = ["/usr/bin/python3", "-I", "/tmp/program.py"]
+        engine.load(PYTHON_IMAGE, container_engine.python_tree(), {"Entrypoint": entry, "WorkingDir": "/tmp"})
+        yield Machine(engine, registry)
+
+
+@dataclass
+class Harness:
+    """`RunnerHarness` for the container runner, and shortcuts for the tests of what is its own."""
+
+    root: Path
+    engine: Engine
+    settings: ContainerSection = field(default_factory=ContainerSection)
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def runner(self) -> ContainerRunner:
+        return ContainerRunner(
+            self.runs, self.settings, node_id="alice", home=self.root, images=self.root / "images", reserve_bytes=0
+        )
+
+    def spec(
+        self,
+        attempt_id: str,
+        program: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+    ) -> LaunchSpec:
+        """Runs a Python program, which lies in the attempt's temporary directory already."""
+        scratch = self.runs / attempt_id / SCRATCH
+        scratch.mkdir(mode=0o700, parents=True)
+        (scratch / "program.py").write_text(program)
+        return LaunchSpec(
+            attempt_id,
+            PYTHON_IMAGE,
+            environment or {},
+            self.runs / attempt_id,
+            self.root / "logs" / f"{attempt_id}.log",
+            limits or Limits(),
+        )
+
+    def log(self, attempt_id: str) -> str:
+        path = self.root / "logs" / f"{attempt_id}.log"
+        return path.read_text() if path.exists() else ""
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when another process has brought something about; it has 20 seconds."""
+        async with asyncio.timeout(20):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def harness(machine: Machine, tmp_path: Path) -> Harness:
+    (tmp_path / "runs").mkdir()
+    settings = ContainerSection(allow=("localhost", machine.registry), socket=machine.engine.socket)
+    return Harness(tmp_path, machine.engine, settings)

@@ -1,0 +1,225 @@
+"""A real container engine for tests: Podman's service on a socket of its own, and images made from nothing.
+
+The engine needs root (of this machine, or of the container that the tests run in). On a machine with hybrid control
+groups it gets a mount namespace without the second kind, so that its limits work. What is not possible here ends in a
+reason to skip.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError, _Connection
+
+BUSYBOX = Path("/bin/busybox")
+_STARTING_S = 20.0
+_NEEDED = ("podman", "crun", "busybox", "unshare")
+_CONFIGURATION = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+_WITHOUT_HYBRID = """
+if [ -d /sys/fs/cgroup/unified ]; then
+  umount /sys/fs/cgroup/unified; umount /sys/fs/cgroup/systemd
+fi 2>/dev/null
+exec "$@"
+"""
+
+
+def missing() -> str:
+    """Why no engine can be started here; empty = it can be tried."""
+    absent = [name for name in _NEEDED if shutil.which(name) is None]
+    if absent:
+        return f"no container engine: {', '.join(absent)} not installed"
+    return "" if os.geteuid() == 0 else "the test's container engine needs root"
+
+
+@dataclass
+class Engine:
+    """A running engine. `insecure` is a registry on loopback that it speaks plain HTTP with."""
+
+    root: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def socket(self) -> str:
+        return str(self.root / "engine.sock")
+
+    @property
+    def api(self) -> EngineApi:
+        return EngineApi(self.socket)
+
+    def load(self, tag: str, files: Mapping[str, bytes | Path], config: Mapping[str, Any]) -> str:
+        """An image of one layer with `files` (path inside: content, or a file of this machine); its id.
+
+        `config` is the image's: `Entrypoint`, `Env`, `WorkingDir`, `User`.
+        """
+        layer = io.BytesIO()
+        with tarfile.open(fileobj=layer, mode="w") as archive:
+            for name, source in files.items():
+                _add(archive, name, source)
+        description = json.dumps(
+            {
+                "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
+                "os": "linux",
+                "config": dict(config),
+                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"]},
+            }
+        ).encode()
+        image = hashlib.sha256(description).hexdigest()
+        manifest = [{"Config": f"{image}.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+        whole = io.BytesIO()
+        with tarfile.open(fileobj=whole, mode="w") as archive:
+            _add(archive, f"{image}.json", description)
+            _add(archive, "layer.tar", layer.getvalue())
+            _add(archive, "manifest.json", json.dumps(manifest).encode())
+        self._post("/images/load", whole.getvalue())
+        return f"sha256:{image}"
+
+    def _post(self, path: str, content: bytes) -> None:
+        connection = _Connection(self.socket, 60.0)
+        try:
+            connection.request("POST", path, content, {"Content-Type": "application/x-tar"})
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status != 200 or b'"error"' in answer:
+                raise RuntimeError(answer[-2000:].decode())
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def _add(archive: tarfile.TarFile, name: str, source: bytes | Path) -> None:
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), 0o755
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def start(root: Path, *, insecure: Sequence[str] = ()) -> Engine:
+    """Start the service over the storage in `root`; again on the same after it was stopped or killed."""
+    for name, text in (
+        ("containers.conf", _CONFIGURATION),
+        ("storage.conf", f'[storage]\ndriver = "overlay"\nrunroot = "{root}/run"\ngraphroot = "{root}/graph"\n'),
+        ("registries.conf", "".join(f'[[registry]]\nlocation = "{each}"\ninsecure = true\n' for each in insecure)),
+        ("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}'),
+    ):
+        (root / name).write_text(text)
+    environment = {
+        **os.environ,
+        "CONTAINERS_CONF": str(root / "containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(root / "storage.conf"),
+        "CONTAINERS_REGISTRIES_CONF": str(root / "registries.conf"),
+        "TMPDIR": str(root),
+    }
+    socket = root / "engine.sock"
+    socket.unlink(missing_ok=True)
+    command = ["podman", "system", "service", "-t", "0", f"unix://{socket}"]
+    with (root / "service.log").open("ab") as log:
+        process = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", _WITHOUT_HYBRID, "sh", *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=root,  # conmon leaves a file there when memory runs out
+            start_new_session=True,
+        )
+    engine = Engine(root, process)
+    until = time.monotonic() + _STARTING_S
+    while True:
+        try:
+            engine.api.facts()
+        except (EngineGoneError, EngineRefusalError):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError((root / "service.log").read_text()[-2000:]) from None
+            time.sleep(0.05)
+        else:
+            return engine
+
+
+@contextmanager
+def engine(*, insecure: Sequence[str] = ()) -> Iterator[Engine]:
+    """An engine over a storage of its own, which is gone afterwards, with every container."""
+    # Short: the names of sockets below it are limited.
+    root = Path(tempfile.mkdtemp(prefix="ncengine-", dir="/tmp"))
+    running = None
+    try:
+        running = start(root, insecure=insecure)
+        yield running
+    finally:
+        if running is not None:
+            _remove_containers(running)
+            running.stop()
+        _remove_storage(root)
+
+
+def _remove_containers(running: Engine) -> None:
+    for found in running.api._json("GET", "/containers/json?all=1"):
+        running.api.remove(found["Id"])
+
+
+def _remove_storage(root: Path) -> None:
+    """Images leave nothing mounted; a container that was running when its engine was killed may."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for path in sorted((each for each in mounted if each.startswith(str(root))), reverse=True):
+        subprocess.run(["umount", "-l", path], check=False)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@functools.cache
+def python_tree() -> Mapping[str, Path]:
+    """The files of a small Python for an image: this interpreter, its libraries, the standard library without tests."""
+    interpreter = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    standard = Path(sysconfig.get_path("stdlib"))
+    found = {"usr/bin/python3": interpreter.resolve()}
+    binaries = [interpreter.resolve()]
+    left_out = {
+        "test",
+        "tests",
+        "idlelib",
+        "lib2to3",
+        "ensurepip",
+        "site-packages",
+        "dist-packages",
+        "tkinter",
+        "__pycache__",
+    }
+    for path in sorted(standard.rglob("*")):
+        below = path.relative_to(standard)
+        if path.is_file() and not left_out & set(below.parts) and path.suffix in (".py", ".so"):
+            if path.stat().st_size < 1 << 20:
+                found[f"{standard}/{below}".lstrip("/")] = path
+            if path.suffix == ".so":
+                binaries.append(path)
+    for library in _libraries(binaries):
+        found[str(library).lstrip("/")] = library
+    return found
+
+
+def _libraries(binaries: Sequence[Path]) -> set[Path]:
+    done = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True, check=False)
+    words = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith("/")]
+    return {Path(word) for word in words if not word.endswith(":") and Path(word).exists()}
