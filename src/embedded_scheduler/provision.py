@@ -87,6 +87,21 @@ platform.listen = "{platform}"
 # Further absolute paths that sandboxed components may read.
 # components.readable = []
 
+# Components that are container images, run by Podman or Docker. Registries, parts of registries or images that may run.
+# container.allow = []
+# The engine's socket; empty = the usual places.
+# container.socket = ""
+# When images are pulled: missing, always, never. With missing, a tag keeps the meaning that it had at first.
+# container.pull = "missing"
+# The secret (`nodeconsole secret set NAME`) that holds USER:PASSWORD for a registry:
+# container.credentials."registry.example.com" = "NAME"
+# What containers reach: node (this node and its storage), host (all that this machine reaches).
+# container.network = "node"
+# Seconds that the engine may be away while a container runs.
+# container.engine_patience = 60.0
+# Images that this node pulled are removed when nobody used them for so long; 0 = never.
+# container.keep_images_days = 30
+
 # Where the key is that seals stored secrets: auto, file, systemd, keyring.
 # secrets.key = "auto"
 
