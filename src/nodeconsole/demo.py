@@ -7,6 +7,7 @@ import asyncio
 import csv
 import importlib.resources
 import itertools
+import json
 import secrets
 import shutil
 import signal
@@ -27,6 +28,7 @@ from embedded_scheduler.wire.console_contracts import ContractRow
 from nodeconsole.cli.exits import Exit
 from nodeconsole.cli.output import Output
 from nodeconsole.client import ClientError, NodeClient, NodeUnreachable
+from nodeconsole.kept_demo import MARK, end_kept
 from nodeconsole.node_process import NodeFailure, NodeProcess, free_addresses
 
 TASK = "psi_0"
@@ -37,7 +39,6 @@ ID_COLUMN = "id"
 RECORDS = 569
 """Records of the whole table; every one is on at least one side."""
 
-_MARK = "nodeconsole-demo"
 _TWO_PARTIES = ("guest", "host")
 _OVER = ("FINISHED", "REJECTED")
 _PLATFORM = "/v1/platform/schedule/job"
@@ -153,7 +154,8 @@ class Demo:
 
     Everything it asks a node can be asked again, so a node may be killed and started again at any moment: `on_death`
     is awaited whenever a node is found dead, and the step goes on when it returns. `within` is the time limit in
-    seconds of everything that waits for nodes; None = no limit (a person decides).
+    seconds of everything that waits for nodes; None = no limit (a person decides). `allow_exec`: programs that the
+    nodes may start besides.
     """
 
     def __init__(
@@ -162,6 +164,7 @@ class Demo:
         *,
         parties: int = 2,
         command: Sequence[str] | None = None,
+        allow_exec: Sequence[Path] = (),
         within: float | None = 110.0,
         on_death: OnDeath = fail_on_death,
         progress: Callable[[str], None] = lambda _text: None,
@@ -177,6 +180,7 @@ class Demo:
         self.environment: dict[str, dict[str, str]] = {}
         """Per role: what is added to the environment of the node's first start."""
         self.steps: dict[str, float] = {}
+        self._allow_exec = [str(path.absolute()) for path in allow_exec]
         self._within = within
         self._on_death = on_death
         self._progress = progress
@@ -207,8 +211,9 @@ class Demo:
     async def create(self) -> None:
         """Homes, settings and the two data files."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / _MARK).touch()
-        await asyncio.gather(*(node.create() for node in self.nodes.values()))
+        (self.directory / MARK).touch()
+        settings = f"components.allow_exec = {json.dumps(self._allow_exec)}" if self._allow_exec else ""
+        await asyncio.gather(*(node.create(settings) for node in self.nodes.values()))
         for role in _TWO_PARTIES:
             content = importlib.resources.files("nodeconsole").joinpath("demo_data", f"{role}.csv").read_bytes()
             self.data_file(role).write_bytes(content)
@@ -498,6 +503,8 @@ def run(args: argparse.Namespace) -> int:
     """`nodeconsole demo`; the exit code is 0 only if both results are right."""
     out = Output(as_json=args.json)
     try:
+        if args.end:
+            return asyncio.run(_end(args, out))
         return asyncio.run(_command(args, out))
     except (DemoFailure, NodeFailure) as error:
         out.note(f"nodeconsole demo: {error}")
@@ -515,6 +522,7 @@ async def _command(args: argparse.Namespace, out: Output) -> int:
     demo = Demo(
         directory,
         parties=args.parties,
+        allow_exec=[Path(path) for path in args.allow_exec],
         within=None if args.interactive else 110.0,
         progress=lambda step: out.progress(f"{step} ..."),
     )
@@ -527,6 +535,18 @@ async def _command(args: argparse.Namespace, out: Output) -> int:
         out.flush()
         keep.append(args.keep)
     return Exit.OK if verdict.right else Exit.FAILED
+
+
+async def _end(args: argparse.Namespace, out: Output) -> int:
+    directory = Path(args.home)
+    if not args.home_given or not (directory / MARK).exists():
+        raise DemoFailure("name the demo whose nodes are to end: --end --home DIR")
+    ended = await end_kept(directory)
+    if out.as_json:
+        out.document({"ended": ended})
+    else:
+        out.line(f"ended: {', '.join(ended)}" if ended else "no node of this demo was running")
+    return Exit.OK
 
 
 @asynccontextmanager
@@ -550,7 +570,7 @@ def _directory(args: argparse.Namespace, out: Output) -> Path:
         return Path(tempfile.mkdtemp(prefix="nodeconsole-demo-"))
     directory = Path(args.home)
     if directory.exists() and any(directory.iterdir()):
-        if not (directory / _MARK).exists():
+        if not (directory / MARK).exists():
             raise DemoFailure(f"{directory} is not empty and holds no earlier demo: name another directory")
         if not args.yes and not _agrees(f"Remove the earlier demo in {directory}? [y/N] ", out):
             raise DemoFailure(f"an earlier demo lies in {directory}: add --yes to replace it")
@@ -613,8 +633,7 @@ def _print(verdict: Verdict, demo: Demo, out: Output, *, keep: bool) -> None:
     out.line("The nodes go on running. Look at them with")
     for node in demo.nodes.values():
         out.line(f"  nodeconsole attach --home {node.home.path}")
-    pids = " ".join(str(node.pid) for node in demo.nodes.values())
-    out.line(f"and end them with `kill {pids}`.")
+    out.line(f"and end them with `nodeconsole demo --end --home {demo.directory}`.")
 
 
 def _as_json(verdict: Verdict, demo: Demo, *, keep: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import contextlib
 import csv
 import json
 import socket
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -95,6 +96,11 @@ class LocalNode:
             def shutdown_request(self, request: Any) -> None:
                 node._sockets.discard(request)
                 super().shutdown_request(request)
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                # A component that ends in the middle of a call is what nodes live with.
+                if not isinstance(sys.exception(), ConnectionError):
+                    super().handle_error(request, client_address)
 
         self._stopping = False
         self._server = Server(("127.0.0.1", self._port), Handler)

@@ -89,7 +89,8 @@ class Catalog:
     def _require_allowed(self, entry: str) -> None:
         if entry not in self._allowed:
             raise Refused(
-                f"{shorten(entry, 200)} may not be started here: add it to components.allow_exec in node.toml"
+                f"{shorten(entry, 200)} may not be started here: add it to components.allow_exec in node.toml "
+                "and restart the node"
             )
 
 

@@ -4,62 +4,87 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
-from algorithm_components.sdk.forms.selfdesc import form_of_component
-from embedded_scheduler.wire.console import ComponentRow
+from embedded_scheduler.wire.console import ComponentCheck, ComponentRow
 from nodeconsole import bundles
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment
-from nodeconsole.client import ClientError, NodeClient
-from nodeconsole.i18n.catalogue import load
+from nodeconsole.client import ClientError, NodeClient, NodeUnreachable
+from nodeconsole.kit.description import findings_of
+from nodeconsole.kit.project import KitFault, open_project
 
 
 async def register(call: Invocation) -> Exit:
-    manifest, _ = _description(call.args.file)
+    manifest, _, image = _description(call)
+    if not image:
+        raise CommandError("say what runs it by --image, or build it first: `nodeconsole component build`", Exit.USAGE)
     async with call.client() as client:
-        row = await client.register_component(call.args.image, manifest)
+        row = await client.register_component(image, manifest)
     return _show(call, row)
 
 
 async def check(call: Invocation) -> Exit:
-    manifest, mended = _description(call.args.file)
-    async with call.client() as client:
-        found = await client.check_component(call.args.image, manifest)
-    warnings = [*mended, *found.component.warnings, *_form_warnings(manifest)]
+    manifest, mended, image = _description(call)
+    findings = findings_of(manifest, mended)
+    broken = any(finding.level == "error" for finding in findings)
+    answer = None if broken else await _asked(call, image, manifest)
     if call.out.as_json:
-        call.out.document(found.model_dump(mode="json") | {"warnings": warnings})
-        return Exit.OK
-    what = "is registered just so" if found.unchanged else "would be replaced" if found.replaces else "is new"
-    row = found.component
+        shown = answer.model_dump(mode="json") if answer is not None else {}
+        call.out.document(shown | {"findings": [asdict(finding) for finding in findings]})
+    else:
+        _print_check(call, manifest, answer)
+        for finding in findings:
+            call.out.line(finding.text)
+    if broken:
+        return Exit.USAGE
+    return Exit.FAILED if findings and call.args.strict else Exit.OK
+
+
+async def _asked(call: Invocation, image: str, manifest: dict[str, Any]) -> ComponentCheck | None:
+    """What a node makes of it; None if none answers, which is no fault of the description."""
+    try:
+        async with call.client() as client:
+            return await client.check_component(image, manifest)
+    except NodeUnreachable:
+        if call.args.image:
+            raise
+        return None
+
+
+def _print_check(call: Invocation, manifest: dict[str, Any], answer: ComponentCheck | None) -> None:
+    if answer is None:
+        names = (manifest.get(member) for member in ("provider", "componentName", "version"))
+        call.out.line(f"{'/'.join(str(name) for name in names)}; no node was asked")
+        return
+    what = "is registered just so" if answer.unchanged else "would be replaced" if answer.replaces else "is new"
+    row = answer.component
     call.out.line(f"{_identity(row)} {what}; {row.parameters} parameters")
     if row.why_not:
         call.out.line(f"cannot run here: {row.why_not}")
-    for warning in dict.fromkeys(warnings):
-        call.out.line(f"warning: {warning}")
-    return Exit.OK
 
 
-def _description(name: str) -> tuple[dict[str, Any], list[str]]:
-    """A self-description, and what had to be read over to get it: the specification's own sample is no JSON."""
+def _description(call: Invocation) -> tuple[dict[str, Any], tuple[str, ...], str]:
+    """A self-description, what had to be read over to get it, and the address: what was typed, else what was built."""
+    name, image = call.args.file, call.args.image or ""
     try:
-        document, mended = parse_object(read_text(name))
+        if name == "-":
+            document, mended = parse_object(read_text(name))
+            manifest, stated = bundles.parts(document)
+            return dict(manifest), mended, image or stated
+        project = open_project(Path(name))
     except Unreadable as error:
         raise CommandError(f"{name}: {error}", Exit.USAGE) from None
-    manifest, _ = bundles.parts(document)
-    texts = load("en_US")
-    return dict(manifest), [texts.text(f"form.note.mended_{what}") for what in mended]
-
-
-def _form_warnings(manifest: dict[str, Any]) -> list[str]:
-    texts = load("en_US")
-    notes = form_of_component(manifest).notes
-    return [f"{note.about}: {note.text(texts)}" if note.about else note.text(texts) for note in notes]
+    except KitFault as fault:
+        raise CommandError(str(fault), Exit.USAGE) from None
+    if not image and project.program.is_file():
+        image = f"exec:{project.program}"
+    return project.manifest, project.mended, image or project.image_url
 
 
 async def listing(call: Invocation) -> Exit:

@@ -39,7 +39,17 @@ async def submit(call: Invocation) -> Exit:
         if not call.args.wait:
             return _submitted(call, reply)
         call.out.note(f"submitted {reply.job_id}; Ctrl+C leaves it running")
-        job = await _wait(call, client, reply.job_id)
+        return _over(call, await _wait(call, client, reply.job_id))
+
+
+async def wait(call: Invocation) -> Exit:
+    async with call.client() as client:
+        # What was typed may be the beginning of an id.
+        job_id = (await client.job(call.args.job)).job.job_id
+        return _over(call, await _wait(call, client, job_id))
+
+
+def _over(call: Invocation, job: JobRow) -> Exit:
     if call.out.as_json:
         call.out.document(job.model_dump(mode="json"))
     else:
@@ -473,6 +483,7 @@ COMMANDS: dict[str, Command] = {
     "diff": diff,
     "components": components,
     "approve": approve,
+    "wait": wait,
     "reject": reject,
     "stop": stop,
     "rerun": rerun,

@@ -16,6 +16,7 @@ from nodeconsole.cli.text import clean
 from nodeconsole.client import ClientError, NodeUnreachable
 
 _JOB_VIEWS = ("graph", "timeline", "events", "task", "results", "runs")
+_KIT = ("new", "test", "build", "sdk")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,6 +80,10 @@ _MODULES = {
 def _command(args: argparse.Namespace) -> Command:
     """Only the module of the asked command is imported."""
     verb = getattr(args, "verb", None)
-    name = "job_views" if args.command == "job" and verb in _JOB_VIEWS else _MODULES.get(args.command, "node")
+    name = _MODULES.get(args.command, "node")
+    if args.command == "job" and verb in _JOB_VIEWS:
+        name = "job_views"
+    elif args.command == "component" and verb in _KIT:
+        name = "component_kit"
     commands: Mapping[str, Command] = import_module(f"nodeconsole.cli.{name}").COMMANDS
     return commands[verb or args.command]

@@ -229,6 +229,10 @@ def _add_node(tree: _Tree) -> None:
     demo.add_argument("--interactive", action="store_true", help="approve the job yourself in the host's console")
     demo.add_argument("--parties", type=int, choices=(2, 3), default=2, help="3 adds a coordinating arbiter")
     demo.add_argument("--keep", action="store_true", help="leave the nodes running and print how to attach")
+    demo.add_argument("--end", action="store_true", help="end the nodes that --keep left running in --home")
+    demo.add_argument(
+        "--allow-exec", action="append", default=[], metavar="PATH", help="a program that the nodes may start besides"
+    )
     demo.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -245,6 +249,8 @@ def _add_jobs(tree: _Tree) -> None:
     diff = jobs.command("diff", "how a job differs from the last approved run of its flow, or from another job")
     matching = jobs.command("components", "whether the partners of a job have its components, in the same version")
     approve = jobs.command("approve", "let this node take part in a job")
+    wait = jobs.command("wait", "wait for the end of a job; exit code 6 unless it succeeded")
+    wait.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="give up after this time")
     reject = jobs.command("reject", "refuse to take part in a job")
     stop = jobs.command("stop", "stop a job, or one task and everything after it")
     rerun = jobs.command("rerun", "run a finished job of this node again, as a new job")
@@ -255,7 +261,22 @@ def _add_jobs(tree: _Tree) -> None:
     task = jobs.command("task", "show a task: where its time went, parameters, attempts")
     results = jobs.command("results", "list what the tasks of a job stored on this node, show or save it")
     runs = jobs.command("runs", "show the newest jobs of a flow, task by task")
-    for parser in (show, diff, matching, approve, reject, stop, rerun, logs, graph, timeline, events, task, results):
+    for parser in (
+        show,
+        diff,
+        matching,
+        approve,
+        wait,
+        reject,
+        stop,
+        rerun,
+        logs,
+        graph,
+        timeline,
+        events,
+        task,
+        results,
+    ):
         parser.add_argument("job", metavar="JOB", help="a job's id, or a beginning of it that fits no other")
     for parser in (approve, reject, stop):
         parser.add_argument("--reason", default="", help="kept in the ledger; partners may see it")
@@ -269,6 +290,10 @@ def _add_jobs(tree: _Tree) -> None:
     runs.add_argument("flow", metavar="FLOW")
     runs.add_argument("--limit", type=_count, default=20, metavar="N")
     runs.add_argument("--before", metavar="CURSOR", help="go on below a page")
+    _add_log_options(logs)
+
+
+def _add_log_options(logs: Parser) -> None:
     logs.add_argument("task", metavar="TASK", nargs="?", help="may be left out when the job has one task")
     logs.add_argument("--party", metavar="ROLE.N", help="which share, when this node holds several")
     logs.add_argument("--level", choices=LOG_LEVELS, default="debug", help="this level and above")
@@ -329,12 +354,18 @@ def _add_datasets(tree: _Tree) -> None:
 
 def _add_components(tree: _Tree) -> None:
     components = tree.group("component", "the programs that this node can run")
+    description = "the self-description (JSON) or the folder that holds it; - reads standard input"
     register = components.command("register", "register a component by its self-description")
-    register.add_argument("file", metavar="FILE", help="the self-description (JSON); - reads standard input")
-    register.add_argument("--image", required=True, metavar="URL", help="builtin:NAME, exec:PATH or an image reference")
+    register.add_argument("file", metavar="FILE|DIR", help=description)
+    register.add_argument(
+        "--image", metavar="URL", help="builtin:NAME, exec:PATH or an image reference (default: what DIR has built)"
+    )
     check = components.command("check", "say what registering a self-description would do, and what is wrong with it")
-    check.add_argument("file", metavar="FILE", help="the self-description (JSON); - reads standard input")
+    check.add_argument("file", metavar="FILE|DIR", help=description)
     check.add_argument("--image", default="", metavar="URL", help="the address to check with it")
+    check.add_argument(
+        "--strict", action="store_true", help="exit code 1 if anything is wrong, also what nodes read over"
+    )
     bundle = components.command("import", "register all self-descriptions in a folder or an archive")
     bundle.add_argument("path", metavar="PATH", help="a folder, or a .zip, .tar or .tar.gz file")
     bundle.add_argument(
@@ -344,6 +375,7 @@ def _add_components(tree: _Tree) -> None:
         help="address of those that bring none; {provider}, {name}, {version} and {code} are filled in",
     )
     bundle.add_argument("--check", action="store_true", help="say what would be registered, and register nothing")
+    _add_component_kit(components)
     listing = components.command("list", "list components")
     listing.add_argument("--of", metavar="NODE_ID", help="those that a partner says it has, asked now")
     verbs = {
@@ -364,6 +396,43 @@ def _add_components(tree: _Tree) -> None:
 
 
 _WHICH_COMPONENT = "PROVIDER/NAME/VERSION, or NAME when it is unique"
+
+
+def _add_component_kit(components: _Tree) -> None:
+    new = components.command("new", "make a folder with a small component to start from")
+    new.add_argument("name", metavar="NAME", help="lower-case letters, digits and _")
+    new.add_argument("directory", metavar="DIR", nargs="?", help="where (default: NAME)")
+    new.add_argument("--provider", default="example", help="who makes it (default: %(default)s)")
+    new.add_argument(
+        "--roles", type=_names, default="guest,host", metavar="ROLES", help="who takes part (default: %(default)s)"
+    )
+    test = components.command("test", "run a component for all parties at once, without a node")
+    test.add_argument("directory", metavar="FILE|DIR", nargs="?", default=".", help="the component (default: here)")
+    test.add_argument(
+        "--data",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="PARTY[:INPUT]=FILE",
+        help="what a party reads (default: data/ROLE.csv of the folder)",
+    )
+    test.add_argument("--parameters", metavar="FILE", help="JSON: parameters of all, or by common, role and party")
+    test.add_argument(
+        "--set", type=_pair, action="append", default=[], metavar="[PARTY:]NAME=VALUE", help="one parameter"
+    )
+    test.add_argument(
+        "--parties", type=_names, metavar="ROLES", help="guest,host,host (default: each declared role once)"
+    )
+    test.add_argument("--image", metavar="URL", help="exec:PATH of a program that is built otherwise")
+    test.add_argument("--python", metavar="PATH", help="what runs it (default: .venv of the folder, else the system's)")
+    test.add_argument("--output", metavar="DIR", help="where logs and results go (default: .trial in the folder)")
+    test.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="(default: %(default)g)")
+    build = components.command("build", "make one executable file of a component and the SDK")
+    build.add_argument("directory", metavar="FILE|DIR", nargs="?", default=".", help="the component (default: here)")
+    build.add_argument("--output", metavar="FILE", help="(default: dist/NAME.pyz in the folder)")
+    build.add_argument("--python", metavar="PATH", help="what runs it (default: the system's python3)")
+    sdk = components.command("sdk", "write the SDK as a wheel, for images and virtual environments")
+    sdk.add_argument("directory", metavar="DIR", nargs="?", default=".", help="where to (default: here)")
 
 
 def _add_peers(tree: _Tree) -> None:

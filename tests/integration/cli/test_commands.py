@@ -386,3 +386,32 @@ async def test_the_command_line_loads_neither_textual_nor_the_server(node: Hoste
     _, err = await process.communicate()
     assert process.returncode == 0
     assert err.decode().splitlines()[-1] == "[]"
+
+
+async def test_a_description_is_checked_with_and_without_a_node(node: Hosted, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"componentName": "mine", "provider": "me", "version": "1.0", /* x */}')
+    done = await run("component", "check", str(folder), home=node.home)
+    assert done.code == Exit.OK, done
+    assert done.out.startswith("me/mine/1.0 is new; 0 parameters\n")
+    assert "warning: it has comments, which JSON does not allow; right is plain JSON\n" in done.out
+    assert "warning: roleList: missing, and the specification demands it; right is " in done.out
+    alone = await run("component", "check", str(folder), home=tmp_path / "nowhere")
+    assert alone.out.startswith("me/mine/1.0; no node was asked\n")
+    assert alone.out.splitlines()[1:] == done.out.splitlines()[1:]
+    strict = await run("component", "check", "--strict", "--json", str(folder), home=node.home)
+    assert strict.code == Exit.FAILED
+    assert {"level", "place", "wrong", "right"} == strict.json["findings"][0].keys()
+    assert strict.json["component"]["name"] == "mine"
+    broken = await run("component", "check", "-", home=node.home, stdin='{"componentName": "x"}')
+    assert broken.code == Exit.USAGE
+    assert "error: provider is missing; it must be a non-empty string" in broken.out
+    unbuilt = await run("component", "register", str(folder), home=node.home)
+    assert unbuilt.code == Exit.USAGE
+    assert "component build" in unbuilt.err
+    (folder / "dist").mkdir()
+    (folder / "dist" / "mine.pyz").write_text("#!/bin/sh\n")
+    refused = await run("component", "register", str(folder), home=node.home)
+    assert refused.code == Exit.REFUSED
+    assert f"{folder}/dist/mine.pyz' may not be started here: add it to components.allow_exec" in refused.err
