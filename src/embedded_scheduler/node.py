@@ -49,6 +49,7 @@ from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Service, Supervisor
 from embedded_scheduler.engine.termination import ContractWatch
 from embedded_scheduler.engine.tokens import TokenUses
+from embedded_scheduler.engine.upkeep import RunnerUpkeep
 from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
@@ -250,6 +251,7 @@ class Node:
             _ChannelUpkeep(engine),
             renewal,
             self._assemblies,
+            RunnerUpkeep(engine),
         ]
 
     def _resources(self) -> ResourceSource:

@@ -55,10 +55,11 @@ def missing() -> str:
 
 @dataclass
 class Engine:
-    """A running engine. `insecure` is a registry on loopback that it speaks plain HTTP with."""
+    """A running engine. `insecure` are registries on loopback that it speaks plain HTTP with."""
 
     root: Path
     process: subprocess.Popen[bytes]
+    insecure: Sequence[str] = ()
 
     @property
     def socket(self) -> str:
@@ -73,16 +74,13 @@ class Engine:
 
         `config` is the image's: `Entrypoint`, `Env`, `WorkingDir`, `User`.
         """
-        layer = io.BytesIO()
-        with tarfile.open(fileobj=layer, mode="w") as archive:
-            for name, source in files.items():
-                _add(archive, name, source)
+        layer = layer_of(files)
         description = json.dumps(
             {
                 "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
                 "os": "linux",
                 "config": dict(config),
-                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"]},
+                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
             }
         ).encode()
         image = hashlib.sha256(description).hexdigest()
@@ -90,7 +88,7 @@ class Engine:
         whole = io.BytesIO()
         with tarfile.open(fileobj=whole, mode="w") as archive:
             _add(archive, f"{image}.json", description)
-            _add(archive, "layer.tar", layer.getvalue())
+            _add(archive, "layer.tar", layer)
             _add(archive, "manifest.json", json.dumps(manifest).encode())
         self._post("/images/load", whole.getvalue())
         return f"sha256:{image}"
@@ -109,6 +107,33 @@ class Engine:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(20)
+
+    def kill(self) -> None:
+        """Its containers go on."""
+        self.process.kill()
+        self.process.wait(20)
+
+    def restart(self) -> None:
+        """End it, if it runs, and start it again over the same storage."""
+        self.kill()
+        self.process = start(self.root, insecure=self.insecure).process
+
+
+def layer_of(files: Mapping[str, bytes | Path]) -> bytes:
+    """A tar archive of `files` (path inside: content, or a file of this machine), all executable."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, source in files.items():
+            _add(archive, name, source)
+    return content.getvalue()
+
+
+def shell_files(script: str) -> dict[str, bytes | Path]:
+    """The files of an image whose `/main.sh` runs in a shell that has busybox's commands."""
+    return {"bin/busybox": BUSYBOX, "bin/sh": BUSYBOX, "main.sh": script.encode()}
+
+
+SHELL_CONFIG: Mapping[str, Any] = {"Entrypoint": ["/bin/sh", "/main.sh"], "WorkingDir": "/tmp"}
 
 
 def _add(archive: tarfile.TarFile, name: str, source: bytes | Path) -> None:
@@ -147,7 +172,7 @@ def start(root: Path, *, insecure: Sequence[str] = ()) -> Engine:
             cwd=root,  # conmon leaves a file there when memory runs out
             start_new_session=True,
         )
-    engine = Engine(root, process)
+    engine = Engine(root, process, insecure)
     until = time.monotonic() + _STARTING_S
     while True:
         try:
@@ -210,7 +235,7 @@ def python_tree() -> Mapping[str, Path]:
     for path in sorted(standard.rglob("*")):
         below = path.relative_to(standard)
         if path.is_file() and not left_out & set(below.parts) and path.suffix in (".py", ".so"):
-            if path.stat().st_size < 1 << 20:
+            if path.stat().st_size < 2 << 20:
                 found[f"{standard}/{below}".lstrip("/")] = path
             if path.suffix == ".so":
                 binaries.append(path)

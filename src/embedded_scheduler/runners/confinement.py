@@ -157,7 +157,9 @@ class Confinement:
 def container_name(node_id: str, home: Path, attempt_id: str) -> str:
     """The same for every launch of an attempt; different for another node on the same engine."""
     digest = hashlib.sha256(f"{node_id}\n{home}\n{attempt_id}".encode()).hexdigest()[:12]
-    readable = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in attempt_id)[:80]
+    readable = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "_.-") else "-" for letter in attempt_id
+    )[:80]
     return f"nodeconsole-{digest}-{readable}"
 
 

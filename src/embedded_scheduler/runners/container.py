@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -142,7 +142,7 @@ class ContainerRunner(KeptRunner):
         await super().forget(handle)
         self._resumed.pop(handle.attempt_id, None)
 
-    async def tidy(self, running: Collection[str]) -> None:
+    async def tidy(self, is_over: Callable[[str], Awaitable[bool]]) -> None:
         """Remove containers of attempts that are over, and images that nobody used for long."""
         if not self._settings.allow:
             return
@@ -150,7 +150,7 @@ class ContainerRunner(KeptRunner):
         try:
             for found in await asyncio.to_thread(api.containers, f"{_HOME_LABEL}={self._home_label}"):
                 attempt_id = str(found["Labels"].get(_ATTEMPT_LABEL))
-                if attempt_id not in running and not self._run(attempt_id).held():
+                if not self._run(attempt_id).held() and await is_over(attempt_id):
                     await asyncio.to_thread(api.remove, str(found["Id"]))
                     _LOG.info("removed a container that attempt %s had left", attempt_id)
             if self._settings.keep_images_days:

@@ -65,6 +65,7 @@ _PAUSE_S = 1.0
 _STOP_PAUSE_S = 0.2
 _DEFAULT_GRACE_S = 5.0
 _LOG_ATTEMPTS = 3
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +321,11 @@ class _Keeper:
         state = found["State"]
         code = int(state["ExitCode"])
         number = code - 128 if code in _BY_SIGNAL else None
-        if state.get("OOMKilled"):
-            limit = self._plan.memory_bytes
-            allowed = f"it may use {limit / (1024 * 1024):,.0f} MiB" if limit else "the machine has no more"
+        limit = self._plan.memory_bytes
+        # Not every engine tells; but nobody else kills a container that has a limit and was not asked to end.
+        killed = number == signal.SIGKILL and limit and not self._stopped.is_set()
+        if killed or (state.get("OOMKilled") and code):
+            allowed = f"it may use {limit / _MIB:,.0f} MiB" if limit else "the machine has no more"
             error = f"out of memory: {allowed}; raise the job's memory limit, or give the component less data"
             return Ending(code=None if number else code, signal=number, error=error, cause="memory")
         return Ending(signal=number) if number else Ending(code=code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -133,8 +133,8 @@ class SecretiveRunner(Protocol):
 class TidyRunner(Protocol):
     """What a runner may offer besides: removing what no attempt needs any more."""
 
-    async def tidy(self, running: Collection[str]) -> None:
-        """`running`: ids of all attempts that are not over. May be called at any time; `Unavailable` for now."""
+    async def tidy(self, is_over: Callable[[str], Awaitable[bool]]) -> None:
+        """`is_over` tells of an attempt's id whether the node needs it no more. `Unavailable`: not now."""
         ...
 
 
