@@ -52,13 +52,18 @@ class Action:
     command: tuple[str, ...] = ()
     """Words for the command line, the first one is shown."""
     argument: str = ""
-    """What may follow the word."""
+    """What follows the word; in brackets, what may follow it."""
     section: str = ""
     """The section that it opens: left out while there is none of this name."""
 
     @property
     def writes(self) -> bool:
         return self.level > Level.LOOK
+
+    @property
+    def wants_argument(self) -> bool:
+        """Without one the word says too little."""
+        return bool(self.argument) and not self.argument.startswith("[")
 
     @property
     def group(self) -> Group:
@@ -83,14 +88,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("pulse.window", "pulse", ("w",), footer=4),
     # The ledger.
     Action("audit.verify", "audit", ("h",), footer=6, command=("verify",)),
-    Action("audit.export", "audit", command=("export",), argument="PATH"),
+    Action("audit.export", "audit", command=("export",), argument="[PATH]"),
     # Statistics.
     Action("pane.open", "statistics", ("enter",), footer=1, row=True),
     Action("list.problem", "statistics", ("e",), footer=3),
     Action("list.problem_before", "statistics", ("E",)),
     Action("pane.runs", "statistics", ("t",), row=True),
     Action("statistics.window", "statistics", ("w",), footer=4),
-    Action("statistics.save", "statistics", ("ctrl+s",), footer=6, command=("save", "export"), argument="PATH"),
+    Action("statistics.save", "statistics", ("ctrl+s",), footer=6, command=("save", "export"), argument="[PATH]"),
     # Every list.
     Action("list.open", "list", ("enter",), footer=1, row=True),
     Action("list.describe", "list", ("d",), row=True),
@@ -110,7 +115,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.wide", "list", ("w",)),
     Action("list.left", "list", ("left",)),
     Action("list.right", "list", ("right",)),
-    Action("list.save", "list", ("ctrl+s",), command=("save",), argument="PATH"),
+    Action("list.save", "list", ("ctrl+s",), command=("save",), argument="[PATH]"),
     # The job list.
     Action("jobs.runs", "jobs", ("t",), row=True),
     Action("jobs.logs", "jobs", ("l",), footer=2, row=True),
@@ -129,12 +134,22 @@ ACTIONS: tuple[Action, ...] = (
     Action("job.results", "job", ("t r",)),
     Action("job.spec", "job", ("t s", "y"), command=("spec",)),
     Action("job.about", "job", ("d",)),
-    Action("job.logs", "job", ("l",), footer=2, command=("logs",), argument="TASK", row=True),
+    Action("job.logs", "job", ("l",), footer=2, command=("logs",), argument="[TASK]", row=True),
     Action("list.problem", "job", ("e",), footer=4),
     Action("list.problem_before", "job", ("E",)),
     Action("job.approve", "job", ("A",), offered="approve", level=Level.TYPED, row=True, command=("approve",)),
     Action("job.reject", "job", ("X",), offered="reject", level=Level.ASKED, row=True, command=("reject",)),
-    Action("job.stop", "job", ("S",), footer=6, offered="stop", level=Level.ASKED, row=True, command=("stop",)),
+    Action(
+        "job.stop",
+        "job",
+        ("S",),
+        footer=6,
+        offered="stop",
+        level=Level.ASKED,
+        row=True,
+        command=("stop",),
+        argument="[TASK]",
+    ),
     Action("job.rerun", "job", ("R",), offered="rerun", level=Level.ASKED, row=True, command=("rerun",)),
     Action("job.runs", "job", ("t f",)),
     Action("job.find", "job", ("/",)),
@@ -152,7 +167,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel.down", "job_tasks", ("}",)),
     Action("panel.up", "job_tasks", ("{",)),
     Action("results.open", "job_results", ("enter",), footer=1, row=True),
-    Action("results.save", "job_results", ("ctrl+s",), row=True, command=("save",), argument="PATH"),
+    Action("results.save", "job_results", ("ctrl+s",), row=True, command=("save",), argument="[PATH]"),
     Action("panel.down", "job_results", ("}",)),
     Action("panel.up", "job_results", ("{",)),
     Action("events.open", "job_events", ("enter",), footer=1, row=True),
@@ -192,7 +207,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log.open", "log", ("enter",)),
     Action("log.merge", "log", ("+",)),
     Action("log.party", "log", ("p",)),
-    Action("log.save", "log", ("ctrl+s",), command=("save",), argument="PATH"),
+    Action("log.save", "log", ("ctrl+s",), command=("save",), argument="[PATH]"),
     Action("log.pager", "log", ("o",)),
     Action("log.left", "log", ("left", "h")),
     Action("log.right", "log", ("right",)),
@@ -275,11 +290,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("partner.messages", "partner", ("m",), row=True),
     Action("partner.confirm", "partner", ("A",), offered="confirm", level=Level.TYPED, row=True, command=("confirm",)),
     Action("partner.end", "partner", ("X",), offered="end", level=Level.TYPED, row=True, command=("end",)),
-    Action("partner.test", "partner", ("R",), footer=6, offered="test", level=Level.ONCE, row=True, command=("test",)),
+    Action(
+        "partner.test",
+        "partner",
+        ("R",),
+        footer=6,
+        offered="test",
+        level=Level.ONCE,
+        row=True,
+        command=("test",),
+        argument="[ADDRESS]",
+    ),
     Action("partner.approval", "partner", ("P",), offered="change", level=Level.ASKED, row=True, command=("approval",)),
     Action("partner.remove", "partner", ("K",), offered="remove", level=Level.TYPED, row=True, command=("remove",)),
     Action("partner.invite", "partner", ("N", "I"), footer=2, offered="invite", level=Level.ASKED, command=("invite",)),
-    Action("partner.join", "partner", ("J",), offered="join", level=Level.ASKED, command=("join",)),
+    Action("partner.join", "partner", ("J",), offered="join", level=Level.ASKED, command=("join",), argument="[CODE]"),
     Action("partner.add", "partner", offered="add", level=Level.ASKED, command=("add",)),
     # Data.
     Action("data.tab", "data_tabs", ("tab",), footer=2),
@@ -301,7 +326,16 @@ ACTIONS: tuple[Action, ...] = (
         row=True,
         command=("revoke",),
     ),
-    Action("secrets.put", "secrets", ("N",), footer=2, offered="put", level=Level.ASKED, command=("put",)),
+    Action(
+        "secrets.put",
+        "secrets",
+        ("N",),
+        footer=2,
+        offered="put",
+        level=Level.ASKED,
+        command=("put",),
+        argument="[NAME]",
+    ),
     Action(
         "secrets.remove",
         "secrets",
@@ -326,13 +360,13 @@ ACTIONS: tuple[Action, ...] = (
         row=True,
         command=("resend",),
     ),
-    Action("messages.export", "messages", command=("export",), argument="FILE", row=True),
-    Action("messages.import", "messages", offered="carry", level=Level.ONCE, command=("import",), argument="FILE"),
+    Action("messages.export", "messages", command=("export",), argument="[FILE]", row=True),
+    Action("messages.import", "messages", offered="carry", level=Level.ONCE, command=("import",), argument="[FILE]"),
     # A route test.
     Action("linktest.again", "linktest", ("r",), footer=1),
     Action("linktest.full", "linktest", ("w",), footer=2),
     Action("linktest.sheet", "linktest", ("y",), footer=3),
-    Action("linktest.save", "linktest", ("ctrl+s",), footer=4, command=("save",), argument="FILE"),
+    Action("linktest.save", "linktest", ("ctrl+s",), footer=4, command=("save",), argument="[FILE]"),
     # Something to read.
     Action("document.search", "document", ("/", "\\"), footer=1),
     Action("document.next", "document", ("n",), footer=2),
@@ -350,7 +384,7 @@ ACTIONS: tuple[Action, ...] = (
         offered="new",
         level=Level.ASKED,
         command=("register",),
-        argument="FILE",
+        argument="[FILE]",
     ),
     Action("components.switch", "components", ("P",), offered="switch", level=Level.ONCE, row=True),
     Action("components.again", "components", ("R",), offered="register", level=Level.ASKED, row=True),
@@ -363,7 +397,7 @@ ACTIONS: tuple[Action, ...] = (
         row=True,
         command=("unregister",),
     ),
-    Action("components.export", "components", command=("export",), argument="FILE", row=True),
+    Action("components.export", "components", command=("export",), argument="[FILE]", row=True),
     Action("component.form", "component", ("enter",), footer=1),
     Action("component.manifest", "component", ("y",), footer=3, command=("spec",)),
     # A job that is being put together. Nothing is changed at the node before it is submitted.
@@ -379,8 +413,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("compose.toggle", "compose", ("space",), row=True),
     Action("compose.redo", "compose", ("ctrl+y",)),
     Action("compose.document", "compose", ("y",)),
-    Action("compose.save", "compose", ("ctrl+s",), command=("save",), argument="FILE"),
-    Action("compose.load", "compose", ("ctrl+o",), command=("load",), argument="FILE"),
+    Action("compose.save", "compose", ("ctrl+s",), command=("save",), argument="[FILE]"),
+    Action("compose.load", "compose", ("ctrl+o",), command=("load",), argument="[FILE]"),
     Action("compose.fresh", "compose", ("ctrl+n",), command=("new",)),
     # A form. Letters mean something only while no field is edited.
     Action("form.edit", "form", ("enter",), footer=1, row=True),
@@ -417,26 +451,26 @@ ACTIONS: tuple[Action, ...] = (
     Action("move.last", "move", ("G", "end")),
     # Sections: the numbers follow the order in which they are usually looked through.
     Action("go.pulse", GLOBAL, ("g p", "1"), command=("pulse",), section="pulse"),
-    Action("go.jobs", GLOBAL, ("g j", "2"), command=("jobs",), argument="FILTER", section="jobs"),
+    Action("go.jobs", GLOBAL, ("g j", "2"), command=("jobs",), argument="[FILTER]", section="jobs"),
     Action("go.logs", GLOBAL, ("g l",), section="logs"),
-    Action("go.approvals", GLOBAL, ("g a", "3"), command=("approvals",), section="approvals"),
-    Action("go.components", GLOBAL, ("g c", "4"), command=("components",), section="components"),
-    Action("go.data", GLOBAL, ("g d", "5"), command=("data", "datasets"), section="data"),
-    Action("go.peers", GLOBAL, ("g o", "6"), command=("peers",), section="peers"),
-    Action("go.audit", GLOBAL, ("g u", "7"), command=("audit",), argument="SINCE", section="audit"),
-    Action("go.statistics", GLOBAL, ("g s", "8"), command=("stats",), argument="SPAN", section="statistics"),
-    Action("go.doctor", GLOBAL, ("g h",), command=("doctor",), section="doctor"),
-    Action("go.settings", GLOBAL, ("g ,", ","), command=("settings",), section="settings"),
+    Action("go.approvals", GLOBAL, ("g a", "3"), command=("approvals",), argument="[FILTER]", section="approvals"),
+    Action("go.components", GLOBAL, ("g c", "4"), command=("components",), argument="[FILTER]", section="components"),
+    Action("go.data", GLOBAL, ("g d", "5"), command=("data", "datasets"), argument="[TAB] [FILTER]", section="data"),
+    Action("go.peers", GLOBAL, ("g o", "6"), command=("peers",), argument="[FILTER]", section="peers"),
+    Action("go.audit", GLOBAL, ("g u", "7"), command=("audit",), argument="[SINCE]", section="audit"),
+    Action("go.statistics", GLOBAL, ("g s", "8"), command=("stats",), argument="[SPAN]", section="statistics"),
+    Action("go.doctor", GLOBAL, ("g h",), command=("doctor",), argument="[FILTER]", section="doctor"),
+    Action("go.settings", GLOBAL, ("g ,", ","), command=("settings",), argument="[FILTER]", section="settings"),
     Action("go.notifications", GLOBAL, ("g n",), command=("notifications",), section="notifications"),
     Action("go.policy", GLOBAL, command=("policy",), section="policy"),
-    Action("go.tokens", GLOBAL, command=("tokens",), section="tokens"),
-    Action("go.secrets", GLOBAL, command=("secrets",), section="secrets"),
+    Action("go.tokens", GLOBAL, command=("tokens",), argument="[FILTER]", section="tokens"),
+    Action("go.secrets", GLOBAL, command=("secrets",), argument="[FILTER]", section="secrets"),
     Action("go.identity", GLOBAL, command=("identity",), section="identity"),
     Action("go.warnings", GLOBAL, ("g w",), command=("warnings",), section="warnings"),
     # Everywhere.
     Action("go.job", GLOBAL, command=("job",), argument="ID"),
     Action("go.runs", GLOBAL, command=("runs",), argument="FLOW"),
-    Action("go.compose", GLOBAL, command=("compose",), argument="FILE"),
+    Action("go.compose", GLOBAL, command=("compose",), argument="[FILE]"),
     Action("history.back", GLOBAL, ("[",), command=("back",)),
     Action("history.forward", GLOBAL, ("]",), command=("forward",)),
     Action("history.last", GLOBAL, ("-",), command=("last",)),
@@ -449,11 +483,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.jump", GLOBAL, ("f",)),
     Action("app.refresh", GLOBAL, ("r",), command=("refresh",)),
     Action("app.redraw", GLOBAL, ("ctrl+l",)),
-    Action("app.node", GLOBAL, command=("node", "context"), argument="NAME|ssh://HOST|PATH"),
+    Action("app.node", GLOBAL, command=("node", "context"), argument="[NAME|ssh://HOST|PATH]"),
     Action("app.theme", GLOBAL, ("f2",), command=("theme",), argument="NAME"),
     Action("app.language", GLOBAL, ("f3",), command=("lang",), argument="en|zh"),
     Action("app.glyphs", GLOBAL, command=("glyphs",), argument="unicode|safe|ascii"),
-    Action("app.read_only", GLOBAL, command=("ro", "readonly"), argument="off"),
+    Action("app.read_only", GLOBAL, command=("ro", "readonly"), argument="[off]"),
     Action("app.mouse", GLOBAL, ("f12",), command=("mouse",)),
     Action("app.screenshot", GLOBAL, ("f8",), command=("screenshot",)),
     Action("app.set", GLOBAL, command=("set",), argument="NAME VALUE"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -31,6 +31,9 @@ from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.painted import Painted
 from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
+
+if TYPE_CHECKING:
+    from nodeconsole.viewmodels.palette import Entry
 
 _COMMAND = "command"
 _APPEARS_SECONDS = 3.0
@@ -477,12 +480,14 @@ class ConsoleScreen(Screen[None]):
         except NoMatches:
             return ""
 
-    def open_prompt(self, kind: str, label: str, value: str = "", words: Sequence[str] = ()) -> None:
+    def open_prompt(
+        self, kind: str, label: str, value: str = "", words: Sequence[str] = (), *, begun: bool = False
+    ) -> None:
         if self._prompt_kind:
             return
         self.expect_typing()
         self._bar("flash").display = False
-        self.mount(Prompt(kind, label, value, words), after=self._bar("flash"))
+        self.mount(Prompt(kind, label, value, words, begun=begun), after=self._bar("flash"))
 
     def close_prompt(self) -> None:
         for prompt in self.query(Prompt):
@@ -518,10 +523,10 @@ class ConsoleScreen(Screen[None]):
 
     # What every screen can do.
 
-    def act_app_command(self) -> None:
+    def act_app_command(self, begun: str = "") -> None:
         self._recall = len(self.session.history)
-        words = (*self.keymap.command_words(), *self.session.files.aliases)
-        self.open_prompt(_COMMAND, ":", words=words)
+        known = (*self.keymap.command_words(), *self.session.files.aliases)
+        self.open_prompt(_COMMAND, ":", begun, words=known, begun=True)
 
     def act_app_back(self, *_: str) -> None:
         """One step: what this screen takes back, then the enlarged pane, then the screen; never out of the console."""
@@ -594,6 +599,14 @@ class ConsoleScreen(Screen[None]):
 
         self.app.push_screen(PaletteScreen(self.session, self.keymap, self.possible), self._chosen)
 
-    def _chosen(self, action: Action | None) -> None:
-        if action is not None:
-            self.perform(action)
+    def _chosen(self, entry: Entry | None) -> None:
+        from nodeconsole.screens.opening import page_of  # noqa: PLC0415
+
+        if entry is None:
+            return
+        if not isinstance(entry.thing, Action):
+            self.app.push_screen(page_of(entry, self.session))
+        elif entry.thing.wants_argument and entry.thing.command:
+            self.act_app_command(f"{entry.thing.command[0]} ")
+        else:
+            self.perform(entry.thing)

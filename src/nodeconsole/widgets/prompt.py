@@ -13,7 +13,10 @@ from textual.widgets import Input, Static
 
 
 class Prompt(Horizontal):
-    """Posts `Typed` while typing and `Entered` on Enter. `kind` tells the screen what it asked for."""
+    """Posts `Typed` while typing and `Entered` on Enter. `kind` tells the screen what it asked for.
+
+    What is typed replaces `value`, unless it is only `begun`.
+    """
 
     DEFAULT_CSS = """
     Prompt { height: 1; background: $ground-bar; }
@@ -31,15 +34,17 @@ class Prompt(Horizontal):
         kind: str
         text: str
 
-    def __init__(self, kind: str, label: str, value: str = "", words: Sequence[str] = ()) -> None:
+    def __init__(
+        self, kind: str, label: str, value: str = "", words: Sequence[str] = (), *, begun: bool = False
+    ) -> None:
         super().__init__(id="prompt")
         self.kind = kind
-        self._label, self._value, self._words = label, value, words
+        self._label, self._value, self._words, self._begun = label, value, words, begun
 
     def compose(self) -> ComposeResult:
         yield Static(f" {self._label} ", markup=False)
         suggester = SuggestFromList(self._words, case_sensitive=False) if self._words else None
-        yield Input(self._value, compact=True, suggester=suggester)
+        yield Input(self._value, compact=True, suggester=suggester, select_on_focus=not self._begun)
 
     def on_mount(self) -> None:
         field = self.query_one(Input)
