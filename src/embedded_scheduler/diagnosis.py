@@ -20,11 +20,11 @@ from embedded_scheduler.addresses import parse_address, parse_loopback
 from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, Home, Settings
 from embedded_scheduler.domain.lifecycle import AgreementState
-from embedded_scheduler.domain.sentences import Words, say
 from embedded_scheduler.errors import NodeError, StoreError
 from embedded_scheduler.security.identity import CERTIFICATE_FILE
 from embedded_scheduler.security.keys import CERT
 from embedded_scheduler.security.secrets import read_secret
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import migrate
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.wire.console import DoctorReport, Finding

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from embedded_scheduler.sentences import Words
+
 
 class ErrorCode(StrEnum):
     """Stable identifiers of what went wrong; tests, envelopes and the console's texts key on them."""
@@ -22,13 +24,15 @@ class ErrorCode(StrEnum):
 
 
 class NodeError(Exception):
-    """Base of every error the node raises on purpose. `message` is shown to a person and says what to do."""
+    """Base of every error the node raises on purpose. `message` is shown to a person and says what to do; `words` is
+    the same, with its facts where it is one of the table of sentences."""
 
     code = ErrorCode.INTERNAL
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: Words) -> None:
+        self.message = str(message)
+        super().__init__(self.message)
+        self.words = message
 
 
 class InvalidRequest(NodeError):

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel
 
+from embedded_scheduler.sentences import say
 from embedded_scheduler.wire.console import (
     ApprovalRow,
     Asker,
@@ -475,12 +476,8 @@ def stuck_message() -> MessageRow:
     )
 
 
-UNSIGNED = Finding(
-    check="unsigned",
-    level="warning",
-    text="carl is believed without a signature: whoever reaches this node can speak in its name",
-    fix="make a contract (nodeconsole peer invite) unless it cannot sign (profile fate)",
-    subject="carl",
+UNSIGNED = Finding.of(
+    "unsigned", "warning", say("unsigned", node="carl"), say("unsigned_fix", profile="fate"), subject="carl"
 )
 ENDING = Finding(
     check="certificate",

@@ -203,7 +203,7 @@ def test_warnings_say_what_to_do_in_both_languages() -> None:
     english, chinese = (_text(warning_lines([UNSIGNED, ENDING], display, WIDTH)) for display in (EN, ZH))
     assert "UNSIGNED PARTNER  carl" in english
     assert "Do: nodeconsole identity rotate" in english
-    assert "合作节点未签名  carl" in chinese
+    assert "合作方未签名  carl\n  carl 的消息不验证签名：" in chinese
     assert "处理：nodeconsole identity rotate" in chinese
     newer = Finding(check="quantum", level="error", text="not seen before", fix="")
     assert _text(warning_lines([newer], ZH, WIDTH)) == "x quantum\n  not seen before"

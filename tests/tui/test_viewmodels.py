@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from embedded_scheduler.wire.console import EventRow, JobRow, NodeStatus, ShareRow, TaskRow, Waiting
+from embedded_scheduler.sentences import say
+from embedded_scheduler.wire.console import (
+    EventRow,
+    Finding,
+    JobRow,
+    NodeStatus,
+    Said,
+    ShareRow,
+    TaskRow,
+    Waiting,
+    said,
+)
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels import display as display_module
 from nodeconsole.viewmodels.changes import Changes, changes_of
@@ -34,9 +45,11 @@ from nodeconsole.viewmodels.logs import (
     readable_block,
 )
 from nodeconsole.viewmodels.node import Link, LinkState, status_line, total_jobs
+from nodeconsole.viewmodels.sentences import finding_text
 from nodeconsole.viewmodels.spans import Column, fit_columns, plain
 from nodeconsole.viewmodels.text import cells, confirmation_code, printable, size, wrap
 from nodeconsole.viewmodels.times import age, clock, duration, exact_span, parse_moment, span_text
+from nodeconsole.viewmodels.waiting import waiting_text
 from tests.support.fake_node import NOW_MS, make_detail, make_job
 
 EN = Display(load("en_US"), UNICODE, NOW_MS, UTC, "alice")
@@ -203,6 +216,20 @@ def test_job_cells_fit_their_columns(number: int, display: Display) -> None:
     assert len(values) == len(columns)
     assert cells(values[2].text) <= columns[2].width
     assert cells(values[4].text) <= columns[4].width
+
+
+def test_sentences_of_the_node_are_said_in_chinese() -> None:
+    """What is newer than this console, and what are names, stays as it came."""
+    many = say("by_tasks", tasks=("a", "b", "c", "d", "e"))
+    found = Finding.of("certificate", "warning", say("end_over", what=say("contract", who="bob"), date="2026-11-01"))
+    waiting = Waiting(blocked_by=str(many), on="bob", since_ms=NOW_MS - 60_000, said=said(blocked_by=many, on="bob"))
+    assert waiting_text(waiting, ZH) == "等待 任务 a、b、c 等，另有 2 个：bob，已 1m"
+    assert finding_text(found, ZH) == "与 bob 的合约已于 2026-11-01 到期"
+    assert finding_text(found, EN) == "the contract with bob ended on 2026-11-01"
+    found.said["text"].facts["what"] = Said(code="not_known_yet")
+    assert finding_text(found, ZH) == "the contract with bob ended on 2026-11-01"
+    found.said["text"].facts = {"date": "2026-11-01"}
+    assert finding_text(found, ZH) == "the contract with bob ended on 2026-11-01"
 
 
 def test_why_line_prefers_the_wait_over_the_reason() -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import JOB, TASK, ApprovalState, JobState, TaskState
 from embedded_scheduler.domain.planner import failed_task
-from embedded_scheduler.domain.sentences import Words, say
 from embedded_scheduler.domain.snapshot import Call, CallState, JobSnapshot, Share, TaskView
+from embedded_scheduler.sentences import Words, say
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,7 @@ async def _prepare(
         raise Refused(refusal(found, engine.runners))
     runner = engine.runner_for(found.image_url)
     if runner is None:
-        reasons = "; ".join(r.accepts(found.image_url) for r in engine.runners.values())
-        raise Refused(f"{found.image_url} cannot run here: {reasons}")
+        raise Refused(f"{found.image_url} cannot run here: {refusal(found, engine.runners)}")
     dataset = source_dataset(s.spec, task_name, party)
     if dataset is not None:
         await datasets.stage(engine, dataset.namespace, dataset.name)

@@ -15,6 +15,7 @@ from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
+from embedded_scheduler.sentences import Sentence, Words, say, together
 from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.store import components, datasets, ledger
 from embedded_scheduler.store.components import Component
@@ -115,41 +116,40 @@ async def ensure_builtin(engine: Engine) -> None:
         await register(engine, address, manifest, actor=BUILTIN_ACTOR)
 
 
-def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mapping[str, Runner]) -> list[str]:
+def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mapping[str, Runner]) -> list[Words]:
     """Sentences why this node cannot run its part of a job (`own`: its parties); empty = it can."""
-    found: list[str] = []
+    found: list[Sentence] = []
     for task_name, parties in _own_tasks(spec, own):
         ref = spec.flow.node(task_name).component
         component = _resolve(reader, ref)
         if component is None:
-            found.append(
-                f"{task_name}: component {_named(ref.provider, ref.name or ref.code, ref.version)} is not registered "
-                "on this node: register it with `nodeconsole component register`"
-            )
+            unknown = say("component_unknown", component=_named(ref.provider, ref.name or ref.code, ref.version))
+            found.append(say("about", name=task_name, what=unknown))
             continue
         reason = refusal(component, runners)
         if reason:
-            found.append(f"{task_name}: {reason}")
+            found.append(say("about", name=task_name, what=reason))
         manifest = parse_manifest(component.manifest)
         for party in parties:
-            found += [f"{task_name}: {fault}" for fault in _faults(reader, spec, task_name, party, manifest)]
-    return list(dict.fromkeys(found))
+            faults = _faults(reader, spec, task_name, party, manifest)
+            found += [say("about", name=task_name, what=fault) for fault in faults]
+    return list({str(sentence): sentence for sentence in found}.values())
 
 
-def refusal(component: Component, runners: Mapping[str, Runner]) -> str:
+def refusal(component: Component, runners: Mapping[str, Runner]) -> Words:
     """Why a registered component cannot run here now; empty = it can."""
     if not component.enabled:
         named = _named(component.provider, component.name, component.version)
-        return f"component {named} is disabled on this node: enable it with `nodeconsole component enable`"
+        return say("component_disabled", component=named)
     return why_not(component.image_url, runners)
 
 
-def why_not(image_url: str, runners: Mapping[str, Runner]) -> str:
+def why_not(image_url: str, runners: Mapping[str, Runner]) -> Words:
     """Empty if a runner of this node runs the address, else why none does."""
     refusals = [runner.accepts(image_url) for runner in runners.values()]
     if "" in refusals:
         return ""
-    return "; ".join(refusals) or "this node has no runner"
+    return together(refusals) or say("no_runner")
 
 
 def roles_of(reader: Reader, ref: ComponentRef) -> frozenset[str]:
@@ -158,15 +158,16 @@ def roles_of(reader: Reader, ref: ComponentRef) -> frozenset[str]:
     return frozenset() if component is None else frozenset(parse_manifest(component.manifest).roles)
 
 
-def disclosures(reader: Reader, ref: ComponentRef) -> list[str] | None:
+def disclosures(reader: Reader, ref: ComponentRef) -> list[Words] | None:
     """What leaves the node and who learns what when a component runs, in its author's words; None = it is not
     registered here."""
     component = _resolve(reader, ref)
     if component is None:
         return None
     manifest = parse_manifest(component.manifest)
-    said = [item.text for item in manifest.disclosure] or ["its author does not say what leaves the node"]
-    return [*said, *([f"protects against: {manifest.adversary}"] if manifest.adversary else [])]
+    stated: list[Words] = [item.text for item in manifest.disclosure]
+    protection = [say("protects", against=manifest.adversary)] if manifest.adversary else []
+    return [*(stated or [say("undeclared")]), *protection]
 
 
 def _check_address(engine: Engine, image_url: str) -> None:
@@ -226,19 +227,18 @@ def _own_tasks(spec: JobSpec, own: Sequence[Party]) -> Iterator[tuple[str, list[
             yield task_name, parties
 
 
-def _faults(reader: Reader, spec: JobSpec, task_name: str, party: Party, manifest: ComponentManifest) -> Iterator[str]:
+def _faults(
+    reader: Reader, spec: JobSpec, task_name: str, party: Party, manifest: ComponentManifest
+) -> Iterator[Sentence]:
     if not manifest.runs_as(party.role):
-        yield f"{manifest.name} does not run as {party.role} (it runs as {', '.join(manifest.roles)})"
+        yield say("role_not_run", component=manifest.name, role=party.role, roles=tuple(manifest.roles))
     given = spec.parameters(task_name, party)
     for param in manifest.params:
         if param.required and given.get(param.name) in (None, ""):
-            yield f"parameter {param.name} ({param.title}) of {party.key} is missing"
+            yield say("parameter_missing", name=param.name, title=param.title, party=party.key)
     dataset = source_dataset(spec, task_name, party)
     if dataset is not None:
         if datasets.get(reader, dataset.namespace, dataset.name) is None:
-            yield (
-                f"dataset {shorten(dataset.dataset_id)} is not registered on this node: "
-                "add it with `nodeconsole dataset add`"
-            )
+            yield say("dataset_unknown", dataset=shorten(dataset.dataset_id))
     elif not spec.flow.node(task_name).inputs and any(port.required for port in manifest.inputs):
-        yield f"{party.key} names no data for it: give dataset_id, or namespace and name, in its task_params"
+        yield say("data_unnamed", party=party.key)

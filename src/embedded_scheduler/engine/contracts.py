@@ -22,6 +22,7 @@ from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.errors import Conflict, Forbidden, NotFound, Refused
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
 from embedded_scheduler.security.words import same_words, words
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import contracts, ledger, outbox, peers
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader, Tx
@@ -242,17 +243,17 @@ def _of_partner(reader: Reader, contract_id: str, source: str) -> Contract:
 async def compared(engine: Engine, reference: str, typed: str, *, actor: str) -> Contract:
     """An operator compared the words with the partner's: this node trusts the partner from now on, or, at the node that
     applied, as soon as the partner has agreed too. `Refused` (with an event) when the words are not ours."""
-    fault: list[str] = []
+    fault: list[Words] = []
 
     def work(tx: Tx) -> Contract:
         contract = find(tx, reference, open_first=True)
         if contract.state is not AgreementState.APPLIED:
             if contract.state is APPROVED and same_words(typed, words_of(engine, contract)):
                 return contract
-            raise Conflict(f"the contract with {contract.node_id} is {contract.state}: nothing is to be confirmed")
+            raise Conflict(say("contract_over", node=contract.node_id, state=contract.state.value))
         ours = words_of(engine, contract)
         if not ours:
-            raise Conflict(f"{contract.node_id} has not shown its key yet: wait for its confirmation")
+            raise Conflict(say("contract_no_key", node=contract.node_id))
         if not same_words(typed, ours):
             fault.append(_record_other_words(tx, contract, actor))
             return contract
@@ -275,14 +276,10 @@ async def compared(engine: Engine, reference: str, typed: str, *, actor: str) ->
     return contract
 
 
-def _record_other_words(tx: Tx, contract: Contract, actor: str) -> str:
+def _record_other_words(tx: Tx, contract: Contract, actor: str) -> Words:
     """What to tell who typed them."""
     _note(tx, contract, "contract.words_differ", actor)
-    return (
-        f"these are not the words of this contract: either they were misheard, or somebody stands between you and "
-        f"{contract.node_id}; nothing is trusted. If they still differ, `nodeconsole peer refuse {contract.node_id}` "
-        "and invite again"
-    )
+    return say("contract_words_differ", node=contract.node_id)
 
 
 async def refuse(engine: Engine, reference: str, reason: str, *, actor: str) -> Contract:
@@ -293,7 +290,7 @@ async def refuse(engine: Engine, reference: str, reason: str, *, actor: str) -> 
         if contract.state is REJECTED:
             return contract
         if contract.state is not AgreementState.APPLIED:
-            raise Conflict(f"the contract with {contract.node_id} is {contract.state}: terminate it instead")
+            raise Conflict(say("contract_not_refused", node=contract.node_id, state=contract.state.value))
         fire(tx, contract, AgreementTrigger.REJECT, Cause(actor), reason=reason or "refused by the operator")
         if contract.side == "callee":
             _tell(tx, engine, contract, approved=False)
@@ -314,7 +311,7 @@ async def terminate(engine: Engine, reference: str, reason: str, *, actor: str) 
         if contract.state is TERMINATED:
             return contract, False
         if contract.state is not APPROVED:
-            raise Conflict(f"the contract with {contract.node_id} is {contract.state}: only an approved one can end")
+            raise Conflict(say("contract_not_ended", node=contract.node_id, state=contract.state.value))
         fire(tx, contract, AgreementTrigger.TERMINATE, Cause(actor), reason=reason)
         if contract.side != "manual":
             _send(tx, engine, contract, "node/contract/terminate", {"contract_id": contract.contract_id})

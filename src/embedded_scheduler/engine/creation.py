@@ -26,6 +26,7 @@ from embedded_scheduler.errors import (
     TooMany,
     Unavailable,
 )
+from embedded_scheduler.sentences import Words, say, together
 from embedded_scheduler.store import inbox, jobs, ledger
 from embedded_scheduler.store.database import Reader, Tx
 
@@ -195,7 +196,7 @@ async def _policy(engine: Engine, spec: JobSpec, coordinator: str, shown: Sequen
         )
     problems = await own_problems(engine, spec)
     if problems:
-        raise Refused(f"{engine.node_id} cannot run its part: {'; '.join(problems)}")
+        raise Refused(say("cannot_run", node=engine.node_id, problems=together(problems)))
     return approve
 
 
@@ -227,7 +228,7 @@ def _wants_asking(engine: Engine, initiator: str) -> bool:
     return engine.directory.knows(initiator) and engine.directory.approval(initiator) == "manual"
 
 
-async def own_problems(engine: Engine, spec: JobSpec) -> list[str]:
+async def own_problems(engine: Engine, spec: JobSpec) -> list[Words]:
     """Sentences why this node cannot run its part of the job; empty = it can."""
     own = policies.own_parties(engine, spec)
     return await engine.db.read(lambda reader: components.problems(reader, spec, own, engine.runners))
@@ -265,7 +266,7 @@ async def _insert(
     coordinates = coordinator == engine.node_id
     member = engine.node_id in spec.nodes
     if member and approve and (problems := await own_problems(engine, spec)):
-        raise Refused(f"{engine.node_id} cannot run its part: {'; '.join(problems)}")
+        raise Refused(say("cannot_run", node=engine.node_id, problems=together(problems)))
     approvals = spec.nodes if coordinates else ((engine.node_id,) if member else ())
     shares = [
         (name, party)

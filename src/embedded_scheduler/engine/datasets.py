@@ -17,6 +17,7 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine import secrets
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Connector, FileConnector
 from embedded_scheduler.spi.storage import LinkingStorage
 from embedded_scheduler.store import datasets, jobs, ledger
@@ -142,10 +143,7 @@ async def stage(engine: Engine, namespace: str, name: str) -> None:
         # Looked at afterwards: a change before or while it was laid out shows.
         now = await asyncio.to_thread(_fingerprint, connector, opened)
         if now != dataset.fingerprint:
-            raise Refused(
-                f"dataset {dataset.dataset_id} has changed since it was registered: look at it and register it again "
-                "with `nodeconsole dataset add`"
-            )
+            raise Refused(say("dataset_changed", dataset=dataset.dataset_id))
     except NodeError as error:
         await engine.storage.delete(namespace, name)
         raise secrets.redacted(error, dataset.options, opened) from None

@@ -19,6 +19,7 @@ from embedded_scheduler.engine.messages import queue
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import datasets, grants, ledger
 from embedded_scheduler.store import permits as permit_store
 from embedded_scheduler.store.database import Reader, Tx
@@ -156,12 +157,12 @@ async def settle(
     def work(tx: Tx) -> Grant:
         grant = _get(tx, grant_id)
         if grant.direction != "in":
-            raise Conflict(f"{grant_id} is this node's own request: {grant.node_id} decides about it")
+            raise Conflict(say("grant_own", grant=grant_id, node=grant.node_id))
         wanted = AgreementState.APPROVED if approve else AgreementState.REJECTED
         if grant.state is wanted:
             return grant
         if grant.state is not AgreementState.APPLIED:
-            raise Conflict(f"{grant_id} is {grant.state} already")
+            raise Conflict(say("grant_over", grant=grant_id, state=grant.state.value))
         if approve:
             _check_still_possible(tx, grant)
             needed = 1 if actor == "node" else approvers(engine, grant)
@@ -191,7 +192,7 @@ def _check_still_possible(tx: Tx, grant: Grant) -> None:
     if grant.kind == "dataset":
         namespace, _, name = grant.resource_id.partition("#")
         if datasets.get(tx, namespace, name) is None:
-            raise Conflict(f"dataset {grant.resource_id} is not registered any more: reject the request")
+            raise Conflict(say("grant_dataset_gone", dataset=grant.resource_id))
 
 
 def _issue(tx: Tx, engine: Engine, grant: Grant, terms: Terms) -> dict[str, Any]:

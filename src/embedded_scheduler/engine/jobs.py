@@ -28,6 +28,7 @@ from embedded_scheduler.errors import (
     Unauthenticated,
 )
 from embedded_scheduler.security.secrets import is_kept
+from embedded_scheduler.sentences import say, together
 from embedded_scheduler.store import attempts, inbox, jobs
 from embedded_scheduler.store.database import Reader, Tx
 
@@ -97,7 +98,7 @@ async def decide(engine: Engine, job_id: str, *, approve: bool, reason: str, act
     if approve:
         problems = await own_problems(engine, snapshot.spec)
         if problems:
-            raise Refused(f"cannot be approved as things stand: {'; '.join(problems)}")
+            raise Refused(say("cannot_approve", problems=together(problems)))
     here, cause = progress.scene(engine), Cause(actor, await _trace(engine, job_id))
     needed = engine.settings.approval.job_approvers
 
@@ -340,7 +341,7 @@ async def job_list(engine: Engine, flow_id: str | None) -> dict[str, str]:
 async def _task(engine: Engine, task_id: str) -> tuple[str, str]:
     found = await engine.db.read(lambda reader: jobs.task_by_id(reader, task_id))
     if found is None:
-        raise NotFound(f"this node knows no task {shorten(task_id)}")
+        raise NotFound(say("task_unknown", task=shorten(task_id)))
     return found
 
 
@@ -353,7 +354,7 @@ async def _view_of_task(engine: Engine, task_id: str) -> tuple[JobSnapshot, str]
 
     snapshot, name = await engine.db.read(look)
     if snapshot is None:
-        raise NotFound(f"this node knows no task {shorten(task_id)}")
+        raise NotFound(say("task_unknown", task=shorten(task_id)))
     return snapshot, name
 
 

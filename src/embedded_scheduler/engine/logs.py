@@ -12,6 +12,7 @@ from embedded_scheduler.config import MIB
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NotFound, TooLarge
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import attempts, log_search
 from embedded_scheduler.store import jobs as job_store
 from embedded_scheduler.store.attempts import Attempt
@@ -202,5 +203,5 @@ async def _paths(engine: Engine, task_id: str) -> list[Path]:
 
     runs = await engine.db.read(look)
     if runs is None:
-        raise NotFound(f"this node knows no task {shorten(task_id)}")
+        raise NotFound(say("task_unknown", task=shorten(task_id)))
     return [Path(run.log_path) for run in runs if run.log_path]

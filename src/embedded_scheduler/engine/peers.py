@@ -11,6 +11,7 @@ from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.domain.lifecycle import AgreementState, JobState
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound, Refused
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts, jobs, ledger, outbox, peers
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.peers import Peer
@@ -59,11 +60,7 @@ async def add(
         if signing != "required" and (before is None or before.signing == "required"):
             _check_alone(engine)
         if signing == "required" and not _has_contract(tx, node_id):
-            raise Refused(
-                f"there is no contract with {node_id}, so nothing of it could be believed: use `nodeconsole peer"
-                " invite` here or `nodeconsole peer join CODE` there. By hand: `peer add --certificate FILE`;"
-                " for a node that cannot sign: `peer add --unsigned`"
-            )
+            raise Refused(say("partner_without_contract", node=node_id))
         after = peers.put(tx, node_id=node_id, **wanted)
         event = "peer.added" if before is None else "peer.changed"
         ledger.append(tx, subject="peer", subject_id=node_id, event=event, actor=actor, data=wanted)
@@ -90,10 +87,7 @@ def _check_alone(engine: Engine) -> None:
     """Believing a node without signatures is more than a contract, and one person decides it here."""
     needed = engine.settings.approval.contract_approvers
     if needed > 1:
-        raise Refused(
-            f"{needed} people have to agree to a contract here (approval.contract_approvers), so no partner is believed"
-            " without signatures: set that to 1 first"
-        )
+        raise Refused(say("partner_needs_several", count=needed))
 
 
 async def remove(engine: Engine, node_id: str, *, actor: str) -> None:
@@ -101,14 +95,12 @@ async def remove(engine: Engine, node_id: str, *, actor: str) -> None:
 
     def work(tx: Tx) -> None:
         if peers.get(tx, node_id) is None:
-            raise NotFound(f"{shorten(node_id)} is no partner of this node")
+            raise NotFound(say("not_a_partner", node=shorten(node_id)))
         if _has_contract(tx, node_id):
-            raise Conflict(
-                f"there is a contract with {node_id}: end it first with `nodeconsole peer terminate {node_id}`"
-            )
+            raise Conflict(say("partner_has_contract", node=node_id))
         held = _open_job_with(tx, engine.node_id, node_id)
         if held is not None:
-            raise Conflict(f"{node_id} takes part in {held}, which is not over: stop that job first")
+            raise Conflict(say("partner_has_job", node=node_id, job=held))
         peers.delete(tx, node_id)
         ledger.append(tx, subject="peer", subject_id=node_id, event="peer.removed", actor=actor)
 

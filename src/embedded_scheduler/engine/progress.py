@@ -11,6 +11,7 @@ from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, Reaction, Scene, advance
 from embedded_scheduler.errors import NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import jobs
 from embedded_scheduler.store.database import Reader, Tx
 
@@ -74,7 +75,7 @@ async def view(engine: Engine, job_id: str) -> JobSnapshot:
     """The job as it is; `NotFound` when this node does not know it."""
     found = await engine.db.read(lambda reader: snapshot_of(engine, reader, job_id))
     if found is None:
-        raise NotFound(f"this node knows no job {shorten(job_id)}")
+        raise NotFound(say("job_unknown", job=shorten(job_id)))
     return found
 
 

@@ -10,6 +10,7 @@ from embedded_scheduler.domain.policy import Action
 from embedded_scheduler.engine import compatibility, creation, trials
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
+from embedded_scheduler.sentences import Words
 
 _JOB_ID = "rehearsal"
 
@@ -18,8 +19,8 @@ _JOB_ID = "rehearsal"
 class Rehearsal:
     """`problems`: it would be refused, or could not run here; `warnings`: what may turn out wrong later."""
 
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+    problems: tuple[Words, ...]
+    warnings: tuple[Words, ...] = ()
     coordinator: str = ""
 
 
@@ -30,7 +31,7 @@ async def rehearse(engine: Engine, document: Mapping[str, Any]) -> Rehearsal:
         spec, coordinator = await creation.plan(engine, _JOB_ID, document)
         ruling, problems = await trials.try_document(engine, spec.document, text=None, coordinator=coordinator)
     except NodeError as error:
-        return Rehearsal((error.message,))
+        return Rehearsal((error.words,))
     refused = (ruling.note,) if ruling.action is Action.REFUSE else ()
     said = (finding.sentence for finding in await compatibility.of_job(engine, spec))
     warnings = (*spec.flow.warnings, *filter(None, said))

@@ -15,6 +15,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.credentials import IMPORTED, SCOPES
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
 from embedded_scheduler.security.secrets import kept_of, read_secret
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import ledger, tokens
 from embedded_scheduler.store.database import Tx
 from embedded_scheduler.store.tokens import Token
@@ -39,7 +40,7 @@ async def create(engine: Engine, name: str, scopes: Sequence[str], *, lasts_ms: 
 
     def work(tx: Tx) -> Token:
         if tokens.valid(tx, name) is not None:
-            raise Conflict(f"there is a token {name} already: choose another name, or revoke that one first")
+            raise Conflict(say("token_taken", name=name))
         token = Token(
             token_id=made.token_id,
             name=name,

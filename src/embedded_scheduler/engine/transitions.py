@@ -43,6 +43,7 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.planner import plan
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
 from embedded_scheduler.errors import Conflict, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import jobs, ledger, outbox
 from embedded_scheduler.store.database import Tx
 
@@ -75,7 +76,7 @@ def advance(tx: Tx, scene: Scene, job_id: str, cause: Cause, react: Reaction | N
     """
     before = jobs.snapshot(tx, job_id, self_node=scene.self_node, traits=scene.traits, copies=scene.copies)
     if before is None:
-        raise NotFound(f"this node knows no job {shorten(job_id)}")
+        raise NotFound(say("job_unknown", job=shorten(job_id)))
     snapshot = before
     for decision in react(snapshot) if react is not None else ():
         snapshot = apply(tx, scene, snapshot, decision, cause)
@@ -191,7 +192,7 @@ def fire(tx: Tx, snapshot: JobSnapshot, transition: Transition, cause: Cause) ->
                 actor=cause.actor,
             )
     if changed.rowcount != 1:
-        raise Conflict(f"job {job_id} changed meanwhile; try again")
+        raise Conflict(say("changed_meanwhile", what=job_id))
 
 
 def fire_agreement(
@@ -225,7 +226,7 @@ def fire_agreement(
         **key,
     )
     if changed.rowcount != 1:
-        raise Conflict(f"{lifecycle.kind} {subject_id} changed meanwhile; try again")
+        raise Conflict(say("changed_meanwhile", what=subject_id))
     return row.target
 
 

@@ -13,6 +13,7 @@ from embedded_scheduler.engine import components
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.policies import NO_POLICY, Ruling, job_facts, own_parties, read_policy, rule, ruling_from
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.store import jobs, policies
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.policies import PolicyVersion
@@ -38,7 +39,7 @@ class Trial:
 
 async def try_document(
     engine: Engine, document: Mapping[str, Any], *, text: str | None, coordinator: str = ""
-) -> tuple[Ruling, tuple[str, ...]]:
+) -> tuple[Ruling, tuple[Words, ...]]:
     """What a policy (`text`, or None: the one in force) would say of a job now, and why this node could not run it.
 
     The coordinator is the one given, else the one the job names, else its initiator. Nothing is kept or counted.
@@ -46,7 +47,7 @@ async def try_document(
     spec = parse_job(_TRIAL_ID, document)
     driver = (coordinator and check_id("coordinator", coordinator)) or spec.coordinator_hint or spec.initiator
 
-    def look(reader: Reader) -> tuple[Ruling, tuple[str, ...]]:
+    def look(reader: Reader) -> tuple[Ruling, tuple[Words, ...]]:
         version = _chosen(reader, text)
         problems = tuple(components.problems(reader, spec, own_parties(engine, spec), engine.runners))
         if version is None:

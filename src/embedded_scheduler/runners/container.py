@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, ContainerSection
-from embedded_scheduler.domain.sentences import say
+from embedded_scheduler.sentences import say
 from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.runners.attempt import ORDER_FILE, replace_file
 from embedded_scheduler.runners.confinement import HOST_NETWORK, NO_NETWORK, OWN_LOGS, Confinement, container_name

@@ -34,6 +34,7 @@ from embedded_scheduler.runners.processes import cpu_below
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
 from embedded_scheduler.runners.starting import Starter, Template
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.spi.runner import END_OF_LOG, Containment, LaunchSpec, RunHandle
 
 _SHIM_PATIENCE_S = 5.0
@@ -74,12 +75,12 @@ class ProcessRunner(KeptRunner):
         self._template = Template(self._starter)
         self._containment = containment or NoSandbox("components.sandbox is off", required=False)
 
-    def accepts(self, image_url: str) -> str:
+    def accepts(self, image_url: str) -> Words:
         try:
             self._catalog.find(image_url)
             self._containment.admit()
         except Refused as refusal:
-            return refusal.message
+            return refusal.words
         return ""
 
     def containment(self) -> Containment:

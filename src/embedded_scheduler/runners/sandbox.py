@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from embedded_scheduler.domain.sentences import Words, say
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.attempt import SCRATCH, WORK
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.runner import Containment
 
 Mode = Literal["auto", "require", "off"]
@@ -80,7 +80,7 @@ class NoSandbox:
     def admit(self) -> None:
         """`Refused` if components may not start."""
         if self.required:
-            raise Refused(f'components.sandbox is "require" and there is no sandbox here ({self.why}): {self.advice}')
+            raise Refused(say("sandbox_required", why=self.why, advice=self.advice))
 
     def describe(self) -> Containment:
         if self.required:

@@ -90,7 +90,7 @@ class RunnerConformance(_Kit):
     async def accepts_what_it_runs_and_says_why_not(self) -> None:
         spec = self._harness.spec("accepts", _HELLO)
         runner = self._harness.runner()
-        answer = runner.accepts(spec.image_url)
+        answer = str(runner.accepts(spec.image_url))
         _expect(answer == "", f"accepts() must be empty for an address that can run, not {answer!r}")
         _expect(runner.accepts("no-such-scheme:///x"), "accepts() must say why an unknown address cannot run")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from embedded_scheduler.domain.sentences import Words
+from embedded_scheduler.sentences import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Runner(Protocol):
         """Stable key stored in handles."""
         ...
 
-    def accepts(self, image_url: str) -> str:
+    def accepts(self, image_url: str) -> Words:
         """Empty if this runner can run the address, else a sentence that says why not."""
         ...
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from embedded_scheduler.domain.sentences import Fact, Sentence, Words
+from embedded_scheduler.sentences import Fact, Sentence, Words
 
 
 class Message(BaseModel):
@@ -17,16 +18,23 @@ class Message(BaseModel):
 
 
 class Said(Message):
-    """One of the node's own sentences, for a reader that has it in its own language: a code of `domain/sentences` and
+    """One of the node's own sentences, for a reader that has it in its own language: a code of `sentences` and
     its facts."""
 
     code: str
     facts: dict[str, int | str | Said | list[str | Said]] = Field(default_factory=dict)
 
 
-def said(**parts: Words) -> dict[str, Said]:
-    """Those of a message's members that are sentences of the node, by the member's name."""
-    return {name: _said(words) for name, words in parts.items() if isinstance(words, Sentence)}
+def said(**parts: Words | Sequence[Words]) -> dict[str, Said]:
+    """Those of a message's members that are sentences of the node, by the member's name; those of a list by
+    `name.place`."""
+    found: dict[str, Said] = {}
+    for name, words in parts.items():
+        if isinstance(words, Sentence):
+            found[name] = _said(words)
+        elif not isinstance(words, str):
+            found |= {f"{name}.{n}": _said(each) for n, each in enumerate(words) if isinstance(each, Sentence)}
+    return found
 
 
 def _said(sentence: Sentence) -> Said:
@@ -79,6 +87,8 @@ class Problem(Message):
     status: int
     detail: str = ""
     code: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """`detail`, where it is one of the node's own sentences."""
 
 
 class NodeStatus(Message):
@@ -257,6 +267,8 @@ class Part(Message):
     """The last approved run did not have it; always false when there was none."""
     leaves: list[str] = Field(default_factory=list)
     """In the component author's words."""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `leaves`, what the node says itself."""
 
 
 class Changed(Message):
@@ -308,6 +320,8 @@ class DecisionCard(Message):
     data: list[DataUse] = Field(default_factory=list)
     problems: list[str] = Field(default_factory=list)
     """Why it cannot be approved as things stand (missing component, unknown dataset); empty = it can."""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `problems`."""
     difference: JobDifference
     running: int = 0
     """Jobs under way on this node."""
@@ -477,6 +491,8 @@ class ComponentRow(Message):
     registered_ms: int = 0
     runnable: bool = True
     why_not: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `why_not`."""
     enabled: bool = True
     registered_by: str = ""
     digest: str = ""
@@ -557,6 +573,8 @@ class JobCheck(Message):
     """Why it would be refused, or could not run here; empty = it can be submitted."""
     warnings: list[str] = Field(default_factory=list)
     coordinator: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `problems` and `warnings`."""
 
 
 class PeerRequest(Message):

@@ -156,7 +156,8 @@ def _problem(status: int, content: bytes) -> ClientError:
         problem = Problem.model_validate_json(content)
     except ValidationError:
         return ClientError(f"the node answered with HTTP status {status}", status)
-    return ClientError(problem.detail or problem.title, problem.status, problem.code or "internal")
+    code, said = problem.code or "internal", problem.said.get("detail")
+    return ClientError(problem.detail or problem.title, problem.status, code, said)
 
 
 def _why(error: Exception) -> str:

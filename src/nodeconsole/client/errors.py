@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import Said
+
 
 class ClientError(Exception):
-    """The node answered with a problem. `message` is for a person; `code` is the node's stable error code."""
+    """The node answered with a problem. `message` is for a person; `code` is the node's stable error code; `said` is
+    the message as a sentence of the node, where it is one."""
 
-    def __init__(self, message: str, status: int = 500, code: str = "internal") -> None:
+    def __init__(self, message: str, status: int = 500, code: str = "internal", said: Said | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.code = code
+        self.said = said
 
 
 class NodeUnreachable(Exception):

@@ -128,7 +128,7 @@ class ComposeScreen(Moves, ConsoleScreen):
         width = max(20, self.size.width - 4)
         lines = rows.problem_lines(self._situation, display, width)
         if not lines and self._checked is not None:
-            lines = rows.said_lines(self._checked.problems, self._checked.warnings, width)
+            lines = rows.said_lines(self._checked, display, width)
         sheet.display = bool(lines)
         sheet.styles.height = min(5, len(lines) + 1)
         sheet.show([(Span(" "), *line) for line in lines])

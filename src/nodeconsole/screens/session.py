@@ -17,6 +17,7 @@ from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import Glyphs
 from nodeconsole.viewmodels.node import Link, LinkState, waiting_total
+from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Role
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.viewmodels.tour import Tour, is_learnt
@@ -272,7 +273,8 @@ class Session:
         try:
             answer = await request(self.client)
         except ClientError as error:
-            self.say((refusals or {}).get(error.code, error.message), "bad")
+            own = (refusals or {}).get(error.code)
+            self.say(own or sentence(error.said, error.message, self.display()), "bad")
             return None
         except NodeUnreachable as error:
             self.say(error.message, "bad")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from algorithm_components.sdk.forms.model import Field, FormSpec
 from nodeconsole.viewmodels.facts import bullets, fact_lines, when
 from nodeconsole.viewmodels.forms.rows import note_lines, type_text
+from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import cells, clip, printable
 
@@ -65,7 +66,7 @@ def component_facts(component: ComponentRow, display: Display, width: int) -> li
     facts = [
         (text("components.title"), printable(component.title or component.code)),
         (text("components.description"), printable(component.description)),
-        (text("components.why_not"), printable(component.why_not)),
+        (text("components.why_not"), sentence(component.said.get("why_not"), component.why_not, display)),
         (text("components.inputs"), _ports_text(component.inputs)),
         (text("components.outputs"), _ports_text(component.outputs)),
         (text("components.warnings"), text("sentence.then").join(grouped(component.warnings))),
@@ -110,7 +111,7 @@ def component_lines(
     facts = [
         (text("components.identity"), printable(identity(component))),
         (text("components.description"), printable(component.description)),
-        (text("components.why_not"), printable(component.why_not)),
+        (text("components.why_not"), sentence(component.said.get("why_not"), component.why_not, display)),
         (text("components.image"), printable(component.image_url)),
         (text("components.column_roles"), printable(" ".join(component.roles)) or text("components.any_role")),
         (text("components.versions"), printable(" ".join(versions))),

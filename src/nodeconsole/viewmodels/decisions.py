@@ -10,6 +10,7 @@ from nodeconsole.viewmodels.differences import difference_summary, track_record
 from nodeconsole.viewmodels.display import approval_status
 from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, votes_text, when
 from nodeconsole.viewmodels.jobs import job_name
+from nodeconsole.viewmodels.sentences import sentences
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, count, printable, wrap
 from nodeconsole.viewmodels.times import age, span_text
@@ -72,7 +73,8 @@ def _problems(card: DecisionCard, display: Display, width: int) -> list[Line]:
         )
         lines += [(Span(part, "bad"),) for part in wrap(f"! {warning}", width)]
     if card.problems:
-        lines += [(Span(display.text("card.problems"), "bad"),), *bullets(map(printable, card.problems), width, "bad")]
+        said = sentences(card.problems, card.said, "problems", display)
+        lines += [(Span(display.text("card.problems"), "bad"),), *bullets(said, width, "bad")]
     return lines
 
 
@@ -170,8 +172,8 @@ def _cover(cover: Cover, display: Display) -> str:
 def _all_leaves(card: DecisionCard, display: Display, width: int) -> list[Line]:
     lines: list[Line] = []
     for part in card.parts:
-        for leaves in part.leaves:
-            shown = display.labelled(printable(part.task), printable(leaves))
+        for leaves in sentences(part.leaves, part.said, "leaves", display):
+            shown = display.labelled(printable(part.task), leaves)
             if part.new:
                 shown = f"! {display.labelled(display.text('card.not_seen'), shown)}"
             lines += bullets([shown], width, "warn" if part.new else "")

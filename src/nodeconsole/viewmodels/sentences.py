@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.text import printable
@@ -17,6 +18,11 @@ _NAMED = 3
 def sentence(said: Said | None, english: str, display: Display) -> str:
     """`english` where the node says it in no other language, or this console has no text for it."""
     return (_in_language(said, display) if said is not None else "") or printable(english)
+
+
+def sentences(english: Sequence[str], said: Mapping[str, Said], name: str, display: Display) -> list[str]:
+    """Those of a list that is called `name` in its message."""
+    return [sentence(said.get(f"{name}.{place}"), text, display) for place, text in enumerate(english)]
 
 
 def finding_text(finding: Finding, display: Display) -> str:

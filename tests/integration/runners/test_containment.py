@@ -347,7 +347,7 @@ async def test_nothing_starts_without_a_required_sandbox(harness: Harness) -> No
     harness.containment = NoSandbox("bubblewrap is not installed", required=True, advice="install bubblewrap")
     spec = harness.at(harness.builtin("part", "def main(): pass\n"), "a")
     runner = harness.runner()
-    assert "install bubblewrap" in runner.accepts(spec.image_url)
+    assert "install bubblewrap" in str(runner.accepts(spec.image_url))
     with pytest.raises(Refused, match="install bubblewrap"):
         await runner.launch(spec)
     assert not spec.log_path.exists()

@@ -15,9 +15,9 @@ from embedded_scheduler.domain.identifiers import task_id_for
 from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.domain.lifecycle import ApprovalState, JobState, Outcome, TaskState
 from embedded_scheduler.domain.planner import plan_all
-from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.domain.snapshot import ApprovalView, CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.sentences import say
 
 SPEC = parse_job("job-1", document(("a",), ("b", "a"), roles={"guest": ["alice"], "host": ["bob"]}))
 GUEST, HOST = SPEC.parties

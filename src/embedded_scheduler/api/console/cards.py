@@ -18,6 +18,7 @@ from embedded_scheduler.engine.precedents import Precedent as Compared
 from embedded_scheduler.engine.precedents import Record
 from embedded_scheduler.security.identity import certificate_facts
 from embedded_scheduler.security.keys import CERT
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.store import contracts, datasets, grants, jobs, peers, permits, publications
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
@@ -31,6 +32,7 @@ from embedded_scheduler.wire.console import (
     Part,
     Precedent,
     TrackRecord,
+    said,
 )
 
 _MOST_CHANGES = 200
@@ -71,7 +73,7 @@ def _precedent(compared: Compared) -> Precedent:
     )
 
 
-def _card(reader: Reader, s: JobSnapshot, problems: list[str]) -> DecisionCard:
+def _card(reader: Reader, s: JobSnapshot, problems: list[Words]) -> DecisionCard:
     spec, own = s.spec, [party for party in s.spec.parties if party.node_id == s.self_node]
     compared, record = precedents.of_job(reader, s.self_node, spec)
     driver = s.coordinator if s.coordinator not in (spec.initiator, s.self_node) else ""
@@ -81,7 +83,8 @@ def _card(reader: Reader, s: JobSnapshot, problems: list[str]) -> DecisionCard:
         our_roles=[party.key for party in own],
         parts=_parts(reader, spec, own, compared),
         data=_data_uses(reader, spec, own, {s.coordinator, spec.initiator}),
-        problems=problems,
+        problems=list(map(str, problems)),
+        said=said(problems=problems),
         difference=difference(spec, compared, record),
         running=jobs.open_count(reader),
         resources=_resources(spec, own),
@@ -122,6 +125,7 @@ def _parts(reader: Reader, spec: JobSpec, own: Sequence[Party], compared: Compar
         ref = spec.flow.node(name).component
         leaves = components.disclosures(reader, ref)
         ours = any(party in own for party in spec.parties_of(name))
+        shown = (leaves or []) if ours else []
         parts.append(
             Part(
                 task=name,
@@ -131,7 +135,8 @@ def _parts(reader: Reader, spec: JobSpec, own: Sequence[Party], compared: Compar
                 ours=ours,
                 known=leaves is not None,
                 new=before is not None and _identity(ref) not in before,
-                leaves=(leaves or []) if ours else [],
+                leaves=list(map(str, shown)),
+                said=said(leaves=shown),
             )
         )
     return parts

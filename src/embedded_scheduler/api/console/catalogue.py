@@ -16,6 +16,7 @@ from embedded_scheduler.engine import components as component_verbs
 from embedded_scheduler.engine import datasets as dataset_verbs
 from embedded_scheduler.engine import peers as peer_verbs
 from embedded_scheduler.errors import NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import DescribedConnector
 from embedded_scheduler.store import components, contracts, datasets, jobs, outbox, peers
 from embedded_scheduler.store.components import Component
@@ -248,7 +249,7 @@ class Peers:
         rows = await self._engine.db.read(self._rows)
         row = next((row for row in rows if row.node_id == node_id), None)
         if row is None:
-            raise NotFound(f"{shorten(node_id)} is no partner of this node")
+            raise NotFound(say("not_a_partner", node=shorten(node_id)))
         traits = self._engine.directory.described(node_id)
         row.traits = [
             TraitRow(name=name, value=value, own=name in row.options) for name, value in sorted(traits.items())

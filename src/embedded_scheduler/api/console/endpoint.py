@@ -18,8 +18,9 @@ from embedded_scheduler.api.family import read_body
 from embedded_scheduler.domain.roles import Role, role_for
 from embedded_scheduler.errors import ErrorCode, Forbidden, InvalidRequest, NodeError
 from embedded_scheduler.security.operators import Operator, Operators
+from embedded_scheduler.sentences import say
 from embedded_scheduler.wire.bfia.decoding import decode_object
-from embedded_scheduler.wire.console import Problem
+from embedded_scheduler.wire.console import Problem, said
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,15 +80,9 @@ async def _admit(needed: Role) -> Role:
     """The caller's role, if it is enough; `operator()` knows the caller from then on."""
     found = quart.g.operator = await _identify()
     if found.role is None:
-        raise Forbidden(
-            f"user {found.name} has no role on this node: an administrator adds it to operators.viewer,"
-            " operators.approver or operators.admin in node.toml"
-        )
+        raise Forbidden(say("no_role", user=found.name))
     if not found.role.covers(needed):
-        raise Forbidden(
-            f"{found.name} is {found.role} on this node and this needs {needed}: ask an administrator"
-            " (operators in node.toml)"
-        )
+        raise Forbidden(say("role_too_low", user=found.name, role=str(found.role), needed=str(needed)))
     return found.role
 
 
@@ -147,7 +142,8 @@ async def _framework_error(error: HTTPException) -> Response:
 
 def problem_of(error: NodeError) -> Problem:
     status = _STATUS[error.code]
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=error.message, code=error.code)
+    title, words = HTTPStatus(status).phrase, said(detail=error.words)
+    return Problem(title=title, status=status, detail=error.message, code=error.code, said=words)
 
 
 def problem_response(problem: Problem) -> Response:

@@ -19,6 +19,7 @@ from embedded_scheduler.engine import compatibility, policies, precedents, recei
 from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import attempts, job_search
 from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
@@ -35,6 +36,7 @@ from embedded_scheduler.wire.console import (
     SubmitReply,
     SubmitRequest,
     TaskRow,
+    said,
 )
 
 _LONGEST_PAGE = 500
@@ -111,9 +113,7 @@ class Jobs:
             assert head is not None
             assert spec is not None
             if not self._can_run_again(head):
-                raise Conflict(
-                    f"job {shorten(found)} cannot be run again here: it is not over, or a partner asked for it"
-                )
+                raise Conflict(say("not_run_again", job=shorten(found)))
             return spec
 
         spec = await self._engine.db.read(look)
@@ -131,7 +131,12 @@ class Jobs:
         document, _ = await endpoint.body_document(self._console.depth)
         endpoint.checked(SubmitRequest, document)
         found = await rehearsal.rehearse(self._engine, document)
-        return JobCheck(problems=list(found.problems), warnings=list(found.warnings), coordinator=found.coordinator)
+        return JobCheck(
+            problems=list(map(str, found.problems)),
+            warnings=list(map(str, found.warnings)),
+            coordinator=found.coordinator,
+            said=said(problems=found.problems, warnings=found.warnings),
+        )
 
     async def show(self, job_id: str) -> JobDetail:
         found = await self._find(job_id)
@@ -190,7 +195,7 @@ class Jobs:
         def look(reader: Reader) -> JobRow:
             head = store.head(reader, job_id)
             if head is None:
-                raise NotFound(f"this node knows no job {job_id}")
+                raise NotFound(say("job_unknown", job=job_id))
             return self.row(reader, head)
 
         return await self._engine.db.read(look)
@@ -220,7 +225,7 @@ class Jobs:
         engine = self._engine
         found = store.snapshot(reader, job_id, self_node=engine.node_id, traits=engine.directory.traits)
         if found is None:
-            raise NotFound(f"this node knows no job {shorten(job_id)}")
+            raise NotFound(say("job_unknown", job=shorten(job_id)))
         return found
 
     def _detail(self, reader: Reader, job_id: str) -> tuple[JobDetail, JobSnapshot, list[results.Output]]:
@@ -315,7 +320,7 @@ async def find_job(console: Console, prefix: str) -> str:
         return found
     if number > 1:
         raise InvalidRequest(f"several jobs begin with {shorten(prefix)}: give more of the id")
-    raise NotFound(f"this node knows no job {shorten(prefix)}")
+    raise NotFound(say("job_unknown", job=shorten(prefix)))
 
 
 def _states(text: str) -> tuple[JobState, ...]:

@@ -16,9 +16,9 @@ from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.diagnosis import certificate_findings, home_findings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
-from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import ContainingRunner, DiagnosedRunner
 from embedded_scheduler.store import components, contracts, grants, invitations, jobs, ledger, outbox, peers, tokens
 from embedded_scheduler.store.contracts import Contract

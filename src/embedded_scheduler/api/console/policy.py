@@ -53,7 +53,7 @@ class PolicyEndpoints:
         ruling, problems = await trials.try_document(
             self._engine, request.document, text=request.text, coordinator=request.coordinator
         )
-        return PolicyTestReply(ruling=_ruling_row(ruling), problems=list(problems))
+        return PolicyTestReply(ruling=_ruling_row(ruling), problems=list(map(str, problems)))
 
 
 def _row(version: PolicyVersion | None) -> PolicyRow:

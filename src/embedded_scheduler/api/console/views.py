@@ -15,13 +15,13 @@ from embedded_scheduler.domain.lifecycle import (
     JobState,
     TaskState,
 )
-from embedded_scheduler.domain.sentences import say
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
 from embedded_scheduler.engine.compatibility import IN_THE_WAY, Finding
 from embedded_scheduler.engine.components import BUILTIN
 from embedded_scheduler.engine.traffic import Traffic
 from embedded_scheduler.engine.watchdog import Stuck
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.datasets import Dataset
@@ -354,7 +354,7 @@ def component_match(found: Finding) -> ComponentMatch:
 
 
 def component_row(
-    component: Component, manifest: ComponentManifest, why_not: str, raw: Mapping[str, object] | None = None
+    component: Component, manifest: ComponentManifest, why_not: Words, raw: Mapping[str, object] | None = None
 ) -> ComponentRow:
     """`why_not` empty = it can run here; `raw` is the self-description to include."""
     # It would be registered again at the next start.
@@ -371,7 +371,8 @@ def component_row(
         warnings=list(manifest.warnings),
         registered_ms=component.registered_ms,
         runnable=not why_not,
-        why_not=why_not,
+        why_not=str(why_not),
+        said=said(why_not=why_not),
         enabled=component.enabled,
         registered_by=component.registered_by,
         digest=component.digest,

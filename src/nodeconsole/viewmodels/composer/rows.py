@@ -12,10 +12,12 @@ from nodeconsole.viewmodels.composer.composition import COMMON, Composition, Par
 from nodeconsole.viewmodels.composer.problems import DATASET, Problem, reads_data
 from nodeconsole.viewmodels.facts import bullets
 from nodeconsole.viewmodels.graph import Layout, arrange
+from nodeconsole.viewmodels.sentences import sentences
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, printable
 
 if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobCheck
     from nodeconsole.viewmodels.display import Display
 
 RowKind = Literal["flow", "party", "task", "input", "given"]
@@ -159,9 +161,11 @@ def problem_lines(situation: Situation, display: Display, width: int) -> list[Li
     return bullets([printable(problem.text(display)) for problem in situation.problems], width, "bad")
 
 
-def said_lines(problems: Sequence[str], warnings: Sequence[str], width: int) -> list[Line]:
+def said_lines(checked: JobCheck, display: Display, width: int) -> list[Line]:
     """What the node and the partners said."""
-    return [*bullets(map(printable, problems), width, "bad"), *bullets(map(printable, warnings), width, "warn")]
+    problems = sentences(checked.problems, checked.said, "problems", display)
+    warnings = sentences(checked.warnings, checked.said, "warnings", display)
+    return [*bullets(problems, width, "bad"), *bullets(warnings, width, "warn")]
 
 
 def graph(composition: Composition, display: Display) -> tuple[Layout, dict[str, tuple[Line, ...]]]:

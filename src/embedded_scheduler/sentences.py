@@ -5,8 +5,9 @@ Whoever shows it in another language has a text for each code; a code that is ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TypeAlias
 
 _NAMED = 3
@@ -35,6 +36,13 @@ def say(code: str, /, **facts: Fact) -> Sentence:
     return Sentence(code, facts)
 
 
+def together(sentences: Sequence[Words]) -> Words:
+    """Several things in one line; empty for none."""
+    if not sentences:
+        return ""
+    return reduce(lambda one, other: say("both", one=one, other=other), sentences)
+
+
 def _english(fact: Fact) -> str:
     if not isinstance(fact, tuple):
         return str(fact)
@@ -43,6 +51,8 @@ def _english(fact: Fact) -> str:
 
 
 ENGLISH: Mapping[str, str] = {
+    "both": "{one}; {other}",
+    "about": "{name}: {what}",
     # -- why something waits: for whom
     "by_you": "your decision",
     "by_this_node": "this node",
@@ -104,6 +114,50 @@ ENGLISH: Mapping[str, str] = {
     "engine_limits_fix": "give the engine's user these controllers of cgroups (systemd: Delegate=yes)",
     "limit_memory": "memory",
     "limit_cores": "processors",
+    # -- why something cannot run here, or is refused
+    "component_unknown": "component {component} is not registered on this node: register it with `nodeconsole component"
+    " register`",
+    "component_disabled": "component {component} is disabled on this node: enable it with `nodeconsole component"
+    " enable`",
+    "no_runner": "this node has no runner",
+    "sandbox_required": 'components.sandbox is "require" and there is no sandbox here ({why}): {advice}',
+    "role_not_run": "{component} does not run as {role} (it runs as {roles})",
+    "parameter_missing": "parameter {name} ({title}) of {party} is missing",
+    "dataset_unknown": "dataset {dataset} is not registered on this node: add it with `nodeconsole dataset add`",
+    "data_unnamed": "{party} names no data for it: give dataset_id, or namespace and name, in its task_params",
+    "dataset_changed": "dataset {dataset} has changed since it was registered: look at it and register it again with"
+    " `nodeconsole dataset add`",
+    "cannot_approve": "cannot be approved as things stand: {problems}",
+    "cannot_run": "{node} cannot run its part: {problems}",
+    "no_role": "user {user} has no role on this node: an administrator adds it to operators.viewer, operators.approver"
+    " or operators.admin in node.toml",
+    "role_too_low": "{user} is {role} on this node and this needs {needed}: ask an administrator (operators in"
+    " node.toml)",
+    "changed_meanwhile": "{what} changed meanwhile; try again",
+    "not_run_again": "job {job} cannot be run again here: it is not over, or a partner asked for it",
+    "job_unknown": "this node knows no job {job}",
+    "task_unknown": "this node knows no task {task}",
+    "not_a_partner": "{node} is no partner of this node",
+    "partner_without_contract": "there is no contract with {node}, so nothing of it could be believed: use `nodeconsole"
+    " peer invite` here or `nodeconsole peer join CODE` there. By hand: `peer add --certificate FILE`; for a node that"
+    " cannot sign: `peer add --unsigned`",
+    "partner_has_contract": "there is a contract with {node}: end it first with `nodeconsole peer terminate {node}`",
+    "partner_has_job": "{node} takes part in {job}, which is not over: stop that job first",
+    "partner_needs_several": "{count} people have to agree to a contract here (approval.contract_approvers), so no"
+    " partner is believed without signatures: set that to 1 first",
+    "grant_own": "{grant} is this node's own request: {node} decides about it",
+    "grant_over": "{grant} is {state} already",
+    "grant_dataset_gone": "dataset {dataset} is not registered any more: reject the request",
+    "contract_over": "the contract with {node} is {state}: nothing is to be confirmed",
+    "contract_no_key": "{node} has not shown its key yet: wait for its confirmation",
+    "contract_words_differ": "these are not the words of this contract: either they were misheard, or somebody stands"
+    " between you and {node}; nothing is trusted. If they still differ, `nodeconsole peer refuse {node}` and"
+    " invite again",
+    "contract_not_refused": "the contract with {node} is {state}: terminate it instead",
+    "contract_not_ended": "the contract with {node} is {state}: only an approved one can end",
+    "token_taken": "there is a token {name} already: choose another name, or revoke that one first",
+    "undeclared": "its author does not say what leaves the node",
+    "protects": "protects against: {against}",
     # -- what doctor finds, and what to do
     "home_missing": "{path} does not exist",
     "home_of_another": "{path} belongs to user {user}",
