@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.addresses import parse_address
-from embedded_scheduler.sentences import Sentence, say
 from embedded_scheduler.errors import NodeError, Refused
 from embedded_scheduler.runners.attempt import SCRATCH
 from embedded_scheduler.runners.engine_api import EngineFacts
+from embedded_scheduler.sentences import Sentence, say
 from embedded_scheduler.spi.runner import Containment, LaunchSpec, Limits
 
 HOST_NETWORK = "host"

@@ -20,7 +20,6 @@ from typing import ClassVar
 
 from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, ContainerSection
-from embedded_scheduler.sentences import say
 from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.runners.attempt import ORDER_FILE, replace_file
 from embedded_scheduler.runners.confinement import HOST_NETWORK, NO_NETWORK, OWN_LOGS, Confinement, container_name
@@ -32,6 +31,7 @@ from embedded_scheduler.runners.kept import KeptRunner, require_space, send
 from embedded_scheduler.runners.processes import cpu_below
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.starting import Starter
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import END_OF_LOG, Containment, Diagnosis, Exit, LaunchSpec, RunHandle
 
 _LOG = logging.getLogger(__name__)
