@@ -61,6 +61,7 @@ SECTIONS: Mapping[str, str] = {
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
 A section that is not here is not offered anywhere (`Action.section`); the first one is where a new console begins."""
 
+_SETTLED_SECONDS = 1.0
 _ALWAYS = ("app.quit", "app.interrupt", "app.redraw")
 
 
@@ -77,7 +78,8 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
     `language`, `theme` and `glyphs` go before the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
     `NODECONSOLE_GLYPHS`), then what was chosen last with this node, the operator's settings, the locale. `section` is
     where it begins, else where it was left. `clean`: nothing is remembered from or for another start. Confirmed writes
-    can be taken back for `undo_seconds` (None: as the settings say). `tour`: it begins with the tour.
+    can be taken back for `undo_seconds` (None: as the settings say). `tour`: it begins with the tour. `settled` is called
+    once, when everything that starting needs has been loaded.
     """
 
     TITLE = "nodeconsole"
@@ -100,6 +102,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         clean: bool = False,
         section: str = "",
         tour: bool = False,
+        settled: Callable[[], None] | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         place = Place(where) if isinstance(where, Path) else where
@@ -128,6 +131,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         self._undo_seconds = files.preferences.undo if undo_seconds is None else undo_seconds
         self._read_only = read_only
         self._leaving = False
+        self._settled = settled
         self._asked_themes = (theme or "", environ.get("NODECONSOLE_THEME", ""))
         self._watches: dict[str, Watch] = {}
         self._watch = self._new_watch(place, state, self.DEFAULT_MODE, begun)
@@ -169,6 +173,8 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
 
     def _start_watching(self) -> None:
         self._watch.start()
+        if self._settled is not None:
+            self.set_timer(_SETTLED_SECONDS, self._settled)
 
     def on_key(self, event: events.Key) -> None:
         """Keys that must work above every question too."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from embedded_scheduler.config import Home
 from nodeconsole.remote.target import SCHEME
+from nodeconsole.terminal_kind import hasten_escape
 
 SHARED_SOCKET = Path("/run/nodeconsole/node.sock")
 """Where a node that runs as a service of this machine serves users who cannot enter its home."""
@@ -41,7 +42,10 @@ def enter(args: argparse.Namespace, *, attach: Callable[[argparse.Namespace], in
 
 
 def _at_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    hasten_escape(os.environ)
+    return True
 
 
 def _has_terminal() -> bool:
@@ -114,6 +118,7 @@ def demo(*, tour: bool = False) -> int:
     from embedded_scheduler.showcase.exhibit import Exhibit  # noqa: PLC0415
     from embedded_scheduler.showcase.seed import fill  # noqa: PLC0415
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
+    from nodeconsole.collector import keep_what_is_loaded  # noqa: PLC0415
 
     # Until the console takes care of them: the directory goes away also when the terminal does.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -126,7 +131,7 @@ def demo(*, tour: bool = False) -> int:
         node.start()
         try:
             # What is remembered of a node that goes away would be litter.
-            app = NodeConsoleApp(home.socket, clean=True, tour=tour)
+            app = NodeConsoleApp(home.socket, clean=True, tour=tour, settled=keep_what_is_loaded)
             app.run()
             return app.return_code or 0
         finally:

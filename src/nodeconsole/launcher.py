@@ -270,9 +270,10 @@ def _has_terminal() -> bool:
     if os.environ.get("TEXTUAL_DRIVER"):
         return True
     if sys.stdin.isatty() and sys.stdout.isatty():
-        from nodeconsole.terminal_kind import forget_coercion, unfit  # noqa: PLC0415
+        from nodeconsole.terminal_kind import forget_coercion, hasten_escape, unfit  # noqa: PLC0415
 
         forget_coercion()
+        hasten_escape(os.environ)
         why = unfit(os.environ)
         if why:
             sys.stderr.write(f"nodeconsole: {why}\n")
@@ -284,8 +285,11 @@ def _has_terminal() -> bool:
 def _console(args: argparse.Namespace, place: Place, *, begun: tuple[Dial, bytes] | None = None) -> int:
     """`begun` is an ssh session that is open already."""
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
+    from nodeconsole.collector import keep_what_is_loaded  # noqa: PLC0415
 
-    app = NodeConsoleApp(place, begun=begun, read_only=args.read_only, clean=args.clean)
+    app = NodeConsoleApp(
+        place, begun=begun, read_only=args.read_only, clean=args.clean, settled=keep_what_is_loaded
+    )
     app.run(mouse=app.session.files.preferences.mouse)
     return app.return_code or 0
 

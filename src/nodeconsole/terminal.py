@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from rich.cells import cell_len
-from textual import events
+from textual import constants, events
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
@@ -27,6 +27,7 @@ _PROBE = "\x1b[2;1H\u25cf\x1b[6n"
 its answer would look like the key F3."""
 _PROBE_ROW = 1
 _STAND_IN = "nodeconsole-stand-in"
+_POLL_SECONDS = 0.1
 _LEAVE_SECONDS = 1.0
 """When the console is to end, a terminal that takes nothing holds it up no longer than this."""
 
@@ -138,13 +139,17 @@ class ConsoleDriver(LinuxDriver):
         super().process_message(message)
 
     def run_input_thread(self) -> None:
-        """As the original, which would read the end of the input again and again for ever."""
+        """As the original, which would read the end of the input again and again for ever, and would look only ten times
+        a second whether an Escape was all that came."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder(self._encoding)("replace").decode
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
+            wait = _POLL_SECONDS
             while not self.exit_event.is_set():
-                if selector.select(0.1):
+                heard = selector.select(wait)
+                wait = constants.ESCAPE_DELAY if heard else _POLL_SECONDS
+                if heard:
                     try:
                         content = os.read(self.fileno, 4096)
                     except OSError:

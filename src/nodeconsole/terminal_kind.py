@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 
@@ -27,6 +27,15 @@ def forget_coercion() -> None:
         return
     if not any(entry.startswith(b"LC_CTYPE=") for entry in said):
         os.environ.pop("LC_CTYPE", None)
+
+
+def hasten_escape(environ: MutableMapping[str, str]) -> None:
+    """How long a lone Escape waits for the rest of another key's sequence, unless the operator says so (`ESCDELAY`, ms).
+
+    Textual waits 100 ms by itself, which is felt. Terminals send a sequence in one piece. To be called before Textual
+    is loaded, which reads it once.
+    """
+    environ.setdefault("ESCDELAY", "25")
 
 
 def unfit(environ: Mapping[str, str]) -> str:
