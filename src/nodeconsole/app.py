@@ -78,8 +78,8 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
     `language`, `theme` and `glyphs` go before the environment (`NODECONSOLE_LANG`, `NODECONSOLE_THEME`,
     `NODECONSOLE_GLYPHS`), then what was chosen last with this node, the operator's settings, the locale. `section` is
     where it begins, else where it was left. `clean`: nothing is remembered from or for another start. Confirmed writes
-    can be taken back for `undo_seconds` (None: as the settings say). `tour`: it begins with the tour. `settled` is called
-    once, when everything that starting needs has been loaded.
+    can be taken back for `undo_seconds` (None: as the settings say). `tour`: it begins with the tour. `settled` is
+    called once, when everything that starting needs has been loaded.
     """
 
     TITLE = "nodeconsole"

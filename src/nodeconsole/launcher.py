@@ -287,9 +287,7 @@ def _console(args: argparse.Namespace, place: Place, *, begun: tuple[Dial, bytes
     from nodeconsole.app import NodeConsoleApp  # noqa: PLC0415
     from nodeconsole.collector import keep_what_is_loaded  # noqa: PLC0415
 
-    app = NodeConsoleApp(
-        place, begun=begun, read_only=args.read_only, clean=args.clean, settled=keep_what_is_loaded
-    )
+    app = NodeConsoleApp(place, begun=begun, read_only=args.read_only, clean=args.clean, settled=keep_what_is_loaded)
     app.run(mouse=app.session.files.preferences.mouse)
     return app.return_code or 0
 

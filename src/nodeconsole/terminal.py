@@ -139,7 +139,7 @@ class ConsoleDriver(LinuxDriver):
         super().process_message(message)
 
     def run_input_thread(self) -> None:
-        """As the original, which would read the end of the input again and again for ever, and would look only ten times
+        """As the original, which would read the end of the input again and again for ever, and would look but ten times
         a second whether an Escape was all that came."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder(self._encoding)("replace").decode

@@ -30,7 +30,7 @@ def forget_coercion() -> None:
 
 
 def hasten_escape(environ: MutableMapping[str, str]) -> None:
-    """How long a lone Escape waits for the rest of another key's sequence, unless the operator says so (`ESCDELAY`, ms).
+    """A lone Escape waits 25 ms for the rest of another key's sequence, unless the operator's `ESCDELAY` says so.
 
     Textual waits 100 ms by itself, which is felt. Terminals send a sequence in one piece. To be called before Textual
     is loaded, which reads it once.

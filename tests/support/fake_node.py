@@ -577,6 +577,7 @@ class FakeNode:
         self.logs: dict[tuple[str, str], _Log] = {}
         self.read_only = False
         self.role = "admin"
+        self.components = list(COMPONENTS)
         self.contracts: list[ContractRow] = []
         self.grants: list[GrantDetail] = []
         self.messages: list[MessageRow] = []
@@ -669,6 +670,11 @@ class FakeNode:
             log.added.extend(lines)
             log.complete = complete
         self._notify()
+
+    def seed_log(self, number: int, task: str, lines: int) -> None:
+        """A log that is complete and has so many computed lines."""
+        with self._lock:
+            self.logs[job_id(number), task] = _Log(lines)
 
     @property
     def last_seq(self) -> int:
@@ -818,7 +824,10 @@ class FakeNode:
                 row = next(row for row in self.peers if row.node_id == node_id)
                 return 200, row.model_copy(update={"traits": traits}).model_dump()
             case "GET", ["components"]:
-                return 200, {"components": [row.model_dump() for row in COMPONENTS]}
+                return 200, {"components": [row.model_dump() for row in self.components]}
+            case "GET", ["components", provider, name, version]:
+                key = (provider, name, version)
+                return 200, next(row for row in self.components if (row.provider, row.name, row.version) == key)
             case "GET", ["publications"]:
                 return 200, {"publications": []}
             case "GET", ["datasets"]:

@@ -57,6 +57,19 @@ async def typed(pilot: Pilot[Any], text: str) -> None:
     await press(pilot, "ctrl+u", *text)
 
 
+async def test_a_form_that_is_closed_at_once_is_not_painted_any_more(node: FakeNode, make_app: MakeApp) -> None:
+    """Its table goes before the form does, and a repaint may still be on its way to it."""
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        closed = [Shown(pilot, sample()).screen for _ in range(5)]
+        for screen in closed:
+            pilot.app.push_screen(screen)
+            pilot.app.pop_screen()
+        while any(screen.is_attached for screen in closed):
+            await pilot.pause()
+        await until_shown(pilot, "100 of 1,200")
+
+
 async def test_a_field_is_edited_where_it_stands(node: FakeNode, make_app: MakeApp) -> None:
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")

@@ -251,7 +251,7 @@ class ConsoleScreen(Screen[None]):
     @property
     def _whole(self) -> bool:
         """Its widgets are there: while a screen is taken down they go before it does, and a reload may still end."""
-        return self.is_attached and self.is_mounted and any(child.id == "footer" for child in self.children)
+        return self.display and self.is_attached and self.is_mounted and any(w.id == "footer" for w in self.children)
 
     def retranslate(self) -> None:
         if self._whole:
