@@ -73,8 +73,10 @@ def _rounds(directory: Path, rounds: int, told: Callable[[str], object] = lambda
         console.until("online")
         for number in range(rounds):
             for keys in _ROUND:
+                console.forget()
                 console.send(keys)
                 console.quiet(0.06)
+                assert console.process.poll() is None, f"{keys!r} ended the console:\n{console.errors()}"
             size = resident_mb(console)
             if (number + 1) % 10 == 0:
                 told(f"{number + 1:4} rounds  {size:.1f} MB\n")
