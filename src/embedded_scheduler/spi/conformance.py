@@ -33,12 +33,15 @@ class NotConformant(AssertionError):
     """An implementation breaks its contract."""
 
 
-def _expect(condition: object, message: str) -> None:
+def expect(condition: object, message: str) -> None:
+    """`NotConformant` with `message` unless the condition holds."""
     if not condition:
         raise NotConformant(message)
 
 
-class _Kit:
+class Kit:
+    """Checks that are run one by one; every public coroutine method is one."""
+
     @classmethod
     def checks(cls) -> list[str]:
         """Names of all checks, in the order of their definition."""
@@ -81,7 +84,7 @@ _HELLO = "print('hello', flush=True)"
 _SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 
 
-class RunnerConformance(_Kit):
+class RunnerConformance(Kit):
     """Checks of `spi.runner.Runner`, with real launches."""
 
     def __init__(self, harness: RunnerHarness) -> None:
@@ -91,37 +94,37 @@ class RunnerConformance(_Kit):
         spec = self._harness.spec("accepts", _HELLO)
         runner = self._harness.runner()
         answer = str(runner.accepts(spec.image_url))
-        _expect(answer == "", f"accepts() must be empty for an address that can run, not {answer!r}")
-        _expect(runner.accepts("no-such-scheme:///x"), "accepts() must say why an unknown address cannot run")
+        expect(answer == "", f"accepts() must be empty for an address that can run, not {answer!r}")
+        expect(runner.accepts("no-such-scheme:///x"), "accepts() must say why an unknown address cannot run")
 
     async def handle_starts_nothing_and_is_json(self) -> None:
         spec = self._harness.spec("handle", _HELLO)
         runner = self._harness.runner()
         handle = runner.handle(spec)
-        _expect(handle == runner.handle(spec), "handle() must be the same every time")
-        _expect(handle.runner == runner.name and handle.attempt_id == spec.attempt_id, "handle() names runner, attempt")
-        _expect(json.loads(json.dumps(dict(handle.data))) == dict(handle.data), "handle().data must be plain JSON")
-        _expect(await runner.observe(handle) is None, "what was not launched has not ended")
-        _expect(b"hello" not in _content(spec), "handle() must start nothing")
+        expect(handle == runner.handle(spec), "handle() must be the same every time")
+        expect(handle.runner == runner.name and handle.attempt_id == spec.attempt_id, "handle() names runner, attempt")
+        expect(json.loads(json.dumps(dict(handle.data))) == dict(handle.data), "handle().data must be plain JSON")
+        expect(await runner.observe(handle) is None, "what was not launched has not ended")
+        expect(b"hello" not in _content(spec), "handle() must start nothing")
 
     async def exit_code_is_reported(self) -> None:
         for code in (0, 7):
             ending = await self._run_to_end(f"code-{code}", f"raise SystemExit({code})")
-            _expect((ending.code, ending.signal) == (code, None), f"exit {code} was reported as {ending}")
+            expect((ending.code, ending.signal) == (code, None), f"exit {code} was reported as {ending}")
 
     async def death_by_signal_is_reported(self) -> None:
         ending = await self._run_to_end("signal", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-        _expect((ending.code, ending.signal) == (None, signal.SIGKILL), f"SIGKILL was reported as {ending}")
+        expect((ending.code, ending.signal) == (None, signal.SIGKILL), f"SIGKILL was reported as {ending}")
 
     async def launching_again_runs_once(self) -> None:
         spec = self._harness.spec("once", "import time; print('ran', flush=True); time.sleep(0.3)")
         runner = self._harness.runner()
         await asyncio.gather(runner.launch(spec), runner.launch(spec))
         await self._harness.runner().launch(spec)
-        _expect((await runner.wait(runner.handle(spec))).ok, "the attempt must end well")
+        expect((await runner.wait(runner.handle(spec))).ok, "the attempt must end well")
         await self._harness.runner().launch(spec)
-        _expect((await self._harness.runner().wait(runner.handle(spec))).ok, "the ending must stay what it was")
-        _expect(_content(spec).count(b"ran\n") == 1, "an attempt launched four times must run once")
+        expect((await self._harness.runner().wait(runner.handle(spec))).ok, "the ending must stay what it was")
+        expect(_content(spec).count(b"ran\n") == 1, "an attempt launched four times must run once")
 
     async def output_is_kept_byte_for_byte(self) -> None:
         program = "import sys; sys.stdout.buffer.write(bytes(range(256)) + b'\\r\\n\\xff no newline')"
@@ -132,24 +135,24 @@ class RunnerConformance(_Kit):
         wanted = bytes(range(256)) + b"\r\n\xff no newline\n"
         content = _content(spec)
         first = b"a line of the node\n"
-        _expect(content.startswith(first), f"what the log held before was altered: {content[:400]!r}")
+        expect(content.startswith(first), f"what the log held before was altered: {content[:400]!r}")
         output = _output(content.removeprefix(first))
-        _expect(output.startswith(wanted + END_OF_LOG.encode()), f"output was altered: {output[:400]!r}")
+        expect(output.startswith(wanted + END_OF_LOG.encode()), f"output was altered: {output[:400]!r}")
 
     async def both_outputs_reach_the_log(self) -> None:
         spec = self._harness.spec("outputs", "import os; os.write(2, b'to stderr\\n'); os.write(1, b'to stdout\\n')")
         await self._end_of(spec)
         # Two pipes: what was printed to one and to the other in the same moment may change places.
         lines = _output(_content(spec)).split(b"\n")[:2]
-        _expect(sorted(lines) == [b"to stderr", b"to stdout"], f"stdout and stderr must reach the log: {lines}")
+        expect(sorted(lines) == [b"to stderr", b"to stdout"], f"stdout and stderr must reach the log: {lines}")
 
     async def log_ends_with_the_end_line(self) -> None:
         for name, program in (("end-well", _HELLO), ("end-badly", "raise SystemExit(3)"), ("end-empty", "")):
             spec = self._harness.spec(name, program)
             await self._end_of(spec)
             lines = _content(spec).split(b"\n")
-            _expect(lines[-1] == b"" and lines[-2].startswith(END_OF_LOG.encode()), f"last line is {lines[-2:]!r}")
-            _expect(_content(spec).count(END_OF_LOG.encode()) == 1, "there must be one end line")
+            expect(lines[-1] == b"" and lines[-2].startswith(END_OF_LOG.encode()), f"last line is {lines[-2:]!r}")
+            expect(_content(spec).count(END_OF_LOG.encode()) == 1, "there must be one end line")
 
     async def environment_is_exact(self) -> None:
         given = {
@@ -161,12 +164,12 @@ class RunnerConformance(_Kit):
         # Read raw: the interpreter itself may add variables to os.environ.
         program = "import json, sys; raw = open('/proc/self/environ', 'rb').read(); sys.stdout.buffer.write(raw)"
         spec = self._harness.spec("environment", program, environment=given)
-        _expect((await self._end_of(spec)).ok, "the program must end well")
+        expect((await self._end_of(spec)).ok, "the program must end well")
         raw = _output(_content(spec)).partition(f"\n{END_OF_LOG}".encode())[0]
         found = dict(item.decode().split("=", 1) for item in raw.split(b"\0") if item)
         extra = set(found) - set(given) - {"PATH", "LANG", "HOME", "TMPDIR", *_OF_CONTAINERS}
-        _expect(not extra, f"variables nobody asked for: {sorted(extra)}")
-        _expect({name: found.get(name) for name in given} == given, f"the environment arrived as {found}")
+        expect(not extra, f"variables nobody asked for: {sorted(extra)}")
+        expect({name: found.get(name) for name in given} == given, f"the environment arrived as {found}")
 
     async def cancelled_wait_leaves_it_running(self) -> None:
         spec = self._harness.spec("cancelled", "import time; print('up', flush=True); time.sleep(1); print('done')")
@@ -180,8 +183,8 @@ class RunnerConformance(_Kit):
             pass
         else:
             raise NotConformant("wait() returned before the attempt ended")
-        _expect(await runner.observe(runner.handle(spec)) is None, "the attempt must go on after a cancelled wait")
-        _expect(
+        expect(await runner.observe(runner.handle(spec)) is None, "the attempt must go on after a cancelled wait")
+        expect(
             (await runner.wait(runner.handle(spec))).ok and b"done" in _content(spec), "it must end as it would have"
         )
 
@@ -195,10 +198,10 @@ class RunnerConformance(_Kit):
         handle = _restored(first.handle(spec))
         del first
         second = self._harness.runner()
-        _expect(await second.observe(handle) is None, "a running attempt is observed as running")
-        _expect((await second.wait(handle)).code == 5, "a fresh runner must learn the exit code")
+        expect(await second.observe(handle) is None, "a running attempt is observed as running")
+        expect((await second.wait(handle)).code == 5, "a fresh runner must learn the exit code")
         third = await self._harness.runner().observe(handle)
-        _expect(third is not None and third.code == 5, "the ending must still be known to the next one")
+        expect(third is not None and third.code == 5, "the ending must still be known to the next one")
 
     async def terminate_lets_it_end_properly(self) -> None:
         program = (
@@ -209,7 +212,7 @@ class RunnerConformance(_Kit):
         )
         spec = self._harness.spec("polite", program)
         ending = await self._terminated(spec, grace=20.0)
-        _expect(ending.code == 4 and b"cleaned up\n" in _content(spec), f"it must have its time to end: {ending}")
+        expect(ending.code == 4 and b"cleaned up\n" in _content(spec), f"it must have its time to end: {ending}")
 
     async def terminate_ends_the_whole_group(self) -> None:
         program = (
@@ -225,22 +228,20 @@ class RunnerConformance(_Kit):
         )
         spec = self._harness.spec("group", program)
         ending = await self._terminated(spec, grace=0.2, ready=b"beat\n")
-        _expect(not ending.ok and ending.signal == signal.SIGKILL, f"what ignores SIGTERM must be killed: {ending}")
+        expect(not ending.ok and ending.signal == signal.SIGKILL, f"what ignores SIGTERM must be killed: {ending}")
         before = _content(spec)
         # Not a way to wait for something: the time in which a survivor would show itself.
         await asyncio.sleep(0.3)
-        _expect(_content(spec) == before, "a process of the group survived terminate()")
-        _expect(
-            before.rstrip(b"\n").rpartition(b"\n")[2].startswith(END_OF_LOG.encode()), "the end line must come last"
-        )
+        expect(_content(spec) == before, "a process of the group survived terminate()")
+        expect(before.rstrip(b"\n").rpartition(b"\n")[2].startswith(END_OF_LOG.encode()), "the end line must come last")
 
     async def terminate_may_be_repeated_by_another(self) -> None:
         spec = self._harness.spec("repeated", _SLEEPER)
         ending = await self._terminated(spec, grace=5.0)
-        _expect(not ending.ok and ending.signal == signal.SIGTERM, f"ended by SIGTERM, reported as {ending}")
+        expect(not ending.ok and ending.signal == signal.SIGTERM, f"ended by SIGTERM, reported as {ending}")
         handle = self._harness.runner().handle(spec)
         await self._harness.runner().terminate(handle, 5.0)
-        _expect(await self._harness.runner().observe(handle) == ending, "terminating again must change nothing")
+        expect(await self._harness.runner().observe(handle) == ending, "terminating again must change nothing")
 
     async def memory_limit_holds(self) -> None:
         program = (
@@ -248,20 +249,20 @@ class RunnerConformance(_Kit):
         )
         spec = self._harness.spec("memory", program, limits=Limits(memory_bytes=256 * MIB))
         ending = await self._end_of(spec)
-        _expect(not ending.ok and b"up\n" in _content(spec), f"using 1 GiB of 256 MiB must fail: {ending}")
-        _expect(b"fits" not in _content(spec), "using 1 GiB of 256 MiB must not work")
+        expect(not ending.ok and b"up\n" in _content(spec), f"using 1 GiB of 256 MiB must fail: {ending}")
+        expect(b"fits" not in _content(spec), "using 1 GiB of 256 MiB must not work")
 
     async def disk_limit_holds(self) -> None:
         program = "f = open('big', 'wb', 0); [f.write(bytes(1 << 20)) for _ in range(32)]; print('fi' + 'ts')"
         spec = self._harness.spec("disk", program, limits=Limits(disk_bytes=8 * MIB))
         ending = await self._end_of(spec)
-        _expect(not ending.ok and b"fits" not in _content(spec), f"a file of 32 MiB of 8 MiB must fail: {ending}")
+        expect(not ending.ok and b"fits" not in _content(spec), f"a file of 32 MiB of 8 MiB must fail: {ending}")
 
     async def core_limit_holds(self) -> None:
         program = "import os; print('cores', len(os.sched_getaffinity(0)))"
         spec = self._harness.spec("cores", program, limits=Limits(cpu=1))
-        _expect((await self._end_of(spec)).ok, "the program must end well")
-        _expect(b"cores 1\n" in _content(spec), f"cpu=1 must leave one core: {_content(spec)!r}")
+        expect((await self._end_of(spec)).ok, "the program must end well")
+        expect(b"cores 1\n" in _content(spec), f"cpu=1 must leave one core: {_content(spec)!r}")
 
     async def forget_keeps_the_log(self) -> None:
         spec = self._harness.spec("forgotten", _HELLO)
@@ -269,7 +270,7 @@ class RunnerConformance(_Kit):
         runner = self._harness.runner()
         await runner.forget(runner.handle(spec))
         await runner.forget(runner.handle(spec))
-        _expect(_output(_content(spec)).startswith(b"hello\n"), "forget() must leave the log")
+        expect(_output(_content(spec)).startswith(b"hello\n"), "forget() must leave the log")
 
     async def _run_to_end(self, attempt_id: str, program: str) -> Exit:
         return await self._end_of(self._harness.spec(attempt_id, program))
@@ -290,7 +291,7 @@ class RunnerConformance(_Kit):
         return ending
 
 
-class StorageConformance(_Kit):
+class StorageConformance(Kit):
     """Checks of `spi.storage.Storage`. `open_storage` gives a new object over the same objects each time."""
 
     def __init__(self, open_storage: Callable[[], Storage]) -> None:
@@ -299,20 +300,20 @@ class StorageConformance(_Kit):
     async def what_was_written_is_read(self) -> None:
         content = bytes(range(256)) * 300
         stored = await self._open().write("space", "object", _chunks(content, 1000))
-        _expect((stored.namespace, stored.name, stored.size) == ("space", "object", len(content)), f"got {stored}")
-        _expect(await _all(self._open(), "space", "object") == content, "other bytes were read than written")
-        _expect(await self._open().stat("space", "object") == stored, "stat() must say what write() said")
+        expect((stored.namespace, stored.name, stored.size) == ("space", "object", len(content)), f"got {stored}")
+        expect(await _all(self._open(), "space", "object") == content, "other bytes were read than written")
+        expect(await self._open().stat("space", "object") == stored, "stat() must say what write() said")
 
     async def empty_object_exists(self) -> None:
         await self._open().write("space", "empty", _chunks(b"", 1))
         found = await self._open().stat("space", "empty")
-        _expect(found is not None and found.size == 0, "an object without bytes is an object")
-        _expect(await _all(self._open(), "space", "empty") == b"", "it must read as nothing")
+        expect(found is not None and found.size == 0, "an object without bytes is an object")
+        expect(await _all(self._open(), "space", "empty") == b"", "it must read as nothing")
 
     async def absent_object_is_not_found(self) -> None:
         storage = self._open()
-        _expect(await storage.stat("space", "absent") is None, "stat() of nothing is None")
-        _expect(await storage.list("nowhere") == [], "a namespace without objects lists as empty")
+        expect(await storage.stat("space", "absent") is None, "stat() of nothing is None")
+        expect(await storage.list("nowhere") == [], "a namespace without objects lists as empty")
         await storage.delete("space", "absent")
         try:
             await _all(storage, "space", "absent")
@@ -329,12 +330,10 @@ class StorageConformance(_Kit):
             except _BrokenOffError:
                 continue
             raise NotConformant("write() must raise what its source raises")
-        _expect(await _all(storage, "space", "kept") == b"old", "a write that breaks off must leave the old object")
-        _expect(
-            [s.name for s in await storage.list("space")] == ["kept"], "a write that breaks off must leave no trace"
-        )
+        expect(await _all(storage, "space", "kept") == b"old", "a write that breaks off must leave the old object")
+        expect([s.name for s in await storage.list("space")] == ["kept"], "a write that breaks off must leave no trace")
         await storage.write("space", "kept", _chunks(b"n", 1))
-        _expect(await _all(storage, "space", "kept") == b"n", "a later write replaces the object")
+        expect(await _all(storage, "space", "kept") == b"n", "a later write replaces the object")
 
     async def cancelled_write_leaves_no_trace(self) -> None:
         storage = self._open()
@@ -343,7 +342,7 @@ class StorageConformance(_Kit):
                 await storage.write("space", "endless", _endless())
         except TimeoutError:
             pass
-        _expect(await storage.list("space") == [], "a cancelled write must leave no trace")
+        expect(await storage.list("space") == [], "a cancelled write must leave no trace")
 
     async def a_reader_keeps_its_object(self) -> None:
         storage = self._open()
@@ -353,18 +352,18 @@ class StorageConformance(_Kit):
         parts = [await anext(reading)]
         await storage.write("space", "object", _chunks(b"new", 3))
         parts += [part async for part in reading]
-        _expect(b"".join(parts) == old, "a reader must get one object, not a mixture of two")
+        expect(b"".join(parts) == old, "a reader must get one object, not a mixture of two")
 
     async def list_and_delete(self) -> None:
         storage = self._open()
         written = [await storage.write("space", name, _chunks(name.encode(), 9)) for name in ("b", "a", "c.d-e_f:g")]
         await storage.write("other", "a", _chunks(b"x", 1))
         found = sorted(await self._open().list("space"), key=_name)
-        _expect(found == sorted(written, key=_name), f"list() must be what was written: {found}")
+        expect(found == sorted(written, key=_name), f"list() must be what was written: {found}")
         await storage.delete("space", "a")
         await storage.delete("space", "a")
-        _expect({s.name for s in await storage.list("space")} == {"b", "c.d-e_f:g"}, "a deleted object is not listed")
-        _expect(await storage.stat("other", "a") is not None, "another namespace's object must stay")
+        expect({s.name for s in await storage.list("space")} == {"b", "c.d-e_f:g"}, "a deleted object is not listed")
+        expect(await storage.stat("other", "a") is not None, "another namespace's object must stay")
 
     async def hostile_names_are_refused(self) -> None:
         storage = self._open()
@@ -384,7 +383,7 @@ class StorageConformance(_Kit):
         ):
             for namespace, name in ((hostile, "object"), ("space", hostile)):
                 await _refused(storage, namespace, name)
-        _expect([s.name for s in await storage.list("space")] == ["object"], "a refused name must leave no trace")
+        expect([s.name for s in await storage.list("space")] == ["object"], "a refused name must leave no trace")
 
     async def large_objects_stream_in_bounded_memory(self) -> None:
         storage = self._open()
@@ -393,15 +392,15 @@ class StorageConformance(_Kit):
         await storage.write("space", "small", _chunks(chunk, MIB))
         before = _peak_memory()
         stored = await storage.write("space", "large", _repeated(chunk, size // MIB))
-        _expect(stored.size == size, f"{size} bytes were stored as {stored.size}")
+        expect(stored.size == size, f"{size} bytes were stored as {stored.size}")
         async for part in storage.read("space", "large"):
             digest.update(part)
         wanted = hashlib.sha256()
         for _ in range(size // MIB):
             wanted.update(chunk)
-        _expect(digest.digest() == wanted.digest(), "other bytes were read than written")
+        expect(digest.digest() == wanted.digest(), "other bytes were read than written")
         growth = _peak_memory() - before
-        _expect(growth < 48 * MIB, f"100 MiB must stream in bounded memory; it grew by {growth // MIB} MiB")
+        expect(growth < 48 * MIB, f"100 MiB must stream in bounded memory; it grew by {growth // MIB} MiB")
 
 
 class _BrokenOffError(Exception):

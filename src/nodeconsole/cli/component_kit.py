@@ -14,11 +14,13 @@ from algorithm_components.sdk.forms.selfdesc import form_of_component
 from algorithm_components.sdk.testing import LocalNode
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.runners.process import ProcessRunner
+from embedded_scheduler.spi.conformance import NotConformant
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.text import pad, size
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.kit.archives import build_program, default_python, write_sdk_wheel
+from nodeconsole.kit.conformance import ComponentConformance
 from nodeconsole.kit.following import Ended, run_all
 from nodeconsole.kit.outputs import Seen, look_at
 from nodeconsole.kit.project import KitFault, Project, open_project
@@ -119,6 +121,8 @@ async def _trial(call: Invocation, project: Project, plan: Plan, directory: Path
         refusal = bench.runner.accepts(image)
         if refusal:
             raise KitFault(refusal)
+        if call.args.conformance:
+            return await _conformance(call, plan, directory)
         bench.store_data()
         column = max(len(party) for party in plan.parties)
 
@@ -135,6 +139,28 @@ async def _trial(call: Invocation, project: Project, plan: Plan, directory: Path
     else:
         _print(call, ended, seen, faults, directory)
     return Exit.FAILED if faults else Exit.OK
+
+
+async def _conformance(call: Invocation, plan: Plan, directory: Path) -> Exit:
+    program = plan.image_url.removeprefix("exec:")
+    kit = ComponentConformance(plan, lambda runs: ProcessRunner(runs, allow_exec=(program,)), directory)
+    found = []
+    for check in kit.checks():
+        try:
+            await call.out.busy(check.replace("_", " "), kit.run(check))
+            fault = ""
+        except NotConformant as breach:
+            fault = str(breach)
+        found.append({"check": check, "passed": not fault, "fault": fault})
+        if not call.out.as_json:
+            call.out.line(
+                f"{'WRONG ' if fault else 'passed'}  {check.replace('_', ' ')}{f': {fault}' if fault else ''}"
+            )
+            call.out.flush()
+    passed = all(each["passed"] for each in found)
+    if call.out.as_json:
+        call.out.document({"passed": passed, "checks": found, "directory": str(directory)})
+    return Exit.OK if passed else Exit.FAILED
 
 
 def _program(python: str | None, project: Project, place: Path) -> Path:

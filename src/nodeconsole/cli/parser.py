@@ -426,6 +426,9 @@ def _add_component_kit(components: _Tree) -> None:
     test.add_argument("--image", metavar="URL", help="exec:PATH of a program that is built otherwise")
     test.add_argument("--python", metavar="PATH", help="what runs it (default: .venv of the folder, else the system's)")
     test.add_argument("--output", metavar="DIR", help="where logs and results go (default: .trial in the folder)")
+    test.add_argument(
+        "--conformance", action="store_true", help="all that a component must do, such as to end in time and to retry"
+    )
     test.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="(default: %(default)g)")
     build = components.command("build", "make one executable file of a component and the SDK")
     build.add_argument("directory", metavar="FILE|DIR", nargs="?", default=".", help="the component (default: here)")

@@ -60,6 +60,8 @@ async def run_all(runner: Runner, launches: Mapping[str, LaunchSpec], *, within:
                 deadline = min(deadline, time.monotonic() + _AFTER_FAILURE)
         stopped = {party for party, task in endings.items() if task in pending}
         await asyncio.gather(*(_end(runner, launches[party]) for party in stopped))
+    for spec in launches.values():
+        await runner.forget(runner.handle(spec))
     return [replace(task.result(), stopped=party in stopped) for party, task in endings.items()]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithm_components.sdk.testing import LocalNode
-from embedded_scheduler.domain.component import BoolStyle, parse_manifest
+from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.environment import (
     AttemptFacts,
     NodeFacts,
@@ -201,16 +201,14 @@ class Bench:
         node: LocalNode,
         *,
         parameters: Mapping[str, str] | None = None,
-        bool_style: BoolStyle | None = None,
         callback_url: str = "",
     ) -> dict[str, LaunchSpec]:
         """One attempt for each party, of one channel session that only these may use.
 
-        `parameters` replaces parameters as they are written, which no job could; `bool_style` the declared one.
+        `parameters` replaces parameters as they are written, which no job could.
         """
         self._attempts += 1
         session = f"session_{JOB}_{self._attempts}"
-        style = self.manifest if bool_style is None else parse_manifest({**self.plan.manifest, "boolStyle": bool_style})
         found = {}
         for party in self.spec.parties:
             token = self.token()
@@ -220,7 +218,7 @@ class Bench:
                 spec=self.spec,
                 task_name=self.task,
                 party=party,
-                manifest=style,
+                manifest=self.manifest,
                 task_ids={},
                 attempt=AttemptFacts(session_id=session, token=token, trace_id=JOB),
                 node=NodeFacts(
