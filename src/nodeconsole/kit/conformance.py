@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -208,12 +209,12 @@ class ComponentConformance(Kit):
     async def a_node_that_restarts_is_found_again(self) -> None:
         if len(self._plan.parties) < 2:
             return
-        node = LocalNode()
+        outage = _Outage()
         bench = self._bench("restart")
         async with AsyncExitStack() as stack:
-            restarting = asyncio.create_task(_restarted(node))
+            restarting = asyncio.create_task(outage.run())
             stack.callback(restarting.cancel)
-            _succeeded(await self._run(bench, node=node), "a node that was down for a second")
+            _succeeded(await self._run(bench, node=outage.node), "a node that was down for a second")
 
     async def exit_code_and_callback_agree(self) -> None:
         run = await self._run(self._bench("callback"))
@@ -270,13 +271,26 @@ def _own_lines(log: Path) -> bytes:
     return content.partition(END_OF_LOG.encode())[0]
 
 
-async def _restarted(node: LocalNode) -> None:
-    """Stop the node once components talk to it, and start it again."""
-    while not node.calls["push"] + node.calls["pop"]:  # noqa: ASYNC110 - components are other processes
-        await asyncio.sleep(_LOOK_AGAIN)
-    await asyncio.to_thread(node.stop)
-    await asyncio.sleep(_OUTAGE)
-    node.start()
+class _Outage:
+    """A node that dies at the first call of the channel and is there again a second later."""
+
+    def __init__(self) -> None:
+        self._begun = threading.Event()
+        self._over = False
+        self.node = LocalNode(self._fault)
+
+    def _fault(self, _operation: str, _number: int) -> str:
+        # Nothing gets through between the first call and the moment at which nobody listens any more.
+        self._begun.set()
+        return "" if self._over else "lose"
+
+    async def run(self) -> None:
+        while not self._begun.is_set():  # noqa: ASYNC110 - set by the node's threads
+            await asyncio.sleep(_LOOK_AGAIN)
+        await asyncio.to_thread(self.node.stop)
+        await asyncio.sleep(_OUTAGE)
+        self._over = True
+        self.node.start()
 
 
 def _found_bad(manifest: Mapping[str, Any], party: str) -> tuple[str, str]:
