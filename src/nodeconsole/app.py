@@ -292,7 +292,10 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
 
     def act_app_read_only(self, *words: str) -> None:
         session = self.session
-        wanted = words[:1] not in (("off",), ("no",))
+        if words and words not in (("off",), ("no",), ("on",)):
+            session.say(session.text("message.no_read_only", word=" ".join(words)), "warn")
+            return
+        wanted = words not in (("off",), ("no",))
         if not wanted and session.status is not None and session.status.read_only:
             role = session.text(f"role.{session.status.role}")
             session.say(session.text("message.read_only_role", role=role), "warn")
@@ -414,6 +417,16 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
 
         seen = [watch.place for watch in self._watches.values()]
         self.push_screen(NodesScreen(self.session, contexts, seen, self._watch.place), self._node_chosen)
+
+    def known_nodes(self) -> Mapping[str, str]:
+        """Where the named nodes are; none when their file cannot be read, which `:node` says."""
+        from nodeconsole.remote.contexts import ContextsFault, contexts_file, read_contexts  # noqa: PLC0415
+
+        try:
+            named = read_contexts(contexts_file(self.environ)).named
+        except ContextsFault:
+            return {}
+        return {name: context.node for name, context in named.items()}
 
     def _node_chosen(self, name: str | None) -> None:
         if name is not None:

@@ -50,7 +50,7 @@ class Conveniences(App[None], inherit_bindings=False):
     def act_app_theme(self, *names: str) -> None:
         available = list(self._shelf.themes)
         if names and names[0] not in available:
-            self.session.say(self.session.text("message.no_theme", names=" ".join(available)), "warn")
+            self.session.say(self.session.text("message.no_theme", name=names[0], names=" ".join(available)), "warn")
             return
         after = (
             available[(available.index(self.theme) + 1) % len(available)] if self.theme in available else available[0]
@@ -86,7 +86,7 @@ class Conveniences(App[None], inherit_bindings=False):
         after = LANGUAGES[(LANGUAGES.index(now) + 1) % len(LANGUAGES)]
         chosen = named_language(names[0]) if names else after
         if chosen is None:
-            self.session.say(self.session.text("message.no_language"), "warn")
+            self.session.say(self.session.text("message.no_language", name=names[0]), "warn")
             return
         self._catalogue = load(chosen)
         self.session.use_language(chosen)
@@ -95,7 +95,8 @@ class Conveniences(App[None], inherit_bindings=False):
     def act_app_glyphs(self, *names: str) -> None:
         wanted = GLYPH_SETS.get(names[0] if names else "")
         if wanted is None:
-            self.session.say(self.session.text("message.no_glyphs", names=" ".join(GLYPH_SETS)), "warn")
+            key = "message.no_glyphs" if names else "message.which_glyphs"
+            self.session.say(self.session.text(key, name=" ".join(names), names=" ".join(GLYPH_SETS)), "warn")
             return
         self._chosen_glyphs, self._glyphs_by_default = wanted, False
         self.session.state.remember("glyphs", wanted.name)
@@ -117,7 +118,7 @@ class Conveniences(App[None], inherit_bindings=False):
             session.say(str(fault), "warn")
             return
         if name == "theme" and wanted.theme and wanted.theme not in self.theme_names:
-            session.say(session.text("message.no_theme", names=" ".join(self.theme_names)), "warn")
+            session.say(session.text("message.no_theme", name=wanted.theme, names=" ".join(self.theme_names)), "warn")
             return
         try:
             files.save_preferences(wanted)
@@ -167,7 +168,7 @@ class Conveniences(App[None], inherit_bindings=False):
         if name in PRESETS:
             self.use_keys(replace(self.session.files.keys, preset=name, faults=()))
         else:
-            self.session.say(self.session.text("message.no_preset", names=" ".join(PRESETS)), "warn")
+            self.session.say(self.session.text("message.no_preset", name=name, names=" ".join(PRESETS)), "warn")
 
     def use_keys(self, keys: UserKeys) -> None:
         """Take up other keys and keep them."""

@@ -65,7 +65,7 @@ async def test_a_key_is_bound_by_pressing_it(node: FakeNode, make_app: MakeApp, 
         await press(pilot, "g", ",", "/", *"go.peers", "enter", "backspace")
         assert keymap.read(path).keys == {}
         await press(pilot, ":", *"set preset vim", "enter", ":", *"set preset emacs", "enter")
-        await until_shown(pilot, "presets: k9s vim plain")
+        await until_shown(pilot, "there are: k9s vim plain")
         assert keymap.read(path).preset == "vim"
         await press(pilot, "q", "g", "j", "L")
         await until_gone(pilot, "100 of 1,200")

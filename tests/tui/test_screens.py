@@ -364,7 +364,7 @@ async def test_language_theme_and_glyphs_change_while_running(node: FakeNode, ma
         await until_shown(pilot, "R running")
         assert pilot.app.theme == "mono"
         await press(pilot, ":", *"theme pink", "enter")
-        await until_shown(pilot, "themes: dark ")
+        await until_shown(pilot, "there are: dark ")
         await press(pilot, ":", *"theme dark", "enter")
         await until_shown(pilot, "● running")
         await press(pilot, ":", *"glyphs safe", "enter")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual import events
@@ -16,11 +16,12 @@ from textual.worker import WorkType
 
 from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name, plain_key
 from nodeconsole.keymap import UserKeys
+from nodeconsole.screens import command_line
+from nodeconsole.screens.command_line import CommandLine
 from nodeconsole.screens.jumping import Jumpable, Jumping, Tabs
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.strips import Strip, Strips
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
-from nodeconsole.viewmodels.commands import parse_command
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.node import LinkState, status_line, waiting_total
 from nodeconsole.viewmodels.spans import Line, Span, plain
@@ -35,7 +36,6 @@ from nodeconsole.widgets.sheet import Sheet
 if TYPE_CHECKING:
     from nodeconsole.viewmodels.palette import Entry
 
-_COMMAND = "command"
 _APPEARS_SECONDS = 3.0
 """Within so long a line to type into is there, or will not come."""
 
@@ -47,6 +47,8 @@ class Console(Protocol):
 
     @property
     def theme_names(self) -> tuple[str, ...]: ...
+
+    def known_nodes(self) -> Mapping[str, str]: ...
 
     def prefer(self, name: str, word: str) -> None: ...
 
@@ -84,7 +86,7 @@ class ConsoleScreen(Screen[None]):
         self._keymap_of = (self.SCOPES, session.actions)
         self._pending: Changes = NOTHING
         self._reloading = False
-        self._recall = 0
+        self._command = CommandLine(self)
         self._ahead: list[events.Key] | None = None
         self._ahead_timer: Timer | None = None
         self._loaded = False
@@ -161,6 +163,10 @@ class ConsoleScreen(Screen[None]):
         for widget in self.query(Painted):
             if isinstance(widget, Jumpable) and widget.is_on_screen:
                 yield widget
+
+    def task_names(self) -> Sequence[str]:
+        """The tasks that a command of this screen can be about."""
+        return ()
 
     @property
     def subject(self) -> str:
@@ -277,7 +283,8 @@ class ConsoleScreen(Screen[None]):
         lines = self._strips.lines(self.size.width - 2)
         if lines:
             message = (Span(" "), *lines[-1])
-        self._show_above(lines[:-1])
+        typing = self._prompt_kind == command_line.KIND
+        self._show_above(self._command.lines(self.size.width - 2) if typing else lines[:-1])
         aside = (*self.chips(), *self._held())
         self._bar("flash").show(message, aside or self._tip(message, display), cut=cut)
         self._show_tour(display)
@@ -416,8 +423,10 @@ class ConsoleScreen(Screen[None]):
             kind = self._prompt_kind
             self.close_prompt()
             self.prompt_cancelled(kind)
-        elif event.key in ("up", "down") and self._prompt_kind == _COMMAND:
-            self._recall_command(-1 if event.key == "up" else 1)
+        elif event.key in ("up", "down") and self._prompt_kind == command_line.KIND:
+            self._command.recall(-1 if event.key == "up" else 1)
+        elif event.key in ("tab", "shift+tab") and self._prompt_kind == command_line.KIND:
+            self._command.tab(1 if event.key == "tab" else -1)
         else:
             return
         event.stop()
@@ -455,22 +464,6 @@ class ConsoleScreen(Screen[None]):
             return self.session.text("message.not_your_role", action=what, role=role)
         return self.session.text("message.not_offered", action=what)
 
-    def command(self, text: str) -> None:
-        """Carry out a line of the command prompt."""
-        parsed = parse_command(text)
-        if parsed is None:
-            return
-        self.session.typed_command(text.strip())
-        alias = self.session.files.aliases.get(parsed.word)
-        if alias is not None:
-            parsed = parse_command(" ".join((alias, *parsed.arguments))) or parsed
-        action = self.keymap.command(parsed.word)
-        if action is None:
-            words = " ".join(self.keymap.command_words())
-            self.session.say(self.session.text("message.no_command", word=parsed.word, words=words), "warn")
-            return
-        self.perform(action, *parsed.arguments)
-
     # The prompt.
 
     @property
@@ -492,6 +485,7 @@ class ConsoleScreen(Screen[None]):
     def close_prompt(self) -> None:
         for prompt in self.query(Prompt):
             prompt.remove()
+        self._command.close()
         self.set_focus(None)
         self._bar("flash").display = True
         self.repaint_chrome()
@@ -506,27 +500,24 @@ class ConsoleScreen(Screen[None]):
         """Esc was pressed."""
 
     def on_prompt_typed(self, message: Prompt.Typed) -> None:
-        if self._prompt_kind == message.kind:
+        if self._prompt_kind != message.kind:
+            return
+        if message.kind == command_line.KIND:
+            self._command.typed(message.text)
+        else:
             self.prompt_typed(message.kind, message.text)
 
     def on_prompt_entered(self, message: Prompt.Entered) -> None:
         self.close_prompt()
-        if message.kind == _COMMAND:
-            self.command(message.text)
+        if message.kind == command_line.KIND:
+            self._command.run(message.text)
         else:
             self.prompt_entered(message.kind, message.text)
-
-    def _recall_command(self, step: int) -> None:
-        history = self.session.history
-        self._recall = max(0, min(self._recall + step, len(history)))
-        self.query_one(Prompt).fill(history[self._recall] if self._recall < len(history) else "")
 
     # What every screen can do.
 
     def act_app_command(self, begun: str = "") -> None:
-        self._recall = len(self.session.history)
-        known = (*self.keymap.command_words(), *self.session.files.aliases)
-        self.open_prompt(_COMMAND, ":", begun, words=known, begun=True)
+        self._command.open(begun)
 
     def act_app_back(self, *_: str) -> None:
         """One step: what this screen takes back, then the enlarged pane, then the screen; never out of the console."""

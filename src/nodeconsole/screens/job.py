@@ -175,6 +175,9 @@ class JobScreen(Moves, ConsoleScreen):
     def scopes(self) -> tuple[str, ...]:
         return (self._tab.scope, *self.SCOPES[1:])
 
+    def task_names(self) -> Sequence[str]:
+        return [task.name for task in self._detail.tasks] if self._detail else []
+
     def tab_names(self) -> Sequence[str]:
         return [tab.name for tab in self._tabs if tab is not self._tab]
 
@@ -321,8 +324,7 @@ class JobScreen(Moves, ConsoleScreen):
     def act_job_logs(self, *names: str) -> None:
         from nodeconsole.screens.log import LogScreen  # noqa: PLC0415 - loaded when it is asked for
 
-        known = [task.name for task in self._detail.tasks] if self._detail else []
-        if names and names[0] not in known:
+        if names and names[0] not in self.task_names():
             self.session.say(self.session.text("message.no_task", name=names[0]), "warn")
             return
         if names:
@@ -350,6 +352,9 @@ class JobScreen(Moves, ConsoleScreen):
     def act_job_stop(self, *arguments: str) -> None:
         """The task under the cursor if it can be stopped by itself and is named or running; else the job."""
         if self._detail is None:
+            return
+        if arguments and arguments[0] not in self.task_names():
+            self.session.say(self.session.text("message.no_task", name=arguments[0]), "warn")
             return
         task = self.chosen_task
         stoppable = task.name if task is not None and "stop" in task.actions else ""

@@ -88,6 +88,9 @@ class PaletteScreen(ModalScreen[Entry | None]):
 
     def _show(self) -> None:
         """The best one stays under the cursor until the cursor is moved."""
+        if not self.query("#found"):
+            # Being taken down: its widgets go before its workers end.
+            return
         display, at_best = self.session.display(), self._table.cursor == 0
         self._table.show(
             palette.ranked(self._asked, [*self._actions, *self._jobs, *(self._things or ())]),
