@@ -220,6 +220,8 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
             self.session.say(self.session.text("message.state_unsaved", error=error), "warn")
 
     async def on_unmount(self) -> None:
+        # They have been cancelled, and close what they opened: after the app nobody waits for them.
+        await asyncio.gather(*(worker.wait() for worker in self.workers), return_exceptions=True)
         with suppress(OSError):
             for watch in self._watches.values():
                 watch.session.state.save()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from nodeconsole.app import NodeConsoleApp
+from nodeconsole.client import ClientClosed
 from nodeconsole.screens.jobs import JobsScreen
 from nodeconsole.screens.log import LogScreen
 from nodeconsole.widgets.table import VirtualTable
@@ -285,6 +288,18 @@ async def test_lost_node_dims_the_data_and_comes_back_where_it_was(node: FakeNod
         assert not pilot.app.screen.query_one(VirtualTable).stale
         assert pilot.app.screen.query_one(VirtualTable).key == job_id(1)
         assert "GET /events/stream?after=5000" in node.requests
+
+
+async def test_when_the_console_has_ended_nothing_of_it_goes_on(node: FakeNode, make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.session.online)
+        client = app.session.client
+        assert list(app.workers)
+    assert not list(app.workers)
+    assert client is not None
+    with pytest.raises(ClientClosed):
+        await client.status()
 
 
 async def test_log_is_taken_up_where_it_broke(node: FakeNode, make_app: MakeApp) -> None:

@@ -6,11 +6,12 @@ is of no use here, and would take a tenth of the console's memory.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from weakref import WeakSet
 
@@ -18,7 +19,7 @@ import httpcore
 from pydantic import ValidationError
 
 from embedded_scheduler.wire.console import Problem
-from nodeconsole.client.errors import ClientError, NodeUnreachable
+from nodeconsole.client.errors import ClientClosed, ClientError, NodeUnreachable
 from nodeconsole.client.link import Link, behind, link_failure
 from nodeconsole.client.stream import BROKEN, ByteStream
 
@@ -33,11 +34,13 @@ _PATIENT = {"connect": 5.0}
 _STREAM = _CALL | {"read": 45.0}
 """The node sends a heartbeat every 15 seconds; three missed ones mean that it is gone."""
 
+T = TypeVar("T")
+
 
 class Connection:
-    """Serves any number of concurrent calls, and opens what it needs when it is first used, and again after `close`.
+    """Serves any number of concurrent calls, and opens what it needs when it is first used.
 
-    `ClientError`: the node says no; `NodeUnreachable`: it does not answer.
+    `ClientError`: the node says no; `NodeUnreachable`: it does not answer; `ClientClosed`: nobody is to be asked now.
     """
 
     def __init__(self, where: Path | Link) -> None:
@@ -45,8 +48,13 @@ class Connection:
         self._directory = -1
         self._pool: httpcore.AsyncConnectionPool | None = None
         self._streams: WeakSet[ByteStream] = WeakSet()
+        self._steps: set[asyncio.Task[Any]] = set()
+        """What is under way now: each the sending of a request, or the reading of one more piece."""
+        self._closing: asyncio.Task[None] | None = None
 
     def open(self) -> httpcore.AsyncConnectionPool:
+        if self._closing is not None:
+            raise ClientClosed
         if self._pool is None:
             where = self._where
             if isinstance(where, Link):
@@ -58,6 +66,20 @@ class Connection:
         return self._pool
 
     async def close(self) -> None:
+        """End what is under way, with `ClientClosed` for those who wait for it, and close what is open; for good.
+
+        Whoever is cancelled meanwhile is told so when all is closed: a connection that is left half closed, or that a
+        call opens after its pool was emptied, is nobody's any more.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await _to_the_end(self._closing)
+
+    async def _close(self) -> None:
+        while steps := tuple(self._steps):
+            for step in steps:
+                step.cancel()
+            await asyncio.wait(steps)
         for stream in tuple(self._streams):
             await stream.aclose()
         pool, self._pool = self._pool, None
@@ -68,6 +90,19 @@ class Connection:
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
+
+    async def _step(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it in a task of its own, so that `close` can end it without ending the caller."""
+        step = asyncio.ensure_future(work)
+        self._steps.add(step)
+        step.add_done_callback(self._steps.discard)
+        try:
+            return await step
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if self._closing is not None and (caller is None or not caller.cancelling()):
+                raise ClientClosed from None
+            raise
 
     async def call(
         self,
@@ -82,12 +117,14 @@ class Connection:
         content = b"" if body is None else json.dumps(body, allow_nan=False).encode()
         headers = [] if body is None else [("Content-Type", "application/json")]
         try:
-            response = await self.open().request(
-                method,
-                _url(path, query),
-                headers=headers,
-                content=None if method == "GET" else content,
-                extensions={"timeout": _PATIENT if patient else _CALL},
+            response = await self._step(
+                self.open().request(
+                    method,
+                    _url(path, query),
+                    headers=headers,
+                    content=None if method == "GET" else content,
+                    extensions={"timeout": _PATIENT if patient else _CALL},
+                )
             )
         except BROKEN as error:
             raise self._broken(error) from None
@@ -110,7 +147,7 @@ class Connection:
             finally:
                 await response.aclose()
 
-        stream = ByteStream(connect, self._broken)
+        stream = ByteStream(connect, self._step, self._broken)
         self._streams.add(stream)
         return stream
 
@@ -138,6 +175,19 @@ class Connection:
         return NodeUnreachable(
             f"no node answers on {self._where} ({why}): start it with `nodeconsole serve --home {home}`"
         )
+
+
+async def _to_the_end(task: asyncio.Task[None]) -> None:
+    """Wait for it, also while being cancelled; only then is that raised."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as again:
+            cancelled = again
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def _url(path: str, query: Mapping[str, Any] | None) -> str:

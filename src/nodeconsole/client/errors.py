@@ -26,3 +26,10 @@ class NodeUnreachable(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class ClientClosed(NodeUnreachable):
+    """The client was closed here, before the call or during it: whoever closed it wants no answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection to the node was closed by this program")

@@ -72,7 +72,9 @@ class Link:
 
     def give(self, dial: Dial, rest: bytes) -> None:
         """A session that somebody else has begun, for the next `open`."""
-        self._first = (dial, rest)
+        before, self._first = self._first, (dial, rest)
+        if before is not None:
+            before[0].abandon()
 
     async def _connect(self) -> _Session:
         first, self._first = self._first, None
@@ -82,6 +84,7 @@ class Link:
         try:
             await session.start(rest)
         except BaseException:
+            session.end(OSError("the link was closed"))
             dial.abandon()
             raise
         return session
@@ -126,7 +129,7 @@ class _Session(asyncio.Protocol):
             self.data_received(rest)
 
     async def close(self) -> None:
-        self._end(OSError("the link was closed"))
+        self.end(OSError("the link was closed"))
         # Whoever leaves may be cancelled meanwhile: the process is waited for all the same.
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._dial.kill))
 
@@ -155,7 +158,7 @@ class _Session(asyncio.Protocol):
         try:
             heard = self._decoder.feed(chunk)
         except Garbled:
-            self._end(LinkFailure("the other side of the link sends something else than nodeconsole does"))
+            self.end(LinkFailure("the other side of the link sends something else than nodeconsole does"))
             return
         for part in heard:
             stream = self._streams.get(part.stream)
@@ -176,9 +179,10 @@ class _Session(asyncio.Protocol):
 
     def _told(self, reason: asyncio.Future[str]) -> None:
         if not reason.cancelled():
-            self._end(LinkFailure(reason.result()))
+            self.end(LinkFailure(reason.result()))
 
-    def _end(self, why: Exception) -> None:
+    def end(self, why: Exception) -> None:
+        """Say so to every stream, and read and write no more; whoever calls it sees to the process."""
         self.over = True
         self.gate.open()
         streams, self._streams = self._streams, {}

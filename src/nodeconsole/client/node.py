@@ -90,7 +90,8 @@ M = TypeVar("M", bound=BaseModel)
 class NodeClient:
     """Typed calls on one node. An async context manager; one instance serves any number of concurrent calls.
 
-    Every method raises `ClientError` when the node says no and `NodeUnreachable` when it does not answer.
+    Every method raises `ClientError` when the node says no and `NodeUnreachable` when it does not answer (its
+    `ClientClosed` when this client was closed).
     """
 
     def __init__(self, where: Path | Link, *, read_only: bool = False) -> None:
@@ -109,7 +110,7 @@ class NodeClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection. The client opens new ones when it is used again."""
+        """Close every connection, for good: calls under way and later ones raise `ClientClosed`."""
         await self._connection.close()
 
     async def status(self) -> NodeStatus:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 import httpcore
 from pydantic import BaseModel
@@ -67,10 +67,15 @@ class ByteStream:
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[httpcore.Response]], explain: Callable[[Exception], Exception]
+        self,
+        connect: Callable[[], Awaitable[httpcore.Response]],
+        step: Callable[[Coroutine[Any, Any, bytes]], Awaitable[bytes]],
+        explain: Callable[[Exception], Exception],
     ) -> None:
-        """`connect` sends the request; `explain` turns a broken connection into what the caller is told."""
+        """`connect` sends the request; `step` runs what may be ended from outside; `explain` turns a broken connection
+        into what the caller is told."""
         self._connect = connect
+        self._step = step
         self._explain = explain
         self._response: httpcore.Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
@@ -83,16 +88,19 @@ class ByteStream:
         if self._over:
             raise StopAsyncIteration
         try:
-            if self._chunks is None:
-                self._response = await self._connect()
-                self._chunks = cast("AsyncGenerator[bytes, None]", self._response.aiter_stream())
-            return await anext(self._chunks)
+            return await self._step(self._read())
         except BROKEN as error:
             await self.aclose()
             raise self._explain(error) from None
         except BaseException:
             await self.aclose()
             raise
+
+    async def _read(self) -> bytes:
+        if self._chunks is None:
+            self._response = await self._connect()
+            self._chunks = cast("AsyncGenerator[bytes, None]", self._response.aiter_stream())
+        return await anext(self._chunks)
 
     async def aclose(self) -> None:
         """Give the connection up. Calling it again does nothing."""

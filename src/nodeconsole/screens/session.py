@@ -266,7 +266,7 @@ class Session:
     ) -> T | None:
         """The node's answer; None when there is none, after telling the operator why: in the words of `refusals`, by
         the code of the error, else in the node's own."""
-        from nodeconsole.client import ClientError, NodeUnreachable  # noqa: PLC0415 - not before the first paint
+        from nodeconsole.client import ClientClosed, ClientError, NodeUnreachable  # noqa: PLC0415 - not before the first paint
 
         if self.client is None:
             return None
@@ -276,6 +276,8 @@ class Session:
             own = (refusals or {}).get(error.code)
             self.say(own or sentence(error.said, error.message, self.display()), "bad")
             return None
+        except ClientClosed:
+            return None  # the node was left: nobody waits for this any more
         except NodeUnreachable as error:
             self.say(error.message, "bad")
             return None
