@@ -306,6 +306,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("partner.invite", "partner", ("N", "I"), footer=2, offered="invite", level=Level.ASKED, command=("invite",)),
     Action("partner.join", "partner", ("J",), offered="join", level=Level.ASKED, command=("join",), argument="[CODE]"),
     Action("partner.add", "partner", offered="add", level=Level.ASKED, command=("add",)),
+    Action("partner.apply", "partner", offered="join", level=Level.ASKED, command=("apply",)),
+    Action("partner.invitations", "partner", ("t",), command=("invitations",)),
     # Data.
     Action("data.tab", "data_tabs", ("tab",), footer=2),
     Action("data.tab_before", "data_tabs", ("shift+tab",)),
@@ -348,7 +350,31 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("policy.edit", "policy", ("N",), footer=1, offered="edit", level=Level.ASKED, command=("edit",)),
     Action("policy.test", "policy", ("t",), footer=2, command=("test",)),
+    Action("policy.trial", "policy", ("o",), footer=3, command=("trial",), argument="FILE"),
+    Action("identity.export", "identity", ("e",), footer=2, command=("export",), argument="WHAT PATH"),
+    Action(
+        "identity.import",
+        "identity",
+        ("I",),
+        footer=3,
+        offered="import",
+        level=Level.ASKED,
+        command=("import",),
+        argument="FILE",
+    ),
     Action("identity.rotate", "identity", ("R",), footer=1, offered="rotate", level=Level.TYPED, command=("rotate",)),
+    # Codes that were given to partners.
+    Action("partner.invite", "invitations", ("N", "I"), footer=2, offered="invite", level=Level.ASKED),
+    Action(
+        "invitations.revoke",
+        "invitations",
+        ("X",),
+        footer=6,
+        offered="revoke",
+        level=Level.TYPED,
+        row=True,
+        command=("revoke",),
+    ),
     # What was sent.
     Action(
         "messages.resend",

@@ -56,7 +56,7 @@ SECTIONS: Mapping[str, str] = {
     "policy": "nodeconsole.screens.administration:PolicyScreen",
     "tokens": "nodeconsole.screens.administration:TokensScreen",
     "secrets": "nodeconsole.screens.administration:SecretsScreen",
-    "identity": "nodeconsole.screens.administration:IdentityScreen",
+    "identity": "nodeconsole.screens.identity:IdentityScreen",
 }
 """A mode per section, and what makes its screen from the session: module and name, imported when it is first opened.
 A section that is not here is not offered anywhere (`Action.section`); the first one is where a new console begins."""

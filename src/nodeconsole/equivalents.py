@@ -46,6 +46,7 @@ VIEWS: Mapping[str, Equivalent] = {
     "data_tabs": Equivalent("dataset list", "GET", "/datasets"),
     "data": Equivalent("dataset list", "GET", "/datasets"),
     "partner": Equivalent("peer list", "GET", "/peers"),
+    "invitations": Equivalent("peer contracts --all", "GET", "/invitations"),
     "audit": Equivalent("ledger list", "GET", "/ledger"),
     "statistics": Equivalent("stats", "GET", "/statistics"),
     "policy": Equivalent("policy show", "GET", "/policy"),
@@ -90,8 +91,12 @@ WRITES: Mapping[str, Equivalent] = {
     "partner.remove": Equivalent("peer remove OBJECT", "DELETE", "/peers/OBJECT"),
     "partner.invite": Equivalent("peer invite", "POST", "/invitations", '{"hours": 24}'),
     "partner.join": Equivalent("peer join CODE", "POST", "/contracts/join", '{"code": "CODE"}'),
+    "invitations.revoke": Equivalent("peer revoke OBJECT", "DELETE", "/invitations/OBJECT"),
     "tokens.revoke": Equivalent("token revoke OBJECT", "DELETE", "/tokens/OBJECT"),
     "secrets.remove": Equivalent("secret remove OBJECT", "DELETE", "/secrets/OBJECT"),
+    "identity.import": Equivalent(
+        "identity import-certificate FILE", "POST", "/identity/certificate", '{"certificate": "PEM"}'
+    ),
     "identity.rotate": Equivalent("identity rotate", "POST", "/identity/rotate", '{"force": false}'),
 }
 """By the id of the action; those that need a whole form have none."""

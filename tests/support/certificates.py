@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 from embedded_scheduler.security.identity import Identity, create_identity, load_identity
@@ -56,7 +57,13 @@ class Authority:
         key_file.chmod(0o600)
         return certificate_file, key_file, fingerprint(key.public_key())
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 300) -> x509.CertificateBuilder:
+    def certify(self, request: str) -> str:
+        """The certificate, in PEM, for a request in PEM: of its subject and its key."""
+        asked = x509.load_pem_x509_csr(request.encode())
+        certificate = self._builder(asked.subject, asked.public_key()).sign(self._key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def _builder(self, subject: x509.Name, key: CertificatePublicKeyTypes, days: int = 300) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()

@@ -12,7 +12,7 @@ from nodeconsole.client.connection import Connection
 from nodeconsole.client.errors import ClientError
 from nodeconsole.client.stream import ByteStream, PageStream
 
-_CHECKS = frozenset({"/components/check", "/jobs/check"})
+_CHECKS = frozenset({"/components/check", "/jobs/check", "/policy/test"})
 """Sent with a body, and change nothing."""
 
 M = TypeVar("M", bound=BaseModel)

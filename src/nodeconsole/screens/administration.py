@@ -1,8 +1,9 @@
-"""What an administrator looks at now and then: tokens, secrets, the policy, this node's identity."""
+"""What an administrator looks at now and then: tokens, secrets, the policy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
@@ -14,10 +15,10 @@ from nodeconsole.screens.dialog import Field, Question, required
 from nodeconsole.screens.editing import NoEditor, edit_outside
 from nodeconsole.screens.inventory import InventoryScreen, Kind
 from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.saving import load, read_object
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.sheet import LinesScreen
 from nodeconsole.viewmodels.administration import (
-    identity_lines,
     policy_page,
     secret_cells,
     secret_columns,
@@ -34,17 +35,17 @@ from nodeconsole.viewmodels.times import DAY
 from nodeconsole.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console_contracts import IdentityRow
-    from embedded_scheduler.wire.console_policy import PolicyRow
+    from embedded_scheduler.wire.console_policy import PolicyRow, PolicyTestReply
     from embedded_scheduler.wire.console_secrets import SecretRow
     from embedded_scheduler.wire.console_tokens import TokenCreated, TokenRow
     from nodeconsole.client import NodeClient
 
 _TRIED = 20
 _MOST_DAYS = 3650
+_TRIAL = "trial"
 
 
-def _admin(session: Session) -> bool:
+def is_admin(session: Session) -> bool:
     return session.status is not None and session.status.role == "admin"
 
 
@@ -69,7 +70,7 @@ class TokensScreen(InventoryScreen):
         return found
 
     def offered(self) -> Sequence[str]:
-        if not _admin(self.session):
+        if not is_admin(self.session):
             return ()
         return ("create", "end_token") if self.token is not None and self.token.state == "valid" else ("create",)
 
@@ -139,7 +140,7 @@ class SecretsScreen(InventoryScreen):
         super().__init__(session, Kind(listing, frozenset({"secret"}), lambda client: client.secrets()))
 
     def offered(self) -> Sequence[str]:
-        if not _admin(self.session):
+        if not is_admin(self.session):
             return ()
         return ("put", "forget") if self.main.item is not None else ("put",)
 
@@ -202,7 +203,7 @@ class PolicyScreen(Moves, ConsoleScreen):
         return (Span(f" {self.session.text('policy.heading')}", "accent"),), ()
 
     def offered(self) -> Sequence[str]:
-        return ("edit",) if _admin(self.session) and self._policy is not None else ()
+        return ("edit",) if is_admin(self.session) and self._policy is not None else ()
 
     def repaint_body(self) -> None:
         if self._policy is not None:
@@ -250,68 +251,39 @@ class PolicyScreen(Moves, ConsoleScreen):
     def act_policy_test(self, *_: str) -> None:
         self.run_worker(self._try(), group="policy")
 
+    def act_policy_trial(self, *paths: str) -> None:
+        """Of a job file, what the policy in force would do with it; of a policy file, what it would have done."""
+        if paths:
+            self.prompt_entered(_TRIAL, " ".join(paths))
+        else:
+            self.open_prompt(_TRIAL, f"{self.session.text('policy.trial_of')}:")
+
+    def prompt_entered(self, kind: str, text: str) -> None:
+        if kind == _TRIAL and text.strip():
+            self.run_worker(self._try_file(Path(text.strip()).expanduser()), group="policy")
+        else:
+            super().prompt_entered(kind, text)
+
     async def _try(self) -> None:
-        reply = await self.session.ask(lambda client: client.test_policy(last=_TRIED))
+        self._show(await self.session.ask(lambda client: client.test_policy(last=_TRIED)))
+
+    async def _try_file(self, path: Path) -> None:
+        content = await load(self.session, path)
+        if content is None:
+            return
+        if not content.lstrip().startswith("{"):
+            # A job file is a JSON object; TOML never begins like one.
+            self._show(await self.session.ask(lambda client: client.test_policy(last=_TRIED, text=content)), path.name)
+            return
+        document = read_object(self.session, path, content)
+        if document is not None:
+            self._show(await self.session.ask(lambda client: client.test_policy(document)), path.name)
+
+    def _show(self, reply: PolicyTestReply | None, of: str = "") -> None:
         if reply is not None:
-            title = self.session.text("action.policy.test")
+            title = f"{self.session.text('action.policy.test')} {printable(of)}".rstrip()
             self.app.push_screen(
                 LinesScreen(
                     self.session, lambda: title, lambda width: trial_lines(reply, self.session.display(), width)
                 )
             )
-
-
-class IdentityScreen(Moves, ConsoleScreen):
-    SCOPES: ClassVar[tuple[str, ...]] = ("identity", "move", GLOBAL)
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._identity: IdentityRow | None = None
-
-    def body(self) -> Iterable[Widget]:
-        yield Sheet(id="identity")
-
-    @property
-    def main(self) -> Sheet:
-        return self.query_one("#identity", Sheet)
-
-    def crumbs(self) -> tuple[Line, Line]:
-        return (Span(f" {self.session.text('identity.heading')}", "accent"),), ()
-
-    def offered(self) -> Sequence[str]:
-        return ("rotate",) if _admin(self.session) and self._identity is not None else ()
-
-    def repaint_body(self) -> None:
-        if self._identity is not None:
-            lines = identity_lines(self._identity, self.session.display(), max(20, self.main.view_width - 2))
-            self.main.show([(Span(" "), *line) for line in lines])
-
-    async def reload(self, changes: Changes) -> bool:
-        if not changes.everything and not changes.subjects & {"identity", "node", "message"}:
-            return True
-        identity = await self.session.ask(lambda client: client.identity())
-        if identity is None:
-            return False
-        self._identity = identity
-        self.retranslate()
-        return True
-
-    def act_identity_rotate(self, *_: str) -> None:
-        """Begin with a new key, or go on (L3). Partners are told first; both keys count meanwhile."""
-        identity, session, text = self._identity, self.session, self.session.text
-        if identity is None:
-            return
-        question = Question(
-            title=text("identity.rotate_title"),
-            facts=question_facts([(text("data.means"), text("identity.rotate_means"))]),
-            fields=(typed_id(session, identity.fingerprint),),
-            act=text("action.identity.rotate"),
-            typed_confirmation=True,
-        )
-
-        def done(row: IdentityRow) -> None:
-            key = "identity.rotation_begun" if row.next_fingerprint else "identity.rotated"
-            session.say(text(key, n=len(row.waiting_for)), "ok")
-            session.publish(Changes(subjects=frozenset({"identity"})))
-
-        put_question(self, session, question, lambda client, _: client.rotate_identity(), done)

@@ -131,6 +131,7 @@ def ask_confirm(screen: Screen[None], session: Session, contract: ContractRow) -
         lambda client, values: client.confirm_contract(contract.contract_id, values["words"]),
         done,
         {"refused": text("confirm.wrong")},
+        undo=_what(question, contract),
     )
 
 
@@ -148,6 +149,7 @@ def ask_refuse(screen: Screen[None], session: Session, contract: ContractRow) ->
         question,
         lambda client, values: client.refuse_contract(contract.contract_id, values["reason"]),
         lambda row: _said(session, "refuse.done", row),
+        undo=_what(question, contract),
     )
 
 
@@ -168,7 +170,12 @@ def ask_terminate(screen: Screen[None], session: Session, contract: ContractRow)
         question,
         lambda client, values: client.terminate_contract(contract.contract_id, values["reason"]),
         lambda row: _said(session, "terminate.done", row),
+        undo=_what(question, contract),
     )
+
+
+def _what(question: Question, contract: ContractRow) -> str:
+    return f"{question.act} {printable(contract.node_id)}"
 
 
 def _facts(session: Session, contract: ContractRow) -> tuple[Line, ...]:

@@ -205,6 +205,7 @@ def ask_revoke(screen: Screen[None], session: Session, grant: GrantRow) -> None:
         question,
         lambda client, v: client.revoke_grant(grant.grant_id, v["reason"], stop_jobs=v.get("stop") == "yes"),
         done,
+        undo=f"{question.act} {printable(grant.resource_id)}",
     )
 
 

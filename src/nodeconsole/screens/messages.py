@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.confirm import at_once
 from nodeconsole.screens.inventory import InventoryScreen, Kind
-from nodeconsole.screens.saving import load, save
+from nodeconsole.screens.saving import load, read_object, save
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.contracts import is_undelivered
@@ -112,10 +112,8 @@ class MessagesScreen(InventoryScreen):
         content = await load(session, path)
         if content is None:
             return
-        try:
-            document = json.loads(content)
-        except ValueError as error:
-            session.say(text("saving.unreadable", path=path, why=error), "bad")
+        document = read_object(session, path, content)
+        if document is None:
             return
         answer = await session.ask(lambda client: client.import_message(document))
         if answer is None:

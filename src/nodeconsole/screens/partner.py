@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
@@ -13,6 +14,7 @@ from nodeconsole.screens.confirm import put_question, question_facts, typed_id
 from nodeconsole.screens.contract import ContractScreen, ask_confirm, ask_refuse, ask_terminate
 from nodeconsole.screens.dialog import Field, Question, anything, required
 from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.saving import load
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.contracts import APPLIED
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _LONGEST_CODE = 8192
 _MOST_HOURS = 24 * 30
+_FINGERPRINT_DIGITS = 64
 _SUBJECTS = frozenset({"peer", "contract", "message", "grant", "identity"})
 _OPEN = "PENDING,READY,RUNNING"
 
@@ -101,6 +104,14 @@ class PartnerActions(ConsoleScreen):
 
     def act_partner_add(self, *_: str) -> None:
         ask_add(self, self.session)
+
+    def act_partner_apply(self, *_: str) -> None:
+        ask_apply(self, self.session)
+
+    def act_partner_invitations(self, *_: str) -> None:
+        from nodeconsole.screens.invitation import InvitationsScreen  # noqa: PLC0415
+
+        self.app.push_screen(InvitationsScreen(self.session))
 
     def act_partner_invite(self, *_: str) -> None:
         ask_invite(self, self.session)
@@ -233,8 +244,10 @@ def ask_remove(screen: ConsoleScreen, session: Session, peer: PeerRow) -> None:
 
 
 def ask_add(screen: ConsoleScreen, session: Session) -> None:
-    """A partner that cannot sign: whoever reaches this node may speak in its name, so the name is typed twice (L3)."""
+    """A partner whose certificate came by another way; or one that cannot sign: then whoever reaches this node may
+    speak in its name (L2)."""
     from embedded_scheduler.wire.console import PeerRequest  # noqa: PLC0415 - not before it is asked for
+    from embedded_scheduler.wire.console_contracts import ManualContractRequest  # noqa: PLC0415
 
     text = session.text
     question = Question(
@@ -244,21 +257,76 @@ def ask_add(screen: ConsoleScreen, session: Session) -> None:
             Field("node_id", text("peers.add_node"), required(text("peers.add_no_node")), 128),
             Field("url", text("peers.add_url"), required(text("peers.add_no_url")), 2000, "https://"),
             Field("profile", text("peers.add_profile"), required(text("peers.add_no_profile")), 40, "seed"),
+            Field("certificate", text("peers.add_certificate"), anything),
         ),
         act=text("action.partner.add"),
     )
 
-    def send(client: NodeClient, values: dict[str, str]) -> object:
-        request = PeerRequest(
-            node_id=values["node_id"], url=values["url"], profile=values["profile"], signing="off", approval="manual"
+    async def send(client: NodeClient, values: dict[str, str]) -> PeerRow | None:
+        node_id, url, profile, file = (values[name] for name in ("node_id", "url", "profile", "certificate"))
+        if file:
+            certificate = await load(session, _file(file))
+            if certificate is None:
+                return None
+            await client.add_contract(
+                ManualContractRequest(
+                    node_id=node_id, url=url, auth_type="CERT", auth_credential=certificate, profile=profile
+                )
+            )
+        signing = "required" if file else "off"
+        return await client.add_peer(
+            PeerRequest(node_id=node_id, url=url, profile=profile, signing=signing, approval="manual")
         )
-        return client.add_peer(request)
 
-    def done(row: PeerRow) -> None:
-        session.say(text("peers.added", node=row.node_id), "warn")
+    def done(row: PeerRow | None) -> None:
+        if row is not None:
+            unsigned = row.signing == "off"
+            key = "peers.added" if unsigned else "peers.added_signed"
+            session.say(text(key, node=row.node_id), "warn" if unsigned else "ok")
+            _changed(session)
+
+    put_question(screen, session, question, send, done)
+
+
+def _file(typed: str) -> Path:
+    return Path(typed).expanduser()
+
+
+def ask_apply(screen: ConsoleScreen, session: Session) -> None:
+    """Apply at a node that gave no code (L2)."""
+    text = session.text
+
+    def fingerprint_fault(typed: str) -> str:
+        digits = "".join(typed.split()).lower()
+        good = not digits or (len(digits) == _FINGERPRINT_DIGITS and set(digits) <= set("0123456789abcdef"))
+        return "" if good else text("apply.bad_fingerprint")
+
+    question = Question(
+        title=text("apply.title"),
+        facts=question_facts([(text("join.then"), text("join.compare"))]),
+        fields=(
+            Field("node_id", text("peers.add_node"), required(text("peers.add_no_node")), 256),
+            Field("url", text("peers.add_url"), required(text("peers.add_no_url")), 2000, "https://"),
+            Field("fingerprint", text("apply.fingerprint"), fingerprint_fault, 128),
+            Field("address", text("apply.address"), anything),
+        ),
+        act=text("action.partner.apply"),
+    )
+
+    def applied(contract: ContractRow) -> None:
+        session.say(text("join.done", node=contract.node_id), "ok")
         _changed(session)
+        screen.app.push_screen(ContractScreen(session, contract.contract_id))
 
-    put_question(screen, session, question, send, done)  # type: ignore[arg-type]
+    put_question(
+        screen,
+        session,
+        question,
+        lambda client, v: client.apply(
+            v["node_id"], v["url"], fingerprint="".join(v["fingerprint"].split()).lower(), address=v["address"]
+        ),
+        applied,
+    )
 
 
 def ask_invite(screen: ConsoleScreen, session: Session) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from nodeconsole.places import create_file
 from nodeconsole.screens.session import Session
@@ -50,6 +52,20 @@ async def load(session: Session, path: Path) -> str | None:
     except (OSError, ValueError) as error:
         session.say(session.text("saving.unreadable", path=path, why=error), "bad")
         return None
+
+
+def read_object(session: Session, path: Path, content: str) -> dict[str, Any] | None:
+    """The JSON object that was read from the file, or None after saying that it is none."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        why = str(error) or type(error).__name__
+    else:
+        if isinstance(value, dict):
+            return value
+        why = session.text("saving.no_object")
+    session.say(session.text("saving.unreadable", path=path, why=why), "bad")
+    return None
 
 
 def _read(path: Path) -> str:

@@ -10,12 +10,15 @@ from nodeconsole.viewmodels.text import printable, short_id
 from nodeconsole.viewmodels.times import age, span_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from embedded_scheduler.wire.console_contracts import IdentityRow
-    from embedded_scheduler.wire.console_policy import PolicyRow, PolicyTestReply
+    from embedded_scheduler.wire.console_policy import PolicyRow, PolicyTestReply, RulingRow
     from embedded_scheduler.wire.console_secrets import SecretRow
     from embedded_scheduler.wire.console_tokens import TokenRow
     from nodeconsole.viewmodels.display import Display
 
+_VERDICTS: dict[str, Role] = {"approve": "ok", "refuse": "bad", "reject": "bad"}
 _TOKEN_SIGNS: dict[str, tuple[str, Role]] = {"valid": ("ok", "ok"), "expired": ("bad", "warn")}
 
 
@@ -73,22 +76,40 @@ def policy_page(policy: PolicyRow, display: Display, width: int) -> list[Line]:
 
 
 def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Line]:
-    """What the policy would have done with jobs of the past, beside what was decided."""
+    """What the policy would do with a job file, or would have done with jobs of the past, beside what was decided."""
     text = display.text
+    if reply.ruling is not None:
+        return _ruling_lines(reply.ruling, reply.problems, display, width)
     lines: list[Line] = [(Span(text("policy.trial"), "accent"),)]
     for trial in reply.jobs:
-        role: Role = {"approve": "ok", "refuse": "bad", "reject": "bad"}.get(trial.ruling.action, "wait")  # type: ignore[assignment]
-        rule = display.aside(printable(trial.ruling.rule))
         decided = trial.decided.lower() or "-"
         lines.append(
             (
                 Span(f"  {short_id(trial.job_id)}  {printable(trial.initiator)}  ", "dim"),
-                Span(f"{printable(trial.ruling.action)}{rule}", role),
+                _verdict(trial.ruling, display),
                 Span(f"   {text('policy.was', decided=decided)}", "dim"),
             )
         )
         lines += [(Span("  "), *line) for line in bullets(map(printable, trial.ruling.reasoning), width - 2, "dim")]
     return lines if reply.jobs else [*lines, (Span(f"  {text('policy.no_jobs')}", "dim"),)]
+
+
+def _verdict(ruling: RulingRow, display: Display) -> Span:
+    if not ruling.binding:
+        return Span(display.text("policy.no_rule"), "wait")
+    return Span(
+        f"{printable(ruling.action)}{display.aside(printable(ruling.rule))}", _VERDICTS.get(ruling.action, "wait")
+    )
+
+
+def _ruling_lines(ruling: RulingRow, problems: Sequence[str], display: Display, width: int) -> list[Line]:
+    text = display.text
+    lines: list[Line] = [(_verdict(ruling, display),), *bullets(map(printable, ruling.reasoning), width, "")]
+    if ruling.reason:
+        lines += [(), *bullets([text("policy.told", reason=printable(ruling.reason))], width, "dim")]
+    if problems:
+        lines += [(), (Span(text("policy.cannot_run"), "bad"),), *bullets(map(printable, problems), width, "")]
+    return lines
 
 
 def identity_lines(identity: IdentityRow, display: Display, width: int) -> list[Line]:

@@ -42,9 +42,9 @@ class _Silent:
             self.open += change
             self.news.notify_all()
 
-    async def until(self, *, open: int) -> None:
+    async def until_open(self, number: int) -> None:
         async with self.news, asyncio.timeout(10):
-            await self.news.wait_for(lambda: self.open == open)
+            await self.news.wait_for(lambda: self.open == number)
 
 
 @asynccontextmanager
@@ -84,11 +84,11 @@ async def test_calls_and_streams_under_way_are_told_and_their_connections_closed
 
         callers = [asyncio.ensure_future(client.status()) for _ in range(3)]
         callers += [asyncio.ensure_future(hear()) for _ in range(3)]
-        await node.until(open=6)
+        await node.until_open(6)
         await client.close()
         told = await asyncio.gather(*callers, return_exceptions=True)
         assert {type(answer) for answer in told} == {ClientClosed}
-        await node.until(open=0)
+        await node.until_open(0)
 
 
 @pytest.mark.parametrize("steps", range(12))
@@ -101,7 +101,7 @@ async def test_closing_meets_a_call_at_every_step_of_its_beginning(steps: int) -
         await client.close()
         told = await asyncio.gather(*callers, return_exceptions=True)
         assert {type(answer) for answer in told} == {ClientClosed}
-        await node.until(open=0)
+        await node.until_open(0)
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
@@ -121,10 +121,10 @@ async def test_whoever_leaves_may_be_cancelled_again_and_again(times: int) -> No
 
         looker = asyncio.ensure_future(look())
         await inside.wait()
-        await node.until(open=2)
+        await node.until_open(2)
         for _ in range(times):
             looker.cancel()
             await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await looker
-        await node.until(open=0)
+        await node.until_open(0)
