@@ -12,8 +12,8 @@ from textual.widgets import Input
 
 from nodeconsole.app import NodeConsoleApp
 from nodeconsole.widgets.prompt import Prompt
-from tests.support.cluster import document
 from tests.support.certificates import Authority
+from tests.support.cluster import document
 from tests.support.console import press, screen_text, until, until_gone, until_shown
 from tests.support.hosted import hosted
 
@@ -99,7 +99,7 @@ async def test_a_file_is_tried_with_the_policy_and_as_the_policy(tmp_path: Path)
         job = document(("a",), roles={"guest": ["bob"], "host": ["alice"]})
         (tmp_path / "job.json").write_text(json.dumps(job))
         (tmp_path / "other.toml").write_text("[[rule]\n")
-        (tmp_path / "good.toml").write_text('[[rule]]\nname = "all"\nthen = "approve"\n')
+        (tmp_path / "good.toml").write_text('[[rule]]\nname = "all"\nthen = "ask"\n')
         (tmp_path / "list.json").write_text('{"a": ')
         app = NodeConsoleApp(
             node.home.socket, language="en_US", glyphs="unicode", theme="dark", environ={}, undo_seconds=0
