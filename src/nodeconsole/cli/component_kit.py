@@ -13,7 +13,6 @@ from algorithm_components.sdk.forms.form import Form
 from algorithm_components.sdk.forms.selfdesc import form_of_component
 from algorithm_components.sdk.testing import LocalNode
 from embedded_scheduler.errors import NodeError
-from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.spi.conformance import NotConformant
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
@@ -24,6 +23,7 @@ from nodeconsole.kit.conformance import ComponentConformance
 from nodeconsole.kit.following import Ended, run_all
 from nodeconsole.kit.outputs import Seen, look_at
 from nodeconsole.kit.project import KitFault, Project, open_project
+from nodeconsole.kit.runners import runner_for
 from nodeconsole.kit.scaffold import create
 from nodeconsole.kit.trial import Bench, Plan, read_parameters
 
@@ -116,13 +116,13 @@ async def _trial(call: Invocation, project: Project, plan: Plan, directory: Path
     with tempfile.TemporaryDirectory(prefix="nodeconsole-component-") as place:
         image = plan.image_url or f"exec:{_program(call.args.python, project, Path(place))}"
         plan = Plan(plan.manifest, image, plan.parties, plan.data, plan.parameters)
-        program = image.removeprefix("exec:")
-        bench = Bench(directory, plan, lambda runs: ProcessRunner(runs, allow_exec=(program,)))
+        runner_of = runner_for(image, call.args.engine)
+        bench = Bench(directory, plan, runner_of)
         refusal = bench.runner.accepts(image)
         if refusal:
             raise KitFault(refusal)
         if call.args.conformance:
-            return await _conformance(call, plan, directory)
+            return await _conformance(call, ComponentConformance(plan, runner_of, directory), directory)
         bench.store_data()
         column = max(len(party) for party in plan.parties)
 
@@ -141,9 +141,7 @@ async def _trial(call: Invocation, project: Project, plan: Plan, directory: Path
     return Exit.FAILED if faults else Exit.OK
 
 
-async def _conformance(call: Invocation, plan: Plan, directory: Path) -> Exit:
-    program = plan.image_url.removeprefix("exec:")
-    kit = ComponentConformance(plan, lambda runs: ProcessRunner(runs, allow_exec=(program,)), directory)
+async def _conformance(call: Invocation, kit: ComponentConformance, directory: Path) -> Exit:
     found = []
     for check in kit.checks():
         try:

@@ -423,7 +423,12 @@ def _add_component_kit(components: _Tree) -> None:
     test.add_argument(
         "--parties", type=_names, metavar="ROLES", help="guest,host,host (default: each declared role once)"
     )
-    test.add_argument("--image", metavar="URL", help="exec:PATH of a program that is built otherwise")
+    test.add_argument(
+        "--image", metavar="URL", help="a program that is built otherwise: exec:PATH, or a container image"
+    )
+    test.add_argument(
+        "--engine", metavar="PATH", default="", help="socket of the container engine (default: the usual)"
+    )
     test.add_argument("--python", metavar="PATH", help="what runs it (default: .venv of the folder, else the system's)")
     test.add_argument("--output", metavar="DIR", help="where logs and results go (default: .trial in the folder)")
     test.add_argument(
