@@ -70,14 +70,17 @@ class EngineApi:
         info = self._json("GET", "/info")
         names = " ".join(str(part.get("Name")) for part in version.get("Components") or ())
         options = [str(option) for option in info.get("SecurityOptions") or ()]
+        rootless = bool(info.get("Rootless")) or "name=rootless" in options
+        # Without root there are limits only with the second kind of control groups, whatever the engine says.
+        able = info.get("CgroupDriver") != "none" and (not rootless or str(info.get("CgroupVersion")) == "2")
         return EngineFacts(
             product="Podman" if "Podman" in names else "Docker",
             version=str(version.get("Version")),
-            rootless=bool(info.get("Rootless")) or "name=rootless" in options,
-            memory=bool(info.get("MemoryLimit")),
-            cpu=bool(info.get("CpuCfsQuota")),
-            cpuset=bool(info.get("CPUSet")),
-            pids=bool(info.get("PidsLimit")),
+            rootless=rootless,
+            memory=able and bool(info.get("MemoryLimit")),
+            cpu=able and bool(info.get("CpuCfsQuota")),
+            cpuset=able and bool(info.get("CPUSet")),
+            pids=able and bool(info.get("PidsLimit")),
             remapped="name=userns" in options,
             selinux=any(option.startswith("name=selinux") for option in options),
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,3 +98,24 @@ def harness(machine: Machine, tmp_path: Path) -> Harness:
     (tmp_path / "runs").mkdir()
     settings = ContainerSection(allow=("localhost", machine.registry), socket=machine.engine.socket)
     return Harness(tmp_path, machine.engine, settings)
+
+
+@contextmanager
+def talker(word: bytes) -> Iterator[tuple[str, int]]:
+    """Says one word to whoever connects."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    accepted, _ = listening.accept()
+                    with accepted:
+                        accepted.sendall(word)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()

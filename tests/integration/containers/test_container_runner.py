@@ -7,14 +7,11 @@ import json
 import os
 import re
 import signal
-import socket
-import threading
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration.containers.conftest import PYTHON_IMAGE
+from tests.integration.containers.conftest import PYTHON_IMAGE, talker
 from tests.support import container_engine
 from tests.support.registry import registry
 
@@ -26,8 +23,6 @@ from embedded_scheduler.spi.conformance import RunnerConformance
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.integration.containers.conftest import Harness, Machine
 
     from embedded_scheduler.runners.container import ContainerRunner
@@ -95,7 +90,7 @@ async def test_a_container_sees_its_inputs_its_outputs_and_no_more(harness: Harn
 
 
 async def test_a_container_reaches_the_node_what_it_needs_and_nothing_else(harness: Harness) -> None:
-    with _talker(b"node") as node, _talker(b"store") as store, _talker(b"closed") as closed:
+    with talker(b"node") as node, talker(b"store") as store, talker(b"closed") as closed:
         program = (
             "import socket\n"
             "def said(address):\n"
@@ -113,27 +108,6 @@ async def test_a_container_reaches_the_node_what_it_needs_and_nothing_else(harne
 
 def _text(address: tuple[str, int]) -> str:
     return f"{address[0]}:{address[1]}"
-
-
-@contextmanager
-def _talker(word: bytes) -> Iterator[tuple[str, int]]:
-    """Says one word to whoever connects."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    accepted, _ = listening.accept()
-                    with accepted:
-                        accepted.sendall(word)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listening.getsockname()
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 async def test_running_out_of_memory_is_said_with_the_limit(harness: Harness) -> None:
