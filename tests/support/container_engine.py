@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -29,6 +30,21 @@ from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, En
 
 BUSYBOX = Path("/bin/busybox")
 _STARTING_S = 20.0
+_LARGEST = 2 << 20
+_LEFT_OUT = {
+    "test",
+    "tests",
+    "idlelib",
+    "lib2to3",
+    "ensurepip",
+    "tkinter",
+    "turtledemo",
+    "distutils",
+    "pydoc_data",
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+}
 _NEEDED = ("podman", "crun", "busybox", "unshare")
 _CONFIGURATION = """
 [containers]
@@ -215,33 +231,35 @@ def _remove_storage(root: Path) -> None:
 
 
 @functools.cache
-def python_tree() -> Mapping[str, Path]:
+def python_tree() -> Mapping[str, bytes | Path]:
     """The files of a small Python for an image: this interpreter, its libraries, the standard library without tests."""
     interpreter = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     standard = Path(sysconfig.get_path("stdlib"))
-    found = {"usr/bin/python3": interpreter.resolve()}
+    found: dict[str, bytes | Path] = {"usr/bin/python3": interpreter.resolve()}
     binaries = [interpreter.resolve()]
-    left_out = {
-        "test",
-        "tests",
-        "idlelib",
-        "lib2to3",
-        "ensurepip",
-        "site-packages",
-        "dist-packages",
-        "tkinter",
-        "__pycache__",
-    }
     for path in sorted(standard.rglob("*")):
         below = path.relative_to(standard)
-        if path.is_file() and not left_out & set(below.parts) and path.suffix in (".py", ".so"):
-            if path.stat().st_size < 2 << 20:
-                found[f"{standard}/{below}".lstrip("/")] = path
-            if path.suffix == ".so":
+        if path.is_file() and not _LEFT_OUT & set(below.parts) and path.stat().st_size < _LARGEST:
+            name = f"{standard}/{below}".lstrip("/")
+            if path.suffix == ".py":
+                found |= compiled(name, path)
+            elif path.suffix == ".so":
+                found[name] = path
                 binaries.append(path)
     for library in _libraries(binaries):
         found[str(library).lstrip("/")] = library
     return found
+
+
+def compiled(name: str, path: Path) -> dict[str, bytes | Path]:
+    """A module of an image with its translation, if this machine has it: in there nobody could keep one."""
+    translated = Path(importlib.util.cache_from_source(str(path)))
+    if not translated.exists():
+        return {name: path}
+    code = translated.read_bytes()
+    # Marked as unchecked, so that it is taken whatever the times of the files are.
+    unchecked = code[:4] + (1).to_bytes(4, "little") + bytes(8) + code[16:]
+    return {name: path, importlib.util.cache_from_source(name): unchecked}
 
 
 def _libraries(binaries: Sequence[Path]) -> set[Path]:

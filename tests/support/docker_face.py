@@ -17,6 +17,16 @@ from typing import Any
 from embedded_scheduler.runners.engine_api import _Connection
 
 _VERSION = {"Version": "27.5.1", "ApiVersion": "1.47", "Components": [{"Name": "Engine"}, {"Name": "runc"}]}
+_INFO = {
+    "MemoryLimit": True,
+    "SwapLimit": True,
+    "CpuCfsQuota": True,
+    "CPUSet": True,
+    "PidsLimit": True,
+    "CgroupDriver": "systemd",
+    "CgroupVersion": "2",
+    "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
+}
 _PIECE = 65536
 
 
@@ -48,8 +58,9 @@ def docker_face(engine: str, path: Path) -> Iterator[Face]:
         def do_GET(self) -> None:
             face.asked.append((self.command, self.path))
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.path == "/version":
-                self._send(*face.change(self.command, self.path, 200, _VERSION))
+            if self.path in ("/version", "/info"):
+                own = _VERSION if self.path == "/version" else _INFO
+                self._send(*face.change(self.command, self.path, 200, own))
                 return
             if self.path.startswith("/libpod") or "/libpod/" in self.path:
                 self._send(404, {"message": "page not found"})

@@ -38,7 +38,6 @@ _LOG = logging.getLogger(__name__)
 
 _PLACES = ("/run/podman/podman.sock", "/var/run/docker.sock")
 _OTHER_SCHEMES = ("builtin:", "exec:")
-_FACTS_LAST_S = 60.0
 _END_PATIENCE_S = 30.0
 _MOST_RESUMPTIONS = 5
 _HOME_LABEL, _ATTEMPT_LABEL = "nodeconsole.home", "nodeconsole.attempt"
@@ -71,7 +70,7 @@ class ContainerRunner(KeptRunner):
         self._pins = Pins(images)
         self._reserve_bytes = reserve_bytes
         self._starter = Starter(python, frozen=bool(getattr(sys, "frozen", False)))
-        self._facts: tuple[EngineFacts, float] | None = None
+        self._facts: EngineFacts | None = None
         self._resumed: dict[str, int] = {}
 
     def accepts(self, image_url: str) -> str:
@@ -89,8 +88,7 @@ class ContainerRunner(KeptRunner):
     def containment(self) -> Containment | None:
         if not self._settings.allow:
             return None
-        facts = self._facts[0] if self._facts else EngineFacts("", "", memory=True)
-        return self._confinement(facts).containment()
+        return self._confinement(self._facts or EngineFacts("", "", memory=True)).containment()
 
     async def diagnose(self) -> Diagnosis | None:
         if not self._settings.allow:
@@ -186,14 +184,12 @@ class ContainerRunner(KeptRunner):
         return "", Diagnosis("error", say("engine_missing", places=places), say("engine_missing_fix"))
 
     async def _engine_facts(self, *, fresh: bool = False) -> EngineFacts:
-        if self._facts is None or fresh or time.monotonic() - self._facts[1] > _FACTS_LAST_S:
-            api = EngineApi(self._socket())
-            try:
-                self._facts = (await asyncio.to_thread(api.facts), time.monotonic())
-            except (EngineGoneError, EngineRefusalError) as fault:
-                self._facts = None
-                raise Unavailable(str(fault)) from None
-        return self._facts[0]
+        api = EngineApi(self._socket())
+        try:
+            self._facts = await asyncio.to_thread(api.facts, fresh=fresh)
+        except (EngineGoneError, EngineRefusalError) as fault:
+            raise Unavailable(str(fault)) from None
+        return self._facts
 
     def _confinement(self, facts: EngineFacts) -> Confinement:
         return Confinement(facts, HOST_NETWORK if self._settings.network == "host" else NO_NETWORK)

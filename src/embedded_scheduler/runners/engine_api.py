@@ -59,23 +59,35 @@ class EngineFacts:
         return f"{self.product} {self.version}, {'rootless' if self.rootless else 'rootful'}"
 
 
+_KNOWN: dict[tuple[str, str, str], EngineFacts] = {}
+"""By socket, product and version."""
+
+
 class EngineApi:
     """One engine. Every method raises `EngineGoneError` and `EngineRefusalError`."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def facts(self) -> EngineFacts:
-        version = self._json("GET", "/version")
+    def facts(self, *, fresh: bool = False) -> EngineFacts:
+        """Asks whether it is there; what it can limit is remembered unless `fresh`: it costs Podman a second to say."""
+        answer = self._json("GET", "/version")
+        names = " ".join(str(part.get("Name")) for part in answer.get("Components") or ())
+        product, version = "Podman" if "Podman" in names else "Docker", str(answer.get("Version"))
+        known = (self._path, product, version)
+        if fresh or known not in _KNOWN:
+            _KNOWN[known] = self._abilities(product, version)
+        return _KNOWN[known]
+
+    def _abilities(self, product: str, version: str) -> EngineFacts:
         info = self._json("GET", "/info")
-        names = " ".join(str(part.get("Name")) for part in version.get("Components") or ())
         options = [str(option) for option in info.get("SecurityOptions") or ()]
         rootless = bool(info.get("Rootless")) or "name=rootless" in options
         # Without root there are limits only with the second kind of control groups, whatever the engine says.
         able = info.get("CgroupDriver") != "none" and (not rootless or str(info.get("CgroupVersion")) == "2")
         return EngineFacts(
-            product="Podman" if "Podman" in names else "Docker",
-            version=str(version.get("Version")),
+            product=product,
+            version=version,
             rootless=rootless,
             memory=able and bool(info.get("MemoryLimit")),
             cpu=able and bool(info.get("CpuCfsQuota")),

@@ -25,7 +25,8 @@ IMAGE = "localhost/nodeconsole-test/styles:1"
 def image(machine: Machine) -> str:
     package = Path(algorithm_components.__file__).parent
     files: dict[str, bytes | Path] = dict(container_engine.python_tree())
-    files |= {f"app/algorithm_components/{path.relative_to(package)}": path for path in package.rglob("*.py")}
+    for path in package.rglob("*.py"):
+        files |= container_engine.compiled(f"app/algorithm_components/{path.relative_to(package)}", path)
     files["app/algorithm_components/sdk/report.schema.json"] = package / "sdk" / "report.schema.json"
     files["app/main.py"] = Path(styles.__file__)
     machine.engine.load(IMAGE, files, {"Entrypoint": ["/usr/bin/python3", "/app/main.py"], "WorkingDir": "/app"})
