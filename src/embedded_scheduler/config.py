@@ -173,6 +173,47 @@ class ContainerSection(Section):
         return path
 
 
+class StorageSection(Section):
+    """Where datasets prepared for components and results of tasks are kept."""
+
+    driver: str = "local"
+    """local: files in the node's home. s3: an S3-compatible object store. Or the name of an installed plug-in."""
+    endpoint: str = ""
+    """Of driver s3: `https://host[:port]`, or `http://…` where the way is trusted; without the bucket."""
+    bucket: str = "storage"
+    region: str = "us-east-1"
+    style: Literal["path", "virtual"] = "path"
+    """Whether the bucket stands before the key (path) or before the host name (virtual)."""
+    layout: Literal["official", "guide", "fate"] = "official"
+    """Keys: `<namespace>/<name>/data_<n>` (official; fate has other metadata), or `<namespace>-<name>` (guide)."""
+    secret: str = "storage"  # noqa: S105 - a name
+    """Name of the node's secret with `<access key>:<secret key>`."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str) -> str:
+        found = _base_url(value, ("https", "http")) if value else ""
+        if found and urlsplit(found).path:
+            raise ValueError("must be an address without a path; the bucket has a setting of its own")
+        return found
+
+    @field_validator("bucket")
+    @classmethod
+    def _check_bucket(cls, value: str) -> str:
+        if not _BUCKET.fullmatch(value):
+            raise ValueError("must be 3 to 63 of a-z 0-9 . - and begin and end with a letter or number")
+        return value
+
+    @model_validator(mode="after")
+    def _check_driver(self) -> StorageSection:
+        if self.driver == "s3" and not self.endpoint:
+            raise ValueError('driver = "s3" needs storage.endpoint')
+        return self
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
 class Secrets(Section):
     key: Literal["auto", "file", "systemd", "keyring"] = "auto"
     """Where the key is that seals stored secrets; auto = the systemd credential if there is one, else the file."""
@@ -250,6 +291,7 @@ class Settings(Section):
     operators: OperatorsSection = OperatorsSection()
     components: Components = Components()
     container: ContainerSection = ContainerSection()
+    storage: StorageSection = StorageSection()
     secrets: Secrets = Secrets()
     limits: Limits = Limits()
     timing: Timing = Timing()

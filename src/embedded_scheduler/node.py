@@ -30,7 +30,7 @@ from embedded_scheduler.api.platform import schedule as platform_schedule
 from embedded_scheduler.clock import DAY_MS, Clock, Mint, RandomMint, SystemClock
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.domain.roles import Role
-from embedded_scheduler.engine import components, contracts, jobs, logs, tokens
+from embedded_scheduler.engine import components, contracts, jobs, logs, secrets, tokens
 from embedded_scheduler.engine.assembly import Assemblies
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
@@ -205,6 +205,7 @@ class Node:
         )
 
     def _new_engine(self, links: _Links, directory: Directory, db: Database, bus: Bus, channel: Channel) -> Engine:
+        keys = secrets.keys_of(self.home, self.settings)
         return Engine(
             home=self.home,
             settings=self.settings,
@@ -215,7 +216,7 @@ class Node:
             gateway=links.contacts,
             directory=directory,
             runners=self._runners(),
-            storage=plugins.storage(self.home),
+            storage=plugins.storage(self.home, self.settings, partial(secrets.reveal, db, keys)),
             connectors=plugins.connectors(self.home, self.settings),
             logs=LogStore(self.home.logs),
             channel=channel,

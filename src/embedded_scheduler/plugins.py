@@ -1,16 +1,17 @@
 """Finds runners, storages, connectors and the built-in components' self-descriptions.
 
-A plug-in of another package registers an entry point in the group `embedded_scheduler.runners` or
-`embedded_scheduler.connectors`: a callable that takes the node's `Home` and `Settings` and returns an object that
-fulfils the contract in `embedded_scheduler.spi`. What comes with the node needs no installed metadata, so it is there
-in a source checkout and in the standalone executable too.
+A plug-in of another package registers an entry point in the group `embedded_scheduler.runners`,
+`embedded_scheduler.connectors` or `embedded_scheduler.storages`: a callable that takes the node's `Home` and `Settings`
+and returns an object that fulfils the contract in `embedded_scheduler.spi`. What comes with the node needs no installed
+metadata, so it is there in a source checkout and in the standalone executable too.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any, TypeVar, cast
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.connectors.csv import CsvConnector
 from embedded_scheduler.connectors.sqlite import SqliteConnector
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.runners.container import ContainerRunner
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.runners.sandbox import choose
@@ -26,6 +29,7 @@ from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.runner import Runner
 from embedded_scheduler.spi.storage import Storage
 from embedded_scheduler.storage.local import LocalStorage
+from embedded_scheduler.storage.s3 import Place, S3Storage
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,8 +57,24 @@ def connectors(home: Home, settings: Settings) -> dict[str, Connector]:
     return _with_installed("embedded_scheduler.connectors", own, home, settings)
 
 
-def storage(home: Home) -> Storage:
-    return LocalStorage(home.storage)
+def storage(home: Home, settings: Settings, reveal: Callable[[str], Awaitable[str]]) -> Storage:
+    """The storage that the settings choose; `reveal` opens a secret of the node. `InvalidRequest` if there is none."""
+    chosen = settings.storage
+    if chosen.driver == "local":
+        return LocalStorage(home.storage)
+    if chosen.driver == "s3":
+        place = Place(
+            chosen.endpoint,
+            bucket=chosen.bucket,
+            region=chosen.region,
+            virtual_host=chosen.style == "virtual",
+            layout=chosen.layout,
+        )
+        return S3Storage(place, chosen.secret, partial(reveal, chosen.secret))
+    for entry in entry_points(group="embedded_scheduler.storages", name=chosen.driver):
+        factory = cast("Callable[[Home, Settings], Storage]", entry.load())
+        return factory(home, settings)
+    raise InvalidRequest(f"{home.settings_file}: storage.driver: there is no storage {shorten(chosen.driver)} here")
 
 
 def builtin_manifests() -> list[Mapping[str, Any]]:

@@ -102,6 +102,21 @@ platform.listen = "{platform}"
 # Images that this node pulled are removed when nobody used them for so long; 0 = never.
 # container.keep_images_days = 30
 
+# Where datasets prepared for components and results are kept: local (files in this home), s3 (an S3-compatible object
+# store, which needs the extra nodeconsole[s3]), or a plug-in.
+# storage.driver = "local"
+# The object store, https://HOST[:PORT], and its bucket. Its access key is not written here:
+#   nodeconsole secret set storage       (<access key>:<secret key>)
+# storage.endpoint = ""
+# storage.bucket = "storage"
+# storage.region = "us-east-1"
+# Whether the bucket stands before the key (path) or before the host name (virtual).
+# storage.style = "path"
+# Keys of tables: official or fate (<namespace>/<name>/data_<n>), guide (<namespace>-<name>).
+# storage.layout = "official"
+# Name of the secret that holds the access key.
+# storage.secret = "storage"
+
 # Where the key is that seals stored secrets: auto, file, systemd, keyring.
 # secrets.key = "auto"
 

@@ -1,7 +1,7 @@
 """A small S3 server that is strict where it matters, and fails on request.
 
-It checks every signature (AWS Signature Version 4, computed here from the published steps), the digest of every body, the
-clock and the bucket; it speaks multipart uploads, ranges, If-Match and listings. Objects are kept in memory.
+It checks every signature (AWS Signature Version 4, computed here from the published steps), the digest of every body,
+the clock and the bucket; it speaks multipart uploads, ranges, If-Match and listings. Objects are kept in memory.
 """
 
 from __future__ import annotations
@@ -9,14 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 ACCESS_KEY = "AKIDEXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -41,8 +46,8 @@ class Request:
 class Fault:
     """What happens to the next `times` requests that `matches` accepts.
 
-    `status` with `code`: that answer. `cut_after`: the connection ends after so many bytes of an answer's body. `before`:
-    called first, for example to change what is stored.
+    `status` with `code`: that answer. `cut_after`: the connection ends after so many bytes of an answer's body.
+    `before`: called first, for example to change what is stored.
     """
 
     matches: Callable[[Request], bool]
@@ -84,8 +89,7 @@ class S3Server:
         class Handler(_Handler):
             s3 = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", 0), Handler)
 
     @property
     def port(self) -> int:
@@ -123,6 +127,13 @@ class S3Server:
         return None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that is gone is nothing to report; what went wrong otherwise shows at the client."""
+
+
 class _Answer(Exception):
     def __init__(self, status: int, code: str) -> None:
         self.status = status
@@ -139,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)
@@ -319,3 +330,27 @@ class _Handler(BaseHTTPRequestHandler):
         )
         more = f"<NextContinuationToken>{escape(shown[-1])}</NextContinuationToken>" if len(keys) > len(shown) else ""
         return f"<ListBucketResult>{items}{more}</ListBucketResult>".encode()
+
+
+@contextmanager
+def server_process() -> Iterator[str]:
+    """The address of a server in a process of its own, so that what it keeps does not count as the tests' memory."""
+    command = [sys.executable, "-m", "tests.support.s3_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, text=True) as run:
+        assert run.stdin is not None
+        assert run.stdout is not None
+        try:
+            yield run.stdout.readline().strip()
+        finally:
+            run.stdin.close()
+
+
+def main() -> None:
+    """Serve until the standard input ends."""
+    with S3Server().running() as server:
+        print(server.endpoint, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

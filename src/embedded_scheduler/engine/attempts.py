@@ -33,7 +33,7 @@ from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
 from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner, SecretiveRunner
-from embedded_scheduler.spi.storage import FileStorage, Storage
+from embedded_scheduler.spi.storage import FileStorage, RemoteStorage, Storage
 from embedded_scheduler.store import attempts, components, outbox
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Tx
@@ -170,7 +170,7 @@ async def _prepare(
         task_ids={name: s.tasks[name].task_id for name in (task_name, *s.spec.flow.node(task_name).upstream)},
         attempt=AttemptFacts(session_id=session, token=token_of(engine, attempt), trace_id=s.spec.job_id),
         node=NodeFacts(
-            storage_url=engine.storage.url,
+            storage_url=await engine.storage.url(),
             callback_url=f"http://{engine.settings.platform.listen}/v1/platform/schedule/task/callback",
             transport=engine.settings.platform.listen,
             log_path=str(log_path.parent),
@@ -189,6 +189,7 @@ async def _prepare(
         secrets=await _secrets_for(engine, runner, found.image_url),
         reads=reads,
         writes=writes,
+        reaches=engine.storage.reaches if isinstance(engine.storage, RemoteStorage) else (),
     )
     await asyncio.to_thread(_begin_log, engine, spec, manifest, party)
     return runner, spec, session
@@ -205,7 +206,14 @@ def _files_of(storage: Storage, environment: Mapping[str, str]) -> tuple[tuple[P
         return (), ()
     inputs, outputs = data_addresses(environment)
     directories = {storage.directory(address.namespace) for address in outputs}
-    reads = tuple(storage.path(address.namespace, address.name) for address in inputs)
+    reads = tuple(
+        path
+        for address in inputs
+        for path in (
+            storage.path(address.namespace, address.name),
+            storage.metadata_path(address.namespace, address.name),
+        )
+    )
     return reads, tuple(sorted(directories))
 
 

@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.security.vault import KeySource
 from embedded_scheduler.store import ledger, secrets
-from embedded_scheduler.store.database import Tx
+from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.secrets import Secret
 
 _LONGEST_VALUE = 64 * 1024
@@ -76,6 +77,14 @@ async def open_options(engine: Engine, options: Mapping[str, Any]) -> dict[str, 
     return {key: _resolved(value, values) for key, value in options.items()}
 
 
+async def reveal(db: Database, keys: KeySource, name: str) -> str:
+    """The value of one secret. `NotFound` says how to store it."""
+    sealed = await db.read(lambda reader: secrets.sealed(reader, name))
+    if sealed is None:
+        raise _unknown(name)
+    return (await asyncio.to_thread(keys.vault)).open(name, sealed)
+
+
 def redacted(error: NodeError, options: Mapping[str, Any], opened: Mapping[str, Any]) -> NodeError:
     """The same error without the values that `opened` has where `options` has references."""
     message = error.message
@@ -85,7 +94,12 @@ def redacted(error: NodeError, options: Mapping[str, Any], opened: Mapping[str, 
 
 
 def key_source(engine: Engine) -> KeySource:
-    return KeySource(engine.settings.secrets.key, engine.home.data_key, engine.node_id, os.environ)
+    return keys_of(engine.home, engine.settings)
+
+
+def keys_of(home: Home, settings: Settings) -> KeySource:
+    """Where the key is that seals this node's secrets."""
+    return KeySource(settings.secrets.key, home.data_key, settings.node_id, os.environ)
 
 
 def _references(value: Any) -> list[str]:

@@ -38,13 +38,15 @@ class LaunchSpec:
     log_path: Path
     limits: Limits = field(default_factory=Limits)
     node_address: str = ""
-    """`host:port` of the node's platform listener: all the network a sandboxed attempt has; empty = none."""
+    """`host:port` of the node's platform listener; empty = none. With `reaches` it is all the network of a contained
+    attempt."""
     reads: tuple[Path, ...] = ()
     """Files of the storage that the attempt may read."""
     writes: tuple[Path, ...] = ()
     """Existing directories of the storage that the attempt may change."""
     reaches: tuple[str, ...] = ()
-    """Further `host:port`s that the attempt needs, such as a storage service; a contained one gets to no others."""
+    """Further `host:port`s that the attempt needs, by these very names, such as a storage service; a contained one
+    gets to no others."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Values of the secrets that `secrets_for` named, by name. For the runner, never for the component."""
 

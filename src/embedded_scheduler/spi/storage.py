@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from embedded_scheduler.domain.table_metadata import TableMetadata
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -22,9 +24,11 @@ class Stored:
 class Storage(Protocol):
     """Addresses are (namespace, name), each a single path component; anything else is refused as `InvalidRequest`."""
 
-    @property
-    def url(self) -> str:
-        """What a component receives as `system.storage`."""
+    async def url(self) -> str:
+        """What a component receives as `system.storage`. It may hold a password: never log it.
+
+        `NotFound` or `InvalidRequest` when the password is not there or is none.
+        """
         ...
 
     async def write(self, namespace: str, name: str, chunks: AsyncIterator[bytes]) -> Stored:
@@ -57,11 +61,47 @@ class LinkingStorage(Protocol):
 
 
 @runtime_checkable
+class DescribingStorage(Protocol):
+    """What a storage may offer besides: the table metadata of the specification beside its tables."""
+
+    async def describe(self, metadata: TableMetadata) -> None:
+        """Store it beside its table. It goes with the table: writing or deleting the table removes it."""
+        ...
+
+    async def description(self, namespace: str, name: str) -> TableMetadata | None:
+        """What is stored beside the table, by whomever; None = nothing that can be read."""
+        ...
+
+
+@runtime_checkable
+class RemoteStorage(Protocol):
+    """What a storage on another machine (or in another process) offers besides."""
+
+    @property
+    def reaches(self) -> tuple[str, ...]:
+        """`host:port` of everything that a component has to be able to connect to."""
+        ...
+
+    @property
+    def described(self) -> str:
+        """Where it is, for the operator; without any secret."""
+        ...
+
+    async def check(self) -> None:
+        """Whether it can be used now: raises what the operator has to change."""
+        ...
+
+
+@runtime_checkable
 class FileStorage(Protocol):
     """What a storage in plain files of this machine offers besides, so that a component can be shown its part alone."""
 
     def path(self, namespace: str, name: str) -> Path:
         """Where the object is or would be."""
+        ...
+
+    def metadata_path(self, namespace: str, name: str) -> Path:
+        """Where its table metadata is or would be."""
         ...
 
     def directory(self, namespace: str) -> Path:

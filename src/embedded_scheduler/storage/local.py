@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -13,34 +14,17 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.errors import InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.domain.table_metadata import TableMetadata, decode
+from embedded_scheduler.errors import NotFound, Unavailable
 from embedded_scheduler.spi.storage import Stored
+from embedded_scheduler.storage.names import check_address, check_component
 
 _CHUNK = 1024 * 1024
-_LONGEST = 255
 _PENDING = ".pending-"
+_METADATA = ".metadata-"
+_LONGEST_METADATA = 4 * 1024 * 1024
 
 T = TypeVar("T")
-
-
-def check_component(what: str, value: str) -> str:
-    """`value` as one path component, or `InvalidRequest` naming `what`.
-
-    Refused: empty, a leading dot (kept for the storage's own files), a slash, control characters, what is not text,
-    and more than 255 bytes.
-    """
-    if not value:
-        raise InvalidRequest(f"{what} must not be empty")
-    try:
-        length = len(value.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{what} is not text (got {shorten(value)})") from None
-    if length > _LONGEST:
-        raise InvalidRequest(f"{what} must be at most {_LONGEST} bytes (got {length})")
-    if value.startswith(".") or "/" in value or not value.isprintable():
-        raise InvalidRequest(f"{what} must be printable, without '/' and without a leading dot (got {shorten(value)})")
-    return value
 
 
 class LocalStorage:
@@ -58,12 +42,21 @@ class LocalStorage:
             self._discard_pending()
 
     @property
-    def url(self) -> str:
+    def root_url(self) -> str:
+        """What `url` answers; there is nothing to wait for."""
         return f"file://{self._root}"
+
+    async def url(self) -> str:
+        return self.root_url
 
     def path(self, namespace: str, name: str) -> Path:
         """Where the object is or would be; the names are checked."""
-        return self._root / check_component("namespace", namespace) / check_component("name", name)
+        check_address(namespace, name)
+        return self._root / namespace / name
+
+    def metadata_path(self, namespace: str, name: str) -> Path:
+        check_address(namespace, name)
+        return self._root / namespace / _metadata_name(name)
 
     def directory(self, namespace: str) -> Path:
         """Where the namespace's objects are; made if it is missing, `Unavailable` if something else is in its place."""
@@ -87,6 +80,7 @@ class LocalStorage:
                 os.close(descriptor)
             with self._translated():
                 os.replace(pending, name, src_dir_fd=directory, dst_dir_fd=directory)
+                _remove(_metadata_name(name), directory)
                 await _in_thread(os.fsync, directory)
             return self._stored(namespace, name, directory)
 
@@ -122,6 +116,7 @@ class LocalStorage:
         self.path(namespace, name)
         with self._lock, self._translated(), contextlib.suppress(NotFound, FileNotFoundError):
             with self._directory(namespace, create=False) as directory:
+                _remove(_metadata_name(name), directory)
                 os.unlink(name, dir_fd=directory)
                 os.fsync(directory)
             # The last object of a job takes its directory along; any other object keeps it.
@@ -143,7 +138,32 @@ class LocalStorage:
                 return None
             # If both names are links of one file already, this leaves the pending one, which is then removed.
             os.replace(pending, name, src_dir_fd=directory, dst_dir_fd=directory)
+            _remove(_metadata_name(name), directory)
             return self._stored(namespace, name, directory)
+
+    async def describe(self, metadata: TableMetadata) -> None:
+        """In a file beside the table that no listing shows."""
+        self.path(metadata.namespace, metadata.name)
+        with self._pending(metadata.namespace) as (directory, pending), self._translated():
+            descriptor = os.open(pending, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=directory)
+            try:
+                _write_all(descriptor, metadata.encode())
+            finally:
+                os.close(descriptor)
+            os.replace(pending, _metadata_name(metadata.name), src_dir_fd=directory, dst_dir_fd=directory)
+
+    async def description(self, namespace: str, name: str) -> TableMetadata | None:
+        self.path(namespace, name)
+        try:
+            with self._translated(), self._directory(namespace, create=False) as directory:
+                beside = _metadata_name(name)
+                if self._stored(namespace, beside, directory).size > _LONGEST_METADATA:
+                    return None
+                descriptor = os.open(beside, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+        except NotFound:
+            return None
+        with open(descriptor, "rb") as file:  # noqa: PTH123, ASYNC230 - a descriptor of a small local file
+            return decode(namespace, name, file.read(_LONGEST_METADATA))
 
     @contextlib.contextmanager
     def _pending(self, namespace: str) -> Iterator[tuple[int, str]]:
@@ -217,6 +237,17 @@ class LocalStorage:
             if error.errno == errno.ENOSPC:
                 raise Unavailable(f"the disk of {self._root} is full: free some space and try again") from error
             raise Unavailable(f"the storage {self._root} cannot be used: {error.strerror or error}") from error
+
+
+def _metadata_name(name: str) -> str:
+    """The file with an object's table metadata. A name that leaves no room for the prefix is known by its digest."""
+    beside = f"{_METADATA}{name}"
+    return beside if len(os.fsencode(beside)) <= 255 else _METADATA + hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
+def _remove(name: str, directory: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:

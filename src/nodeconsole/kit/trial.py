@@ -222,7 +222,7 @@ class Bench:
                 task_ids={},
                 attempt=AttemptFacts(session_id=session, token=token, trace_id=JOB),
                 node=NodeFacts(
-                    storage_url=self._storages[party.key].url,
+                    storage_url=self._storages[party.key].root_url,
                     callback_url=callback_url or node.callback_url,
                     transport=node.address,
                     log_path=str(log.parent),

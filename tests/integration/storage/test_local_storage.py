@@ -48,7 +48,7 @@ def same_file(one: Path, other: Path) -> bool:
 async def test_fulfils_the_contracts(storage: LocalStorage, root: Path) -> None:
     assert isinstance(storage, Storage)
     assert isinstance(storage, LinkingStorage)
-    assert storage.url == f"file://{root}"
+    assert await storage.url() == f"file://{root}"
 
 
 async def test_what_is_written_is_read(storage: LocalStorage, root: Path) -> None:

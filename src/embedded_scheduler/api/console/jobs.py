@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from quart import Quart
 
@@ -20,6 +19,7 @@ from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
 from embedded_scheduler.sentences import say
+from embedded_scheduler.spi.storage import FileStorage, Storage, Stored
 from embedded_scheduler.store import attempts, job_search
 from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
@@ -293,7 +293,7 @@ class Jobs:
                     namespace=stored.namespace,
                     name=stored.name,
                     size=stored.size,
-                    path=_local_path(storage.url, stored.namespace, stored.name),
+                    path=_local_path(storage, stored),
                 )
             )
         return rows
@@ -336,5 +336,5 @@ def _policy_lines(reader: Reader, job_id: str) -> list[str]:
     return [] if ruling is None else [f"policy {ruling.version}: {sentence}" for sentence in ruling.reasoning]
 
 
-def _local_path(url: str, namespace: str, name: str) -> str:
-    return str(Path(url.removeprefix("file://")) / namespace / name) if url.startswith("file://") else ""
+def _local_path(storage: Storage, stored: Stored) -> str:
+    return str(storage.path(stored.namespace, stored.name)) if isinstance(storage, FileStorage) else ""

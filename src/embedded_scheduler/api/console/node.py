@@ -18,8 +18,10 @@ from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine.credentials import IMPORTED
 from embedded_scheduler.engine.supervisor import ServiceState
+from embedded_scheduler.errors import NodeError
 from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import ContainingRunner, DiagnosedRunner
+from embedded_scheduler.spi.storage import RemoteStorage
 from embedded_scheduler.store import components, contracts, grants, invitations, jobs, ledger, outbox, peers, tokens
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
@@ -90,6 +92,7 @@ class NodeFacts:
     async def doctor(self) -> DoctorReport:
         findings = await asyncio.to_thread(lambda: list(home_findings(self._engine.home)))
         findings += [*self._containment(), *await self._runners()]
+        findings.append(await self._storage())
         findings.append(await self._database())
         findings += self._services()
         findings.append(await self._components())
@@ -131,6 +134,17 @@ class NodeFacts:
         several = tuple(say("refused_of", count=n, node=node_id) for node_id, n in sorted(found.beyond_limit.items()))
         text = say("refused_beyond", strangers=strangers, unproven=unproven, several=several)
         return Finding.of("limits", "warning", text, say("refused_beyond_fix"))
+
+    async def _storage(self) -> Finding:
+        storage = self._engine.storage
+        if not isinstance(storage, RemoteStorage):
+            return Finding.of("storage", "ok", say("storage_local"))
+        try:
+            await storage.check()
+        except NodeError as error:
+            text = say("storage_fault", where=storage.described, error=error.message)
+            return Finding.of("storage", "error", text, say("storage_fault_fix"))
+        return Finding.of("storage", "ok", say("storage_ok", where=storage.described))
 
     async def _database(self) -> Finding:
         seq, _ = await self._engine.db.read(ledger.last)
