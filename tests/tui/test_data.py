@@ -104,10 +104,10 @@ async def test_a_partners_dataset_is_asked_for_granted_used_and_revoked(
             await press(pilot, "Y")
             await until_shown(pilot, f"granted {pair.dataset} to alice")
             await press(pilot, "escape")
-            await until_shown(pilot, "0/7")
+            await until_shown(pilot, "used 0x")
             await eventually(lambda: _held(pair.alice), what="alice has the permit", within=10, pause=0.02)
             job = (await pair.alice.submit(pair.job(seconds=20))).job_id
-            await until_shown(pilot, "1/7")
+            await until_shown(pilot, "used 1x")
             await press(pilot, "X")
             await until_shown(pilot, job[:12])
             grant = next(row for row in (await pair.bob.grants()).grants if row.resource_id == pair.dataset)

@@ -54,7 +54,7 @@ async def test_the_graph_is_walked_by_arrows_and_says_what_is_under_the_cursor(n
     async with looking_at(node, TRAINING) as (pilot, screen):
         await until_shown(pilot, ">[● binning")
         assert "[Graph]" in screen_text(pilot)
-        assert "binning  ● running   alice:guest ●" in screen_text(pilot)
+        assert "binning  ● running  alice:guest ●" in screen_text(pilot)
         await press(pilot, "up")
         assert screen.chosen == "split"
         await press(pilot, "left")

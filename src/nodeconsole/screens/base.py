@@ -541,9 +541,14 @@ class ConsoleScreen(Screen[None]):
     # Panes.
 
     @property
+    def panes(self) -> tuple[str, ...]:
+        """Those that there is room for."""
+        return self.PANES
+
+    @property
     def pane(self) -> str:
         """The id of the chosen pane."""
-        return self.PANES[self._pane]
+        return self.panes[self._pane]
 
     def pane_chosen(self) -> None:
         """Another pane has the keys."""
@@ -555,7 +560,7 @@ class ConsoleScreen(Screen[None]):
         self._choose_pane(-1)
 
     def _choose_pane(self, step: int) -> None:
-        self._pane = (self._pane + step) % len(self.PANES)
+        self._pane = (self._pane + step) % len(self.panes)
         if self._zoomed:
             self._show_panes()
         self.pane_chosen()

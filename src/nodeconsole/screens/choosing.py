@@ -95,7 +95,7 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
 
     def on_mount(self) -> None:
         glyphs = self.session.glyphs
-        if glyphs.name == "ascii":
+        if glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         self.query_one(Input).cursor_blink = False
         self.query_one("#title", Bar).show((Span(f" {printable(self._title)}", "accent"),), cut=glyphs.cut)

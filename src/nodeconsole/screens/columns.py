@@ -75,7 +75,7 @@ class ColumnsScreen(ModalScreen[View | None]):
         )
 
     def on_mount(self) -> None:
-        if self.session.glyphs.name == "ascii":
+        if self.session.glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         text, glyphs = self.session.text, self.session.glyphs
         columns = (

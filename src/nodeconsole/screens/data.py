@@ -156,7 +156,7 @@ class DataActions(ConsoleScreen):
             choose_connector(self, self.session, found)
 
 
-class DataScreen(DataActions, InventoryScreen):
+class DataScreen(InventoryScreen, DataActions):
     SCOPES: ClassVar[tuple[str, ...]] = ("data_tabs", "data", "list", "move", GLOBAL)
 
     def __init__(self, session: Session) -> None:

@@ -102,7 +102,7 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
             yield Bar(id="hint")
 
     def on_mount(self) -> None:
-        if self.session.glyphs.name == "ascii":
+        if self.session.glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         for line in self.query(Input):
             line.cursor_blink = False

@@ -47,7 +47,7 @@ class TextScreen(ModalScreen[str | None]):
             yield Bar(id="hint")
 
     def on_mount(self) -> None:
-        if self.session.glyphs.name == "ascii":
+        if self.session.glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         area = self.query_one(TextArea)
         area.cursor_blink = False

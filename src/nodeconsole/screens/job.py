@@ -41,7 +41,7 @@ class JobScreen(Moves, ConsoleScreen):
     JobScreen .tab { height: 1fr; }
     JobScreen #graph-body { height: 1fr; }
     JobScreen #graph { width: 3fr; }
-    JobScreen #graph-side { width: 2fr; max-width: 60; border-left: vkey $role-dim; }
+    JobScreen #graph-side { width: 2fr; max-width: 60; padding: 0 0 0 2; }
     JobScreen #tasks, JobScreen #results { height: auto; min-height: 4; max-height: 60%; }
     JobScreen #tasks-panel, JobScreen #results-panel { height: 1fr; }
     """

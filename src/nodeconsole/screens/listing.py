@@ -406,8 +406,10 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         self.retranslate()
 
     def act_list_sort(self, *_: str) -> None:
-        columns = self.listing.columns(self.session.display())
+        columns, glyphs, view = self.listing.columns(self.session.display()), self.session.glyphs, self.view
         titles = {column.id: column.title for column in columns}
+        if view.by in titles:
+            titles[view.by] += glyphs.down if view.reverse else glyphs.up
         letters = sort_letters(columns)
         choices = {letter: titles[name] for letter, name in letters.items()}
         self.offer(Strip(self.session.text("list.sort"), choices, lambda letter: self.sort(letters[letter])))

@@ -56,7 +56,7 @@ class MenuScreen(ModalScreen[Action | None]):
         return key_name(self._keymap.keys_of(action)[0])
 
     def on_mount(self) -> None:
-        if self.session.glyphs.name == "ascii":
+        if self.session.glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         text, glyphs = self.session.text, self.session.glyphs
         columns = (Column("key", text("palette.key"), 8), Column("what", text("palette.what"), 30, flex=1, most=60))

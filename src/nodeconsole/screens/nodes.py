@@ -55,7 +55,7 @@ class NodesScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         glyphs = self.session.glyphs
-        if glyphs.name == "ascii":
+        if glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         self._table.set_columns(place_columns(self.session.display()), cursor=glyphs.cursor, cut=glyphs.cut)
         self._table.show(self._choices)

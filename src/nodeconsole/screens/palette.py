@@ -77,7 +77,7 @@ class PaletteScreen(ModalScreen[Entry | None]):
         return self.query_one("#found", VirtualTable)
 
     def on_mount(self) -> None:
-        if self.session.glyphs.name == "ascii":
+        if self.session.glyphs.name != "unicode":
             self.query_one(Vertical).styles.border = ("ascii", "white")
         self.query_one(Input).cursor_blink = False
         display = self.session.display()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from textual.containers import Grid
 from textual.widget import Widget
@@ -15,7 +16,7 @@ from nodeconsole.widgets.pane import Pane
 
 NARROW, WIDE = 80, 140
 """Below the one there is room for one pane at a time, from the other on for three side by side."""
-_LOW = 20
+_LOW, _HIGH = 20, 30
 
 
 class PanesScreen(Moves, ConsoleScreen):
@@ -25,6 +26,10 @@ class PanesScreen(Moves, ConsoleScreen):
     PanesScreen Grid { height: 1fr; grid-gutter: 0 2; }
     """
     MOST_COLUMNS = 3
+    TALL: ClassVar[str] = ""
+    """The last of the panes, if it is for high terminals only: it stands across the screen."""
+    ROWS: ClassVar[str] = "1fr"
+    """How the height is divided in high terminals, in two columns."""
 
     def body(self) -> Iterable[Widget]:
         with Grid(id="panes"):
@@ -36,6 +41,14 @@ class PanesScreen(Moves, ConsoleScreen):
         raise NotImplementedError
 
     # How they stand.
+
+    @property
+    def panes(self) -> tuple[str, ...]:
+        return self.PANES if self._high else tuple(name for name in self.PANES if name != self.TALL)
+
+    @property
+    def _high(self) -> bool:
+        return self.size.height >= _HIGH
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -51,13 +64,17 @@ class PanesScreen(Moves, ConsoleScreen):
 
     def _arrange(self) -> None:
         alone = self._zoomed or self._cramped
+        panes = self.panes
+        self._pane = min(self._pane, len(panes) - 1)
         columns = 1 if alone else min(self.MOST_COLUMNS, 3 if self.size.width >= WIDE else 2)
         grid = self.query_one("#panes", Grid)
         grid.styles.grid_size_columns = columns
-        grid.styles.grid_size_rows = 1 if alone else -(-len(self.PANES) // columns)
+        grid.styles.grid_size_rows = 1 if alone else -(-len(panes) // columns)
+        grid.styles.grid_rows = self.ROWS if self._high and columns == 2 else "1fr"
         for name in self.PANES:
             pane = self.query_one(f"#{name}", Pane)
-            pane.display = not alone or name == self.pane
+            pane.display = name == self.pane if alone else name in panes
+            pane.styles.column_span = columns if name == self.TALL else 1
             pane.active = name == self.pane
 
     def _show_panes(self) -> None:
@@ -144,11 +161,11 @@ class PanesScreen(Moves, ConsoleScreen):
 
     def _problem(self, step: int) -> None:
         """Through this pane, then through the others in turn."""
-        at = self.PANES.index(self.pane)
+        at = self.panes.index(self.pane)
         if self.main.find(_is_problem, step, wrap=False):
             return
-        for distance in range(1, len(self.PANES) + 1):
-            name = self.PANES[(at + step * distance) % len(self.PANES)]
+        for distance in range(1, len(self.panes) + 1):
+            name = self.panes[(at + step * distance) % len(self.panes)]
             pane = self.query_one(f"#{name}", Pane)
             if pane.find(_is_problem, step, wrap=True):
                 self.choose(name)

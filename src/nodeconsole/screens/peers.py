@@ -53,7 +53,7 @@ PARTNERS = Kind(
 )
 
 
-class PeersScreen(PartnerActions, InventoryScreen):
+class PeersScreen(InventoryScreen, PartnerActions):
     SCOPES: ClassVar[tuple[str, ...]] = ("partner", "list", "move", GLOBAL)
     PREVIEW_LINES: ClassVar[int] = 8
     DEFAULT_CSS = """

@@ -34,7 +34,9 @@ _KEPT_SAMPLES = 180
 
 class PulseScreen(PanesScreen):
     SCOPES: ClassVar[tuple[str, ...]] = ("pulse", "panes", "move", GLOBAL)
-    PANES: ClassVar[tuple[str, ...]] = ("attention", "jobs", "running", "peers", "node", "flows")
+    PANES: ClassVar[tuple[str, ...]] = ("attention", "jobs", "running", "peers", "node", "flows", "recent")
+    TALL: ClassVar[str] = "recent"
+    ROWS: ClassVar[str] = "4fr 3fr 5fr 3fr"
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -47,7 +49,7 @@ class PulseScreen(PanesScreen):
 
     def body(self) -> Iterable[Widget]:
         yield from super().body()
-        yield Bar(id="recent")
+        yield Bar(id="latest")
 
     def crumbs(self) -> tuple[Line, Line]:
         text = self.session.text
@@ -71,6 +73,8 @@ class PulseScreen(PanesScreen):
                 return title, pulse.peer_rows(seen.peers if seen else None, display, width)
             case "node":
                 return title, pulse.node_rows(self._report, self._samples, display, width)
+            case "recent":
+                return title, pulse.recent_rows(seen.recent if seen else None, display)
             case _:
                 return title, pulse.flow_rows(seen.statistics if seen else None, display, width)
 
@@ -78,7 +82,9 @@ class PulseScreen(PanesScreen):
         super().repaint_body()
         display = self.session.display()
         recent = self._known.recent if self._known is not None else []
-        self.query_one("#recent", Bar).show(pulse.recent_line(recent, display), cut=display.glyphs.cut)
+        latest = self.query_one("#latest", Bar)
+        latest.display = self.TALL not in self.panes
+        latest.show(pulse.recent_line(recent, display), cut=display.glyphs.cut)
 
     # What the node says.
 

@@ -149,7 +149,9 @@ def task_facts(task: TaskRow, display: Display) -> Line:
         spans.append(Span(f"  {display.text('job.reads', names=display.listed(map(printable, task.upstream)))}", "dim"))
     for share in task.shares:
         state = display.badge(share_status(share))
-        spans += [Span(f"   {printable(share.node_id)}:{printable(share.role)} "), state]
+        # Most parties are where the task is: their sign says it again.
+        shown = Span(state.text.split(" ")[0], state.role) if state.text == badge.text else state
+        spans += [Span(f"  {printable(share.node_id)}:{printable(share.role)} "), shown]
     return tuple(spans)
 
 

@@ -263,6 +263,25 @@ def recent_line(events: Sequence[EventRow], display: Display) -> tuple[Span, ...
     return tuple(spans)
 
 
+def recent_rows(events: Sequence[EventRow] | None, display: Display) -> list[PaneRow]:
+    """The same where there is room for one to a line."""
+    cut, rows = display.glyphs.cut, []
+    for event in events or ():
+        if event.subject in _QUIET:
+            continue
+        who = printable(event.actor.partition(":")[2] or event.actor)
+        line = (
+            Span(f"{clock(event.at_ms, display.zone)}  ", "dim"),
+            Span(f"{fit(who, 14, cut)}  "),
+            Span(f"{fit(printable(event.event), 24, cut)}  ", "accent"),
+            Span(f"{fit(printable(short_id(event.subject_id)), 24, cut)}  "),
+            Span(printable(event.reason), "dim"),
+        )
+        target = Target("job", event.job_id) if event.job_id else Target("section", "audit")
+        rows.append(PaneRow(line, (Span(age(event.at_ms, display.now_ms), "dim"),), f"event {event.seq}", target))
+    return rows
+
+
 def _label(text: str) -> str:
     return text + " " * max(1, _LABEL - cells(text))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def _outcomes(found: Statistics, display: Display) -> Line:
 
 
 def took_rows(found: Statistics | None, display: Display, width: int, height: int) -> list[PaneRow]:
-    """How long jobs ran: the 95th percentile above, the median below, each on its own scale."""
+    """How long jobs ran: the 95th percentile above, the median below, on one logarithmic scale, so that both show."""
     if found is None:
         return []
     room = max(8, width - _SCALE)
@@ -79,19 +80,29 @@ def took_rows(found: Statistics | None, display: Display, width: int, height: in
     rows = [_row((*_figure("p50", p50), Span("   "), *_figure("p95", p95)))]
     p95s: Values = [bucket.p95_ms for bucket in found.buckets]
     p50s: Values = [bucket.p50_ms for bucket in found.buckets]
-    for name, values, role in (("p95", p95s, "warn"), ("p50", p50s, "accent")):
-        rows += _plot(name, values, role, room, high, display)  # type: ignore[arg-type]
+    known = [value for value in (*p95s, *p50s) if value]
+    low, top = (min(known), max(known)) if known else (1.0, 1.0)
+    rows += _plot("p95", p95s, "warn", (low, top), room, high, display)
+    rows += _plot("p50", p50s, "accent", (low, top), room, high, display)
     rows.append(_row((Span(" " * _SCALE), Span(_axis(found, room, display), "dim"))))
     return rows
 
 
-def _plot(name: str, values: Values, role: Role, room: int, high: int, display: Display) -> list[PaneRow]:
-    most = max((value for value in values if value is not None), default=None)
-    rows = []
-    for number, drawn in enumerate(line(values, room, high, display.glyphs)):
-        scale = exact_span(round(most)) if number == 0 and most is not None else name if number == 1 else ""
-        rows.append(_row((Span(f"{scale:>{_SCALE - 1}} ", "dim"), Span(drawn, role))))
-    return rows
+def _plot(
+    name: str, values: Values, role: Role, scale: tuple[float, float], room: int, high: int, display: Display
+) -> list[PaneRow]:
+    """With what its highest and its lowest line mean (milliseconds in `scale`), and between them what it is."""
+    low, top = scale
+    logs: Values = [None if value is None else math.log(max(value, low) / low) for value in values]
+    marks = [""] * high
+    marks[high // 2] = name
+    if high > 1:
+        marks[0], marks[-1] = exact_span(round(top)), exact_span(round(low))
+    lines = line(logs, room, high, display.glyphs, top=math.log(top / low))
+    return [
+        _row((Span(f"{mark:>{_SCALE - 1}} ", "dim"), Span(drawn, role)))
+        for mark, drawn in zip(marks, lines, strict=True)
+    ]
 
 
 def _figure(name: str, value_ms: int | None) -> Line:

@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
 from nodeconsole.viewmodels.spans import Role, Span
@@ -32,6 +33,12 @@ EMPTY = PaintedLine(())
 def labelled(line: PaintedLine, label: str) -> PaintedLine:
     """The line with a label of jump mode over its first cells."""
     return line._replace(left=line.left + len(label), head=(*line.head, Span(label, "label")))
+
+
+class _WholeCells(ScrollBarRender):
+    """Without the blocks of a part of a cell, whose width terminals do not agree about."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
 
 
 class Painted(ScrollView, can_focus=False):
@@ -90,6 +97,9 @@ class Painted(ScrollView, can_focus=False):
         super().__init__(id=id)
         self._sent: dict[int, PaintedLine] = {}
         self._stale = False
+
+    def on_mount(self) -> None:
+        self.vertical_scrollbar.renderer = _WholeCells  # type: ignore[misc]
 
     def painted_line(self, y: int, width: int) -> PaintedLine:
         """What line `y` of the visible part should look like, fitted to `width` cells."""
