@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nodeconsole.viewmodels.glyphs import Glyphs
 
@@ -70,23 +71,69 @@ def _bar_cell(value: float | None, top: float, line: int, height: int, glyphs: G
     return " " if filled <= 0 else levels[min(filled, len(levels)) - 1]
 
 
+Points = Sequence[tuple[float, float | None]]
+"""Pairs of x and y in the order in which they are joined; y None = a gap."""
+
+MARKS = "*+ox#@%&"
+"""What lines that share axes are drawn with, in their order; over again after the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a plot shows of the plane."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+def frame_of(lines: Sequence[Points]) -> Frame | None:
+    """Just what holds all points; None = there is nothing to show. A flat line stands in the middle."""
+    known = [(x, y) for points in lines for x, y in points if y is not None]
+    if not known:
+        return None
+    left, right = min(x for x, _ in known), max(x for x, _ in known)
+    bottom, top = min(y for _, y in known), max(y for _, y in known)
+    if bottom == top:
+        bottom, top = bottom - (abs(bottom) or 1), top + (abs(top) or 1)
+    return Frame(left, right, bottom, top)
+
+
 def line(values: Values, width: int, height: int, glyphs: Glyphs, top: float | None = None) -> list[str]:
-    """Points joined by lines, the highest line first; in braille where there is any, else one `*` per cell."""
-    across, up = (2, 4) if glyphs.dots else (1, 1)
-    dots_wide, dots_high = width * across, height * up
+    """Values at equal distances, from zero up; see `curves`."""
     highest = top or max((value for value in values if value is not None), default=0) or 1
-    grid = [[False] * dots_wide for _ in range(dots_high)]
-    before: tuple[int, int] | None = None
-    last = max(1, len(values) - 1)
-    for place, value in enumerate(values):
-        if value is None:
-            before = None
-            continue
-        point = (place * (dots_wide - 1) // last, round(min(value, highest) / highest * (dots_high - 1)))
-        for x, y in _between(before or point, point):
-            grid[y][x] = True
-        before = point
-    return [_line_cells(grid, line, across, up, glyphs) for line in range(height - 1, -1, -1)]
+    points = [(place, None if value is None else min(value, highest)) for place, value in enumerate(values)]
+    return curves([points], Frame(0, max(1, len(values) - 1), 0, highest), width, height, glyphs)
+
+
+def curves(lines: Sequence[Points], frame: Frame, width: int, height: int, glyphs: Glyphs) -> list[str]:
+    """Points joined by lines, the highest row first. One line is drawn in braille where there is any; several are drawn
+    with a mark each (`MARKS`), so that they are told apart without colour."""
+    fine = bool(glyphs.dots) and len(lines) == 1
+    across, up = (2, 4) if fine else (1, 1)
+    grid = [[-1] * (width * across) for _ in range(height * up)]
+    for number, points in enumerate(lines):
+        before: tuple[int, int] | None = None
+        for x, y in points:
+            if y is None:
+                before = None
+                continue
+            dot = (
+                _place(x, frame.left, frame.right, width * across),
+                _place(y, frame.bottom, frame.top, height * up),
+            )
+            for column, row in _between(before or dot, dot):
+                grid[row][column] = number
+            before = dot
+    rows = range(height - 1, -1, -1)
+    if fine:
+        return [_braille(grid[row * up : row * up + up], glyphs) for row in rows]
+    return ["".join(" " if number < 0 else MARKS[number % len(MARKS)] for number in grid[row]) for row in rows]
+
+
+def _place(value: float, low: float, high: float, places: int) -> int:
+    return 0 if high <= low else round((value - low) / (high - low) * (places - 1))
 
 
 def _between(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]:
@@ -100,17 +147,15 @@ def _between(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, in
     ]
 
 
-def _line_cells(grid: list[list[bool]], line: int, across: int, up: int, glyphs: Glyphs) -> str:
+def _braille(rows: Sequence[Sequence[int]], glyphs: Glyphs) -> str:
+    """One row of cells from four rows of dots, the lowest first."""
     cells = []
-    for column in range(len(grid[0]) // across):
-        if not glyphs.dots:
-            cells.append("*" if grid[line][column] else " ")
-            continue
+    for column in range(0, len(rows[0]), 2):
         bits = sum(
-            _DOTS[up - 1 - row][dot]
-            for row in range(up)
-            for dot in range(across)
-            if grid[line * up + row][column * across + dot]
+            _DOTS[len(rows) - 1 - height][dot]
+            for height, row in enumerate(rows)
+            for dot in (0, 1)
+            if row[column + dot] >= 0
         )
         cells.append(chr(ord(glyphs.dots) + bits) if bits else " ")
     return "".join(cells)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.report import fault_of, is_report, report_lines
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import cells, clip, count, printable, size, wrap
+from nodeconsole.viewmodels.tables import WIDEST, table_lines
+from nodeconsole.viewmodels.text import count, printable, size, wrap
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console_tasks import ResultPreview
     from nodeconsole.viewmodels.display import Display
 
-_WIDEST = 24
 _MOST_FACTS = 500
 
 
 def preview_lines(preview: ResultPreview, display: Display, width: int) -> list[Line]:
     text = display.text
     if preview.kind == "table":
-        lines = _table_lines(preview.columns, preview.rows, display, width)
+        lines = table_lines(preview.columns, preview.rows, display, width)
     elif preview.kind == "document":
         lines = _document_lines(preview.document, display, width)
     elif preview.kind == "text":
@@ -41,45 +42,30 @@ def _extent(preview: ResultPreview, display: Display) -> str:
     return text("results.rows", shown=shown, total=count(preview.total), columns=columns)
 
 
-def _table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], display: Display, width: int) -> list[Line]:
-    """Columns as wide as what they show, as many as fit."""
-    head = [printable(name) for name in columns]
-    body = [[printable(value) for value in row] for row in rows]
-    widths = []
-    for place, name in enumerate(head):
-        values = [row[place] for row in body if place < len(row)]
-        widths.append(min(_WIDEST, max(map(cells, (name, *values)))))
-    fitting = 0
-    while fitting < len(widths) and sum(widths[: fitting + 1]) + 2 * fitting <= width:
-        fitting += 1
-    cut = display.glyphs.cut
-    lines: list[Line] = [(Span(_row(head[:fitting], widths, cut), "strong"),)]
-    lines += [(Span(_row(row[:fitting], widths, cut)),) for row in body]
-    if fitting < len(head):
-        hidden = display.listed(head[fitting:])
-        note = display.text("results.hidden", n=len(head) - fitting, names=clip(hidden, max(10, width - 30), cut))
-        lines.insert(0, (Span(note, "dim"),))
-    return lines
-
-
-def _row(values: Sequence[str], widths: Sequence[int], cut: str) -> str:
-    shown = [clip(value, widths[place], cut) for place, value in enumerate(values)]
-    return "  ".join(value + " " * (widths[place] - cells(value)) for place, value in enumerate(shown)).rstrip()
-
-
 def _document_lines(document: object, display: Display, width: int) -> list[Line]:
-    """A list of objects as a table; anything else as one fact per line, named by its place."""
+    """A report is drawn; a list of objects is a table; anything else one fact per line, named by its place."""
+    if is_report(document):
+        assert isinstance(document, Mapping)
+        return report_lines(document, display, width)
+    fault = fault_of(document)
+    if fault:
+        note = display.text("results.no_report", fault=printable(fault))
+        return [*((Span(part, "warn"),) for part in wrap(note, width)), *_plain_lines(document, display, width)]
+    return _plain_lines(document, display, width)
+
+
+def _plain_lines(document: object, display: Display, width: int) -> list[Line]:
     if isinstance(document, list) and document and all(isinstance(item, Mapping) for item in document):
         names = list(dict.fromkeys(str(name) for item in document for name in item))
         rows = [[_value(item.get(name, "")) for name in names] for item in document]
-        return _table_lines(names, rows, display, width)
+        return table_lines(names, rows, display, width)
     facts = []
     for place, value in _facts("", document):
         facts.append([place, value])
         if len(facts) == _MOST_FACTS:
             break
-    return _table_lines(
-        (display.text("results.metric"), display.text("results.value")), facts, display, max(width, 2 * _WIDEST + 2)
+    return table_lines(
+        (display.text("results.metric"), display.text("results.value")), facts, display, max(width, 2 * WIDEST + 2)
     )
 
 

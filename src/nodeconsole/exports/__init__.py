@@ -1,0 +1,1 @@
+"""Results in the forms that other programs take: CSV, JSON, a page (HTML), a picture (PNG)."""
