@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from nodeconsole.viewmodels.results import preview_lines
 from nodeconsole.viewmodels.runs import Grid, grid_lines, run_facts
 from nodeconsole.viewmodels.spans import plain
 from nodeconsole.viewmodels.task import Part, task_page, time_bar, time_parts, traffic_lines
-from nodeconsole.viewmodels.text import cells
+from nodeconsole.viewmodels.text import cells, printable
 
 T0 = 1_795_000_000_000
 NOW = T0 + 600_000
@@ -307,6 +309,62 @@ def test_reports_are_tables() -> None:
     ]
     rows = shown(preview("document", document=[{"a": 1}, {"a": 2, "b": "x"}]))
     assert rows[1:] == ["a  b", "1", "2  x"]
+
+
+REPORT: dict[str, Any] = {
+    "form": "nodeconsole.report/1",
+    "title": f"Training {EVIL}",
+    "items": [
+        {"kind": "scalar", "name": "auc", "title": "AUC", "value": 0.93123456},
+        {"kind": "scalar", "name": "rows", "value": None, "description": "could not be counted"},
+        {
+            "kind": "table",
+            "name": "parties",
+            "columns": [{"name": "party"}, {"name": "rows", "type": "integer"}],
+            "rows": [["guest", 512], ["host", 7]],
+        },
+        {
+            "kind": "curve",
+            "name": "loss",
+            "x": {"title": "epoch"},
+            "y": {"title": "loss"},
+            "series": [
+                {"title": "train", "points": [[0, 4], [5, None], [10, 2]]},
+                {"title": EVIL, "points": [[0, 0], [10, 0]]},
+            ],
+        },
+        {"kind": "curve", "name": "none", "x": {}, "y": {}, "series": []},
+        {"kind": "text", "name": "note", "text": "stopped early\nsecond line"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ["unicode", "ascii"])
+def test_a_report_is_drawn_item_by_item(name: str) -> None:
+    display = replace(EN, glyphs=GLYPH_SETS[name])
+    lines = [plain(line) for line in preview_lines(preview("document", document=REPORT), display, 60)]
+    text = "\n".join(lines)
+    assert "AUC           0.931235" in lines
+    assert "rows          -   could not be counted" in lines
+    assert "guest   512" in lines
+    assert "host      7" in lines
+    drawn = [line for line in lines if "|" in line or "│" in line]
+    assert len(drawn) == 10
+    assert drawn[0].split("|" if name == "ascii" else "│") == ["         4", "*"]
+    assert drawn[-1].strip().startswith("0")
+    assert set(drawn[-1].strip()[2:]) == {"+"}
+    assert "* train  (last 2)" in text
+    assert "no points" in text
+    assert "\x1b" not in text
+    assert all(cells(line) <= 60 for line in lines)
+    assert name == "unicode" or text.replace(printable(EVIL), "").isascii()
+
+
+def test_a_report_with_a_fault_is_shown_as_it_is_and_the_fault_is_named() -> None:
+    broken = REPORT | {"items": [{"kind": "scalar", "name": "auc"}]}
+    lines = shown(preview("document", document=broken), 60)
+    assert "cannot be drawn: items[0].value is missing" in " ".join(lines)
+    assert any("nodeconsole.report/1" in line for line in lines)
 
 
 def test_text_is_wrapped_and_what_is_no_text_is_not_shown() -> None:

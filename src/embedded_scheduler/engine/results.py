@@ -20,6 +20,9 @@ from embedded_scheduler.store.database import Reader
 
 PREVIEW_BYTES = 256 * 1024
 """What is read of an object to show its beginning."""
+REPORT_BYTES = 8 * 1024 * 1024
+"""What is read of a report: it is drawn whole or not at all."""
+_REPORTS = frozenset({"report", "metric"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,14 @@ async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, S
     stored = await engine.storage.stat(address.namespace, address.name)
     if stored is None:
         raise NotFound(f"nothing is stored for {output.task}.{output.address.port.key} of {output.party.key}")
+    most = REPORT_BYTES if output.address.port.type in _REPORTS else PREVIEW_BYTES
     data = bytearray()
     async for chunk in engine.storage.read(stored.namespace, stored.name):
         data += chunk
-        if len(data) > PREVIEW_BYTES:
+        if len(data) > most:
             break
-    whole = len(data) <= PREVIEW_BYTES
-    return preview_of(bytes(data[:PREVIEW_BYTES]), output.address.port.type, whole=whole, rows=rows), stored
+    whole = len(data) <= most
+    return preview_of(bytes(data[:most]), output.address.port.type, whole=whole, rows=rows), stored
 
 
 def content(engine: Engine, output: Output) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from embedded_scheduler.config import Home
 from embedded_scheduler.domain.environment import result_namespace
@@ -68,9 +69,45 @@ def _write_results(home: Home, trace: Trace) -> None:
             rows = (f"{number * 7919 % 1_000_003:06d},{random_.random():.6f}" for number in range(_WRITTEN_ROWS))
             text = "uid,value\n" + "\n".join(rows) + "\n"
         else:
-            facts = {"task": trace.task, "rows": random_.randint(900_000, 1_400_000), "auc": 0.7834, "ks": 0.4312}
-            text = json.dumps(facts, indent=2) + "\n"
+            text = json.dumps(_report(random_) if port.type == "report" else {"task": trace.task}, indent=2) + "\n"
         namespace.joinpath(name).write_text(text, "utf-8")
+
+
+def _report(random_: random.Random) -> dict[str, Any]:
+    """In the form that components write (docs/components.md)."""
+    loss = [[epoch, round(0.68 * 0.9**epoch + 0.31 + random_.uniform(0, 0.01), 4)] for epoch in range(1, 31)]
+    bins = [[name, random_.randint(5, 12), round(random_.uniform(0.02, 0.6), 4)] for name in _FEATURES]
+    return {
+        "form": "nodeconsole.report/1",
+        "title": "Evaluation",
+        "items": [
+            {"kind": "scalar", "name": "rows", "value": random_.randint(900_000, 1_400_000)},
+            {"kind": "scalar", "name": "auc", "title": "AUC", "value": 0.7834},
+            {"kind": "scalar", "name": "ks", "title": "KS", "value": 0.4312},
+            {
+                "kind": "curve",
+                "name": "loss",
+                "title": "Loss",
+                "x": {"title": "epoch"},
+                "y": {"title": "loss"},
+                "series": [
+                    {"title": "training", "points": loss},
+                    {"title": "validation", "points": [[epoch, round(value * 1.07, 4)] for epoch, value in loss]},
+                ],
+            },
+            {
+                "kind": "table",
+                "name": "features",
+                "title": "Features",
+                "columns": [
+                    {"name": "feature"},
+                    {"name": "bins", "type": "integer"},
+                    {"name": "iv", "title": "IV", "type": "number"},
+                ],
+                "rows": bins,
+            },
+        ],
+    }
 
 
 _FEATURES = ("age", "income", "city", "zip", "amount", "term")

@@ -14,8 +14,9 @@ from nodeconsole.cli.invocation import Command, Invocation
 from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment, size
 from nodeconsole.client import NodeClient
+from nodeconsole.exports.forms import ExportError
+from nodeconsole.exports.saving import save_result
 from nodeconsole.i18n.catalogue import load
-from nodeconsole.places import create_file
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import default_glyphs
 from nodeconsole.viewmodels.graph import Layout
@@ -171,17 +172,16 @@ def _list(call: Invocation, rows: Sequence[ResultRow]) -> Exit:
 
 async def _save(call: Invocation, client: NodeClient, detail: JobDetail, rows: Sequence[ResultRow]) -> Exit:
     """Each into a file of its own, readable for its owner alone; no file is replaced."""
-    directory = Path(call.args.save)
+    directory, form = Path(call.args.save), call.args.form
     saved = []
     for row in rows:
-        path = directory / f"{row.task}-{row.party}-{row.output}"
+        path = directory / f"{row.task}-{row.party}-{row.output}{f'.{form}' if form else ''}"
         try:
             os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - a command waits for its disk
-            with os.fdopen(create_file(path), "wb") as file:
-                async for chunk in client.result_content(detail.job.job_id, row.task, row.party, row.output):
-                    file.write(chunk)
-        except OSError as error:
-            raise CommandError(f"{path}: {error.strerror}") from None
+            await save_result(client, detail.job.job_id, row, path)
+        except (OSError, ExportError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise CommandError(f"{path}: {why}") from None
         saved.append(str(path))
         if not call.out.as_json:
             call.out.line(str(path))

@@ -11,6 +11,7 @@ from typing import NoReturn
 from nodeconsole import __version__
 from nodeconsole.cli.exits import EXPLAINED, Exit
 from nodeconsole.cli.text import span_ms
+from nodeconsole.exports import FORMS
 from nodeconsole.keymap import PRESETS
 from nodeconsole.remote.contexts import Contexts, ContextsFault, contexts_file, find_place, read_contexts
 from nodeconsole.remote.target import BadTarget, Place
@@ -287,6 +288,9 @@ def _add_jobs(tree: _Tree) -> None:
     results.add_argument("--task", default="", metavar="NAME", help="the beginning of what this task stored")
     results.add_argument("--rows", type=_count, default=20, metavar="N", help="of a table (default: 20)")
     results.add_argument("--save", metavar="DIRECTORY", help="save all of it as files (administrators)")
+    results.add_argument(
+        "--as", dest="form", choices=FORMS, default="", help="with --save: reports and tables in this form"
+    )
     runs.add_argument("flow", metavar="FLOW")
     runs.add_argument("--limit", type=_count, default=20, metavar="N")
     runs.add_argument("--before", metavar="CURSOR", help="go on below a page")

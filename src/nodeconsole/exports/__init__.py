@@ -1,1 +1,4 @@
-"""Results in the forms that other programs take: CSV, JSON, a page (HTML), a picture (PNG)."""
+"""Results in the forms that other programs take: tables of figures, pages, pictures."""
+
+FORMS = ("csv", "json", "html", "png")
+"""As the names of files end."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nodeconsole.exports import FORMS
 from nodeconsole.viewmodels.report import fault_of, is_report
 
-FORMS = ("csv", "json", "html", "png")
 _LARGEST_REPORT = 64 * 1024 * 1024
 _FIELD_LIMIT = 16 * 1024 * 1024
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
 
-from nodeconsole.places import create_file
 from nodeconsole.screens.movement import Movable
 from nodeconsole.viewmodels.document import coloured, json_lines, marked, places, yaml_lines
 from nodeconsole.viewmodels.graph import Cell, Layout
@@ -59,7 +57,6 @@ from nodeconsole.widgets.table import VirtualTable
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow, TaskRow
     from embedded_scheduler.wire.console_tasks import ResultPreview
-    from nodeconsole.client import NodeClient
     from nodeconsole.screens.job import JobScreen
     from nodeconsole.viewmodels.display import Display
     from nodeconsole.viewmodels.spans import Role
@@ -504,7 +501,7 @@ class ResultsTab(JobTab):
         if path:
             self.save(path[0])
         else:
-            suffix = ".csv" if row.type == "dataset" else ""
+            suffix = {"dataset": ".csv", "report": ".json", "metric": ".json"}.get(row.type, "")
             self.screen.open_prompt("save", self.session.text("log.save_to"), f"{row.task}-{row.output}{suffix}")
 
     def save(self, path: str) -> None:
@@ -513,20 +510,16 @@ class ResultsTab(JobTab):
             self.screen.work("save", self._save, Path(path).expanduser(), detail.job.job_id, row)
 
     async def _save(self, path: Path, job_id: str, row: ResultRow) -> None:
-        """Not over a file that is there; readable for its owner alone."""
+        """The name says the form: .csv, .json, .html, .png; any other = as it is stored."""
+        from nodeconsole.exports.forms import ExportError  # noqa: PLC0415 - loaded when it is asked for
+        from nodeconsole.exports.saving import save_result  # noqa: PLC0415
+
         text = self.session.text
-
-        async def fetch(client: NodeClient) -> int:
-            total = 0
-            with os.fdopen(create_file(path), "wb") as file:
-                async for chunk in client.result_content(job_id, row.task, row.party, row.output):
-                    total += await asyncio.to_thread(file.write, chunk)
-            return total
-
         try:
-            stored = await self.session.ask(fetch)
-        except OSError as error:
-            self.session.say(text("log.not_saved", path=path, error=error.strerror or error), "bad")
+            stored = await self.session.ask(lambda client: save_result(client, job_id, row, path))
+        except (OSError, ExportError) as error:
+            why = error.strerror if isinstance(error, OSError) else None
+            self.session.say(text("log.not_saved", path=path, error=why or error), "bad")
         else:
             if stored is not None:
                 self.session.say(text("message.saved", size=size(stored), path=path), "ok")

@@ -76,6 +76,25 @@ async def test_results_are_listed_shown_and_saved(node: Hosted, jobs: dict[str, 
     assert (again.code, "File exists" in again.err) == (Exit.FAILED, True)
 
 
+async def test_a_report_is_drawn_and_saved_in_other_forms(node: Hosted, jobs: dict[str, str], tmp_path: Path) -> None:
+    job_id = jobs["psi-fraud-hourly"]
+    drawn = (await run("job", "results", job_id, "--task", "match", home=node.home)).out
+    assert "AUC           0.7834" in drawn
+    assert "* training" in drawn
+    for form, begins in (("html", b"<!doctype html>"), ("png", b"\x89PNG"), ("csv", b"item,kind,row")):
+        args = ("job", "results", job_id, "--task", "match", "--save", str(tmp_path), "--as", form)
+        saved = await run(*args, home=node.home)
+        assert saved.code == Exit.OK, saved.err
+        file = Path(saved.out.strip())
+        assert (file.suffix, stat.S_IMODE(file.stat().st_mode)) == (f".{form}", 0o600)
+        assert file.read_bytes().startswith(begins)
+    refused = await run(
+        "job", "results", job_id, "--task", "psi", "--save", str(tmp_path), "--as", "png", home=node.home
+    )
+    assert (refused.code, "makes no picture" in refused.err) == (Exit.FAILED, True)
+    assert not list(tmp_path.glob("psi-*"))
+
+
 async def test_the_runs_of_a_flow_are_printed(node: Hosted) -> None:
     printed = await run("job", "runs", "psi-fraud-hourly", "--limit", "5", home=node.home)
     assert "match" in printed.out
