@@ -1,7 +1,7 @@
 """One file that holds what makes a node, and a node made of such a file.
 
-The file is a gzipped tar: `node.db` (a consistent copy), `node.toml`, the public files of `identity/`, on request
-`storage/`; then `keys.sealed`, if there is a passphrase; `manifest.json` with the SHA-256 of all others; and
+The file is a gzipped tar: `node.db` (a consistent copy), `node.toml`, the public files of `identity/`, `images/`, on
+request `storage/`; then `keys.sealed`, if there is a passphrase; `manifest.json` with the SHA-256 of all others; and
 `manifest.sha256`. What must not lie about (the data key, tokens, private keys that have no passphrase of their own) is
 in `keys.sealed` alone: AES-256-GCM under a key derived from the passphrase by scrypt, bound to the manifest. So with a
 passphrase a deliberate change is found as well as an accident.
@@ -56,7 +56,7 @@ _PUBLIC_PEM = (
     b"-----BEGIN PUBLIC KEY",
     b"-----BEGIN ENCRYPTED PRIVATE KEY",
 )
-_PLAIN_NAME = re.compile(r"node\.db|node\.toml|identity/[^/]+|storage/[^/]+/[^/]+")
+_PLAIN_NAME = re.compile(r"node\.db|node\.toml|(identity|images)/[^/]+|storage/[^/]+/[^/]+")
 _KEY_NAME = re.compile(r"data\.key|attempt\.key|platform\.token|identity/[^/]+")
 _DIRECTORIES = ("logs", "runs", "storage", "channel", "backups")
 _DAMAGE = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, KeyError, TypeError)
@@ -183,6 +183,9 @@ def _plain_files(home: Home, keys: Mapping[str, bytes], *, with_storage: bool) -
         name = path.relative_to(home.path).as_posix()
         if name not in keys:
             yield name, path
+    # What was approved is content, not a tag: the node that is restored runs the same.
+    for path in _files(home.images):
+        yield path.relative_to(home.path).as_posix(), path
     if with_storage:
         for namespace in sorted(path for path in home.storage.iterdir() if path.is_dir() and not path.is_symlink()):
             for path in _files(namespace):

@@ -39,6 +39,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Home:
         return node.home
 
     home = asyncio.run(prepare())
+    home.images.mkdir()
+    (home.images / "psi.json").write_text('{"content": "sha256:1"}')
     (home.storage / "job-1").mkdir()
     (home.storage / "job-1" / "result").write_bytes(b"r" * 3_000_000)
     (home.storage / "job-1" / ".pending-x").touch()
@@ -117,6 +119,12 @@ def test_with_a_passphrase_keys_are_sealed(left: Home, tmp_path: Path) -> None:
     assert not (tmp_path / "copy").exists()
     with pytest.raises(InvalidRequest, match="at least 8"):
         write_backup(left, tmp_path / "c", passphrase="short")
+
+
+def test_what_tags_of_images_meant_comes_along(left: Home, tmp_path: Path) -> None:
+    write_backup(left, tmp_path / "a")
+    restore_backup(tmp_path / "a", Home(tmp_path / "copy"))
+    assert (Home(tmp_path / "copy").images / "psi.json").read_text() == '{"content": "sha256:1"}'
 
 
 def test_storage_comes_along_when_asked_for(left: Home, tmp_path: Path) -> None:

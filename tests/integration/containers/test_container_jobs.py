@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.integration.containers import styles
 from tests.support import container_engine
+from tests.support.hosted import hosted
 from tests.support.mesh import Mesh, mesh
 from tests.support.nodes import QUICK, eventually
+from tests.support.registry import registry
 
 import algorithm_components
-from embedded_scheduler.wire.console import DatasetRequest
+from embedded_scheduler.wire.console import DatasetRequest, JobDetail
+from nodeconsole.client import NodeClient
 
 if TYPE_CHECKING:
     from tests.integration.containers.conftest import Machine
@@ -135,6 +138,47 @@ async def test_components_of_several_makers_run_in_containers_and_a_killed_node_
         assert "pushed 200" in swapped
         assert re.search(r'callback 200 .*"code": ?200', swapped), swapped
         assert machine.engine.api.containers("nodeconsole.node=alice") == []
+
+
+async def test_a_node_pulls_with_the_secret_of_the_registry_and_says_when_it_has_none(
+    machine: Machine, tmp_path: Path
+) -> None:
+    login = "puller:s3cret-word"
+    settings = (
+        f'container.allow = ["{machine.registry}"]\ncontainer.socket = "{machine.engine.socket}"\n'
+        f'container.credentials."{machine.registry}" = "psi-registry"\napproval.own_jobs = "auto"\n'
+    )
+    job = _job({"once": ("own_count", [], "counts")}, {})
+    job["config"]["role"] = {"guest": ["alice"]}
+    del job["config"]["task_params"]["host"]
+    with registry(machine.registry, login) as store:
+        script = container_engine.shell_files("echo pulled and ran")
+        store.put("team/once", "1", container_engine.layer_of(script), container_engine.SHELL_CONFIG)
+        async with hosted(tmp_path / "alice", settings=settings) as node, node.client() as client:
+            row = await client.register_component(
+                f"{machine.registry}/team/once:1", MANIFESTS[2] | {"componentName": "own_count"}
+            )
+            assert row.why_not == ""
+            denied = await client.register_component("elsewhere.example/psi:1", MANIFESTS[1])
+            assert 'add "elsewhere.example"' in denied.why_not
+            ended = await _over(client, (await client.submit(job)).job_id)
+            assert "there is no secret 'psi-registry'" in ended.tasks[0].shares[0].reason
+            await client.put_secret("psi-registry", login)
+            ended = await _over(client, (await client.submit(job | {"flow_id": "again"})).job_id)
+            assert ended.job.outcome == "succeeded"
+            assert "pulled and ran" in (await client.log(ended.job.job_id, "once")).lines
+            findings = {finding.check: finding for finding in (await client.doctor()).findings}
+            assert (findings["runner"].level, findings["runner"].subject) == ("ok", "container")
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "alice").rglob("*") if path.is_file())
+    assert b"s3cret-word" not in kept
+
+
+async def _over(client: NodeClient, job_id: str) -> JobDetail:
+    async def ended() -> JobDetail | None:
+        detail = await client.job(job_id)
+        return detail if detail.job.state == "FINISHED" else None
+
+    return await eventually(ended, what=f"{job_id} is over")
 
 
 def _results(home: Path, job_id: str) -> list[Path]:
