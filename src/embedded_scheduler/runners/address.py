@@ -34,11 +34,15 @@ class Catalog:
     """The programs this node is willing to start.
 
     `package` holds the built-in components (`<package>/<name>/component.py` with `main()`); `allow_exec` is the
-    operator's list of absolute paths and `module:<name>` entries.
+    operator's list of absolute paths and `module:<name>` entries. `elsewhere` = they run on other machines, where only
+    the engine can look for them.
     """
 
-    def __init__(self, package: str, allow_exec: Collection[str], *, has_interpreter: bool) -> None:
+    def __init__(
+        self, package: str, allow_exec: Collection[str], *, has_interpreter: bool, elsewhere: bool = False
+    ) -> None:
         self._package = package
+        self._elsewhere = elsewhere
         self._allowed = frozenset(allow_exec)
         self._has_interpreter = has_interpreter
         self._known: set[str] = set()
@@ -67,7 +71,7 @@ class Catalog:
         self._require_allowed(f"{MODULE}{name}")
         if not self._has_interpreter:
             raise Refused(f"module {name}: this node is a standalone executable; register the program's path instead")
-        if not _exists((name.partition(".")[0],)):
+        if not self._elsewhere and not _exists((name.partition(".")[0],)):
             raise Refused(f"module {name} is not installed beside this node")
         return Program("module", name)
 
@@ -76,6 +80,8 @@ class Catalog:
         if not path.startswith("/") or os.path.normpath(path) != path or "\0" in path:
             raise Refused(f"exec: needs an absolute path without . or .. parts (got {shorten(path)})")
         self._require_allowed(path)
+        if self._elsewhere:
+            return Program("exec", path)
         try:
             found = Path(path).stat()
         except OSError as error:

@@ -188,9 +188,9 @@ def main(run_directory: str, begun: "Callable[[], None] | None" = None) -> "NoRe
     os.unlink(TAKEN_ORDER_FILE)
     if begun is not None:
         begun()
-    _adopt_orphans()
+    adopt_orphans()
     ending = _run_contained(order) if order.sandbox else _run(order)
-    _end_leftovers(os.getsid(0))
+    end_leftovers(os.getsid(0))
     discard_inputs()
     when_there_is_room(lambda: close_log(1, f"{order.end_of_log}, {ending}"), PATIENCE_FOR_LOG_S)
     when_there_is_room(lambda: replace_file(EXIT_FILE, ending.encode(), durable=True), PATIENCE_FOR_EXIT_S)
@@ -233,7 +233,7 @@ def session_members(session: int) -> list[int]:
 
 
 def _descendants() -> "set[int]":
-    """Every live process below this one. Those whose parent ended are below it too (see `_adopt_orphans`)."""
+    """Every live process below this one. Those whose parent ended are below it too (see `adopt_orphans`)."""
     parents: dict[int, int] = {}
     for name in os.listdir("/proc"):
         fields = status_fields(int(name)) if name.isdigit() else None
@@ -273,7 +273,7 @@ def _run(order: Order) -> Ending:
     failures, failure = os.pipe() if order.kind != "builtin" else (None, None)
     child = os.fork()
     if child == 0:
-        _become_component(order, failure)
+        become_component(order, failure)
     if failure is not None:
         os.close(failure)
     if TERMINATE in _signal.sigpending():
@@ -356,7 +356,7 @@ def inside() -> "NoReturn":
     # Closed by a successful execve.
     failure = None if order.kind == "builtin" else _duplicate_above(FAILURE_DESCRIPTOR, FAILURE_DESCRIPTOR)
     os.close(FAILURE_DESCRIPTOR)
-    _become_component(order, failure)
+    become_component(order, failure)
 
 
 def split_address(address: str) -> "tuple[str, int]":
@@ -427,7 +427,7 @@ def discard_inputs() -> None:
         os.unlink(f"{INPUTS}/{name}")
 
 
-def _become_component(order: Order, failure: int | None) -> "NoReturn":
+def become_component(order: Order, failure: int | None) -> "NoReturn":
     _control_process(_NO_NEW_PRIVILEGES, 1)
     os.close(LOCK_DESCRIPTOR)
     if not order.sandbox:
@@ -450,7 +450,7 @@ def _become_component(order: Order, failure: int | None) -> "NoReturn":
     os._exit(127)
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Whatever a component starts stays below this process, also in a session of its own."""
     _control_process(_ADOPT_ORPHANS, 1)
 
@@ -550,7 +550,7 @@ def _leave(code: int) -> "NoReturn":
     os._exit(code)
 
 
-def _end_leftovers(session: int) -> None:
+def end_leftovers(session: int) -> None:
     """The attempt is over with its main process: end what else still runs in the session, or was moved out of it."""
     beyond_reach = {os.getpid()}
     deadline = time.monotonic() + _PATIENCE_FOR_LEFTOVERS_S

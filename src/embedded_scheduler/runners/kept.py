@@ -18,7 +18,6 @@ import asyncio
 import errno
 import logging
 import os
-import re
 import shutil
 import signal
 from abc import ABC, abstractmethod
@@ -27,7 +26,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from embedded_scheduler.config import MIB
-from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Conflict, Refused, Unavailable
 from embedded_scheduler.runners import pidfd
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
@@ -35,7 +33,6 @@ from embedded_scheduler.spi.runner import Exit, LaunchSpec, RunHandle
 
 _log = logging.getLogger(__name__)
 
-_ATTEMPT_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")
 _BIRTH_POLL_S = 0.01
 _KILL_INTERVAL_S = 0.01
 SURVIVORS_PATIENCE_S = 60.0
@@ -108,12 +105,7 @@ class KeptRunner(ABC):
     # Starting
 
     def _run(self, attempt_id: str) -> RunDirectory:
-        if not _ATTEMPT_ID.fullmatch(attempt_id):
-            raise Refused(
-                f"attempt id {shorten(attempt_id)} must be 1 to 200 characters of A-Z a-z 0-9 _ . : - "
-                "and not start with a dot"
-            )
-        return RunDirectory(self._runs / attempt_id)
+        return RunDirectory.of(self._runs, attempt_id)
 
     async def _start(
         self, spec: LaunchSpec, prepare: Callable[[RunDirectory], None], begin: Callable[[int, int], Awaitable[int]]

@@ -17,7 +17,6 @@ attempt: the shim ends everything below it, and a sandbox ends with all that is 
 from __future__ import annotations
 
 import math
-import os
 import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from embedded_scheduler.config import MIB
-from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.address import Catalog, Program
 from embedded_scheduler.runners.attempt import SCRATCH, WORK, Order
@@ -35,6 +33,7 @@ from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
 from embedded_scheduler.runners.starting import Starter, Template
 from embedded_scheduler.sentences import Words
+from embedded_scheduler.runners.variables import complete
 from embedded_scheduler.spi.runner import END_OF_LOG, Containment, LaunchSpec, RunHandle
 
 _SHIM_PATIENCE_S = 5.0
@@ -126,7 +125,7 @@ class ProcessRunner(KeptRunner):
             python=self._python,
             package=self._components,
             path=self._python_path,
-            environment=_complete(spec.environment, run),
+            environment=complete(spec.environment, run.path / WORK, run.path / SCRATCH),
             memory_bytes=spec.limits.memory_bytes or 0,
             disk_bytes=spec.limits.disk_bytes or 0,
             cpu=0 if spec.limits.cpu is None else max(1, math.ceil(spec.limits.cpu)),
@@ -157,24 +156,3 @@ class ProcessRunner(KeptRunner):
         await kill_all(identity, spare=identity.pid, patience_s=_SHIM_PATIENCE_S)
         if not await self._gone(run, _SHIM_PATIENCE_S):
             await kill_all(identity, spare=None, patience_s=SURVIVORS_PATIENCE_S)
-
-
-def _complete(environment: Mapping[str, str], run: RunDirectory) -> dict[str, str]:
-    """What the component's environment will be; the spec's own values win. `Refused` names a variable at fault."""
-    complete = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(run.path / WORK),
-        "TMPDIR": str(run.path / SCRATCH),
-        **environment,
-    }
-    for name, value in complete.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            raise Refused(
-                f"environment variable {shorten(name)}: a name must not be empty or hold =, and NUL is not allowed"
-            )
-        try:
-            os.fsencode(name + value)
-        except UnicodeEncodeError:
-            raise Refused(f"environment variable {shorten(name)} is not valid text") from None
-    return complete

@@ -15,6 +15,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
 import struct
@@ -22,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.attempt import (
     EXIT_FILE,
@@ -38,6 +40,7 @@ from embedded_scheduler.runners.attempt import (
 )
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit
 
+_ATTEMPT_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")
 # struct flock: type, whence, start, length, pid
 _FLOCK = struct.Struct("@hhqqi4x")
 _WHOLE_FILE = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -73,6 +76,16 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     path: Path
+
+    @classmethod
+    def of(cls, runs: Path, attempt_id: str) -> RunDirectory:
+        """The directory of an attempt below `runs`; `Refused` if its id could not be a directory's name."""
+        if not _ATTEMPT_ID.fullmatch(attempt_id):
+            raise Refused(
+                f"attempt id {shorten(attempt_id)} must be 1 to 200 characters of A-Z a-z 0-9 _ . : - "
+                "and not start with a dot"
+            )
+        return cls(runs / attempt_id)
 
     def create(self) -> None:
         """Make the directories, private to this user; refuses one that somebody else put there."""

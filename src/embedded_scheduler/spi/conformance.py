@@ -172,10 +172,10 @@ class RunnerConformance(Kit):
         expect({name: found.get(name) for name in given} == given, f"the environment arrived as {found}")
 
     async def cancelled_wait_leaves_it_running(self) -> None:
-        spec = self._harness.spec("cancelled", "import time; print('up', flush=True); time.sleep(1); print('done')")
+        spec = self._harness.spec("cancelled", "import time; print('up', flush=True); time.sleep(2); print('done')")
         runner = self._harness.runner()
         await runner.launch(spec)
-        await _printed(spec, b"up\n")
+        await _printed(runner, spec, b"up\n")
         try:
             async with asyncio.timeout(0.05):
                 await runner.wait(runner.handle(spec))
@@ -189,12 +189,10 @@ class RunnerConformance(Kit):
         )
 
     async def fresh_runner_adopts(self) -> None:
-        spec = self._harness.spec(
-            "adopted", "import time; print('up', flush=True); time.sleep(0.5); raise SystemExit(5)"
-        )
+        spec = self._harness.spec("adopted", "import time; print('up', flush=True); time.sleep(2); raise SystemExit(5)")
         first = self._harness.runner()
         await first.launch(spec)
-        await _printed(spec, b"up\n")
+        await _printed(first, spec, b"up\n")
         handle = _restored(first.handle(spec))
         del first
         second = self._harness.runner()
@@ -283,7 +281,7 @@ class RunnerConformance(Kit):
     async def _terminated(self, spec: LaunchSpec, *, grace: float, ready: bytes = b"up\n") -> Exit:
         runner = self._harness.runner()
         await runner.launch(spec)
-        await _printed(spec, ready)
+        await _printed(runner, spec, ready)
         await self._harness.runner().terminate(_restored(runner.handle(spec)), grace)
         ending = await runner.observe(runner.handle(spec))
         if ending is None:
@@ -473,7 +471,11 @@ def _output(content: bytes) -> bytes:
     return content
 
 
-async def _printed(spec: LaunchSpec, wanted: bytes) -> None:
-    """Return when the attempt has printed something. Another process writes the file, so there is only looking."""
-    while wanted not in _content(spec):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+async def _printed(runner: Runner, spec: LaunchSpec, wanted: bytes) -> None:
+    """Return when the attempt has printed something, with somebody waiting for its end, as in a node."""
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(runner.wait(runner.handle(spec)))
+        # Another process writes the file, so there is only looking.
+        while wanted not in _content(spec) and not waiting.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        waiting.cancel()

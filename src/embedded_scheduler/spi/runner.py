@@ -57,7 +57,10 @@ END_OF_LOG = "nodeconsole: end of log"
 
 @dataclass(frozen=True, slots=True)
 class RunHandle:
-    """Where an attempt runs; JSON data that is stored before the launch and is enough to find it after a restart."""
+    """Where an attempt runs; JSON data that is stored before the launch and is enough to find it after a restart.
+
+    `data["where"]`, if the runner gives it, says it to a person (a container's name, a submission id); empty = here.
+    """
 
     runner: str
     attempt_id: str
@@ -171,7 +174,11 @@ class Runner(Protocol):
         ...
 
     async def wait(self, handle: RunHandle) -> Exit:
-        """Return when the attempt has ended, however it was started; cancellation leaves it running."""
+        """Return when the attempt has ended, however it was started; cancellation leaves it running.
+
+        Where the output has to be fetched from elsewhere, it reaches the log while somebody waits, and all of it has
+        before the first one returns.
+        """
         ...
 
     async def observe(self, handle: RunHandle) -> Exit | None:

@@ -1,0 +1,32 @@
+"""The environment of a component, as a runner completes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.errors import Refused
+
+SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def complete(environment: Mapping[str, str], work: PurePath, scratch: PurePath) -> dict[str, str]:
+    """What a program needs besides; the given values win. `Refused` names a variable at fault."""
+    whole = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(scratch), **environment}
+    check(whole)
+    return whole
+
+
+def check(environment: Mapping[str, str]) -> None:
+    """`Refused` names a variable that no environment can hold."""
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise Refused(
+                f"environment variable {shorten(name)}: a name must not be empty or hold =, and NUL is not allowed"
+            )
+        try:
+            os.fsencode(name + value)
+        except UnicodeEncodeError:
+            raise Refused(f"environment variable {shorten(name)} is not valid text") from None
