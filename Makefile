@@ -11,7 +11,7 @@ DEMO   ?=
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format format-check types contracts check bench dist dist-check test-interop pictures man locks audit clean
+.PHONY: help setup demo test lint format format-check types contracts check bench dist dist-check test-interop ray pictures man locks audit clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -76,6 +76,9 @@ dist-check: ## run the demo with dist/nodeconsole where there is no Python
 test-interop: $(VENV)/.dev ## PSI of the spu wheel through two nodes (large download, own environment)
 	packaging/interop-venv "$(PYTHON)" .venv-interop
 	NODECONSOLE_INTEROP_PYTHON=$(CURDIR)/.venv-interop/bin/python $(BIN)/python -m pytest -m interop tests/interop
+
+ray: ## Ray in an environment of its own, for the tests of its runner (400 MB)
+	packaging/ray-venv "$(PYTHON)" .venv-ray
 
 man: $(VENV)/.run ## the manual page build/nodeconsole.1
 	@mkdir -p build

@@ -107,6 +107,14 @@ class PlatformListener(Section):
     listen: str = "127.0.0.1:9381"
     trust_loopback: bool = False
     """Serve callers on this machine without a token."""
+    remote: str = ""
+    """A second address of the same, `HOST:PORT`, for components that run on other machines; empty = none.
+    Plain HTTP."""
+
+    @property
+    def reached_at(self) -> str:
+        """`HOST:PORT` for components that run on other machines; a loopback one where there is no better."""
+        return self.remote or self.listen
 
 
 class Approval(Section):
@@ -214,6 +222,54 @@ class StorageSection(Section):
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
+class RunnerRule(Section):
+    """Which runner runs a component. Without a part of a job to look at, `cpu` and `memory` count as nothing."""
+
+    runner: str
+    component: str = "*"
+    """`provider/name`, with `*` and `?`."""
+    cpu: float = Field(default=0, ge=0)
+    memory: float = Field(default=0, ge=0)
+    """Cores and GiB that the part may use at least (its `resources`; -1 is any amount, nothing said is 0)."""
+
+
+class RunnersSection(Section):
+    """Where components run, unless the job or the component's registration says it."""
+
+    default: str = ""
+    """Runner for what no rule is about, where it can; empty = the first that can."""
+    rules: tuple[RunnerRule, ...] = ()
+    """The first that fits decides."""
+
+
+class RaySection(Section):
+    """A Ray cluster that components may run on."""
+
+    address: str = ""
+    """URL of its dashboard, `http://host:8265`; empty = none."""
+    token_file: str = ""
+    """File with the token of a cluster that asks for one."""
+    ca_file: str = ""
+    """CAs (PEM) of a dashboard behind TLS; empty = this machine's list."""
+    python: str = "python3"
+    """The interpreter on the cluster that runs components; 3.11 or newer."""
+    resources: dict[str, float] = {}
+    """Custom resources that each attempt takes, by name; they bind attempts to the machines that have them."""
+    files: str = ""
+    """A directory whose content each attempt finds where it works, at most 100 MiB."""
+    node_address: str = ""
+    """`HOST:PORT` under which components there reach this node; empty = platform.remote, else platform.listen."""
+    storage: str = ""
+    """URL of the storage as components there see it; empty = the node's own."""
+    patience: float = Field(default=300, gt=0)
+    """Seconds that the cluster may give no answer before the attempts that it had count as failed."""
+
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        return _base_url(value, ("http", "https")) if value else ""
+
+
 class Secrets(Section):
     key: Literal["auto", "file", "systemd", "keyring"] = "auto"
     """Where the key is that seals stored secrets; auto = the systemd credential if there is one, else the file."""
@@ -292,6 +348,8 @@ class Settings(Section):
     components: Components = Components()
     container: ContainerSection = ContainerSection()
     storage: StorageSection = StorageSection()
+    runners: RunnersSection = RunnersSection()
+    ray: RaySection = RaySection()
     secrets: Secrets = Secrets()
     limits: Limits = Limits()
     timing: Timing = Timing()

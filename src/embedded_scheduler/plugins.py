@@ -24,9 +24,11 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.runners.container import ContainerRunner
 from embedded_scheduler.runners.process import ProcessRunner
+from embedded_scheduler.runners.ray import RayCluster, RayRunner
+from embedded_scheduler.runners.ray_api import RayApi
 from embedded_scheduler.runners.sandbox import choose
 from embedded_scheduler.spi.connector import Connector
-from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.spi.runner import Outlook, Runner
 from embedded_scheduler.spi.storage import Storage
 from embedded_scheduler.storage.local import LocalStorage
 from embedded_scheduler.storage.s3 import Place, S3Storage
@@ -49,7 +51,32 @@ def runners(home: Home, settings: Settings) -> dict[str, Runner]:
         home.runs, settings.container, node_id=settings.node_id, home=home.path, images=home.images
     )
     own[container.name] = container
+    if settings.ray.address:
+        own[RayRunner.name] = _ray(home, settings)
     return _with_installed("embedded_scheduler.runners", own, home, settings)
+
+
+def _ray(home: Home, settings: Settings) -> Runner:
+    ray = settings.ray
+    cluster = RayCluster(
+        RayApi(ray.address, token_file=_path(ray.token_file), ca_file=_path(ray.ca_file)),
+        settings.node_id,
+        python=ray.python,
+        resources=ray.resources,
+        files=_path(ray.files),
+        grace_s=settings.timing.stop_grace,
+    )
+    return RayRunner(
+        home.runs,
+        cluster,
+        allow_exec=settings.components.allow_exec,
+        patience_s=ray.patience,
+        outlook=Outlook(ray.node_address or settings.platform.reached_at, ray.storage),
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 def connectors(home: Home, settings: Settings) -> dict[str, Connector]:

@@ -54,6 +54,8 @@ partner.listen = "{listen}"
 platform.listen = "{platform}"
 # Serve programs of this machine without a token (`nodeconsole token create NAME` makes one).
 # platform.trust_loopback = false
+# A second address of the same for components that run on other machines; plain HTTP, empty = none.
+# platform.remote = ""
 
 # Node that drives the jobs submitted here; empty = this node.
 # coordinator = ""
@@ -116,6 +118,26 @@ platform.listen = "{platform}"
 # storage.layout = "official"
 # Name of the secret that holds the access key.
 # storage.secret = "storage"
+
+# Which runner runs what neither its registration nor the job says: process, container, ray; empty = the first that can.
+# runners.default = ""
+# Rules, the first that fits decides: by provider/name and by what a part may use (cores, GiB).
+#    runners.rules = [{{component = "acme/*", memory = 32, runner = "ray"}}]
+# runners.rules = []
+
+# A Ray cluster that components may run on: its dashboard, the file with its token, its interpreter.
+# ray.address = ""
+# ray.token_file = ""
+# ray.ca_file = ""
+# ray.python = "python3"
+# Custom resources that each attempt takes, by name; a directory whose content it finds where it works.
+# ray.resources."NAME" = 1.0
+# ray.files = ""
+# How components there reach this node and its storage; empty = platform.remote (else platform.listen), the node's own.
+# ray.node_address = ""
+# ray.storage = ""
+# Seconds that the cluster may give no answer while attempts run.
+# ray.patience = 300.0
 
 # Where the key is that seals stored secrets: auto, file, systemd, keyring.
 # secrets.key = "auto"

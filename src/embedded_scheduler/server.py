@@ -94,6 +94,11 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event, exhibit: Exhibi
         open_sockets.enter_context(partner)
         platform = _listen(parse_loopback(settings.platform.listen, "platform.listen"), "platform.listen")
         open_sockets.enter_context(platform)
+        remote = [
+            open_sockets.enter_context(_listen(parse_address(address, "platform.remote"), "platform.remote"))
+            for address in (settings.platform.remote,)
+            if address
+        ]
         settings = _with_real_ports(settings, partner, platform)
         console = open_sockets.enter_context(_listen_unix(home.socket))
         open_sockets.callback(home.socket.unlink, missing_ok=True)
@@ -119,6 +124,7 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event, exhibit: Exhibi
                     ),
                     # Callers of this machine: a console that is paused, or a component that reads slowly, is no attack.
                     Listener(node.platform_app, platform, patience=Patience(answer=None)),
+                    *(Listener(node.platform_app, bound, patience=Patience(answer=None)) for bound in remote),
                     *(Listener(node.console_app, bound, patience=Patience(answer=None)) for bound in consoles),
                 ],
                 started=lambda: ready(running),

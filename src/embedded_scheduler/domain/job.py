@@ -106,6 +106,15 @@ class JobSpec:
         found = params.get("resources") if isinstance(params, Mapping) else None
         return dict(found) if isinstance(found, Mapping) else {}
 
+    def runner_hint(self, task_name: str, party: Party) -> str:
+        """Our extension `job_params.<role>.<index>.runner`: a runner's name for all of the party's parts, or an object
+        from task name to runner; empty = not said. It is for the party's own node if that submitted the job."""
+        params = self.document["config"]["job_params"].get(party.role, {}).get(str(party.index), {})
+        found = params.get("runner") if isinstance(params, Mapping) else None
+        if isinstance(found, Mapping):
+            found = found.get(task_name)
+        return found if isinstance(found, str) else ""
+
     def _own_task_params(self, party: Party) -> Mapping[str, Any]:
         found = self.document["config"]["task_params"].get(party.role, {}).get(str(party.index), {})
         return found if isinstance(found, Mapping) else {}

@@ -29,10 +29,21 @@ from embedded_scheduler.engine import datasets, progress, secrets, traffic
 from embedded_scheduler.engine.components import refusal
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
+from embedded_scheduler.engine.placement import Part
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
 from embedded_scheduler.security.secrets import kept_of
-from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Limits, RunHandle, Runner, SecretiveRunner
+from embedded_scheduler.spi.runner import (
+    END_OF_LOG,
+    DistantRunner,
+    Exit,
+    LaunchSpec,
+    Limits,
+    Outlook,
+    RunHandle,
+    Runner,
+    SecretiveRunner,
+)
 from embedded_scheduler.spi.storage import FileStorage, RemoteStorage, Storage
 from embedded_scheduler.store import attempts, components, outbox
 from embedded_scheduler.store.attempts import Attempt
@@ -150,11 +161,11 @@ async def _prepare(
     )
     if found is None:
         raise Refused(f"component {ref.provider} {ref.name} {ref.version} is not registered on {engine.node_id}")
+    part = Part(s.spec, task_name, party, own=s.spec.initiator == engine.node_id)
     if not found.enabled:
-        raise Refused(refusal(found, engine.runners))
-    runner = engine.runner_for(found.image_url)
-    if runner is None:
-        raise Refused(f"{found.image_url} cannot run here: {refusal(found, engine.runners)}")
+        raise Refused(refusal(found, engine.placement, part))
+    placed = engine.placement.place(found, part)
+    runner = placed.runner
     dataset = source_dataset(s.spec, task_name, party)
     if dataset is not None:
         await datasets.stage(engine, dataset.namespace, dataset.name)
@@ -162,6 +173,8 @@ async def _prepare(
     session = session_id(s.spec, task_name, task_id, s.coordinator, engine.directory.session_need)
     log_path = log_file(engine, s.spec.job_id, attempt)
     manifest = parse_manifest(found.manifest)
+    seen = runner.outlook() if isinstance(runner, DistantRunner) else Outlook()
+    address = seen.node_address or engine.settings.platform.listen
     environment = build_environment(
         spec=s.spec,
         task_name=task_name,
@@ -170,9 +183,9 @@ async def _prepare(
         task_ids={name: s.tasks[name].task_id for name in (task_name, *s.spec.flow.node(task_name).upstream)},
         attempt=AttemptFacts(session_id=session, token=token_of(engine, attempt), trace_id=s.spec.job_id),
         node=NodeFacts(
-            storage_url=await engine.storage.url(),
-            callback_url=f"http://{engine.settings.platform.listen}/v1/platform/schedule/task/callback",
-            transport=engine.settings.platform.listen,
+            storage_url=seen.storage_url or await engine.storage.url(),
+            callback_url=f"http://{address}/v1/platform/schedule/task/callback",
+            transport=address,
             log_path=str(log_path.parent),
             inst_ids={engine.node_id: engine.settings.inst_id or engine.node_id},
         ),
@@ -185,13 +198,15 @@ async def _prepare(
         run_directory=engine.home.runs / attempt,
         log_path=log_path,
         limits=limits_of(s.spec.resources(party)),
-        node_address=engine.settings.platform.listen,
+        node_address=address,
         secrets=await _secrets_for(engine, runner, found.image_url),
         reads=reads,
         writes=writes,
         reaches=engine.storage.reaches if isinstance(engine.storage, RemoteStorage) else (),
     )
-    await asyncio.to_thread(_begin_log, engine, spec, manifest, party)
+    place = str(runner.handle(spec).data.get("where") or "")
+    said = f"run by {runner.name}{f': {place}' if place else ''}{f' ({placed.why})' if placed.why else ''}"
+    await asyncio.to_thread(_begin_log, engine, spec, manifest, party, said)
     return runner, spec, session
 
 
@@ -236,12 +251,13 @@ def limits_of(resources: Mapping[str, object]) -> Limits:
     )
 
 
-def _begin_log(engine: Engine, spec: LaunchSpec, manifest: ComponentManifest, party: Party) -> None:
+def _begin_log(engine: Engine, spec: LaunchSpec, manifest: ComponentManifest, party: Party, placed: str) -> None:
     spec.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if spec.log_path.exists():
         return
     name = f"{manifest.provider} {manifest.name} {manifest.version}".strip()
     engine.logs.append_line(spec.log_path, f"nodeconsole: {name} as {party.key} from {spec.image_url}")
+    engine.logs.append_line(spec.log_path, f"nodeconsole: {placed}")
     limits = [
         f"{what} {value}"
         for what, value in (

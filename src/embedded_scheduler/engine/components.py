@@ -14,9 +14,9 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.placement import Part, Placement
 from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
-from embedded_scheduler.sentences import Sentence, Words, say, together
-from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.sentences import Sentence, Words, say
 from embedded_scheduler.store import components, datasets, ledger
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.database import Reader, Tx
@@ -27,16 +27,21 @@ _LONGEST_ADDRESS = 1024
 _OWN_SCHEMES = (BUILTIN, "exec:")
 
 
-async def register(engine: Engine, image_url: str, manifest: Mapping[str, Any], *, actor: str) -> Component:
+async def register(
+    engine: Engine, image_url: str, manifest: Mapping[str, Any], *, actor: str, runner: str | None = None
+) -> Component:
     """Take in a component under its identity (provider, name, version); a registration of the same one is replaced.
 
+    `runner` is the one that is to run it: "" = the node's rules decide, None = as it was registered before.
+
     What is registered already, with the same content, stays as it is and leaves no new event. `InvalidRequest` for a
-    self-description without identity; `Refused` for a `builtin:` or `exec:` address that no runner of this node starts.
+    self-description without identity, or for a runner that this node does not have; `Refused` for a `builtin:` or
+    `exec:` address that no runner of this node starts, or that the runner asked for does not.
     An image reference is taken in even if no runner can run it: the job's approval says so.
     """
     parsed = parse_manifest(manifest)
-    _check_address(engine, image_url)
-    return await engine.db.write(lambda tx: _put(tx, parsed, image_url, manifest, actor))
+    _check_address(engine, image_url, runner)
+    return await engine.db.write(lambda tx: _put(tx, parsed, image_url, manifest, actor, runner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +56,31 @@ class Inspection:
     def unchanged(self) -> bool:
         """It is registered already just so."""
         before = self.before
-        return before is not None and (before.image_url, before.manifest) == (
-            self.component.image_url,
-            self.component.manifest,
-        )
+        return before is not None and _says(before) == _says(self.component)
 
 
-async def inspect(engine: Engine, image_url: str, manifest: Mapping[str, Any], *, actor: str) -> Inspection:
+async def inspect(
+    engine: Engine, image_url: str, manifest: Mapping[str, Any], *, actor: str, runner: str | None = None
+) -> Inspection:
     """What `register` would do, without doing it. An empty address is not looked at: it may not be known yet.
 
     Raises as `register` does.
     """
     parsed = parse_manifest(manifest)
     if image_url:
-        _check_address(engine, image_url)
+        _check_address(engine, image_url, runner)
 
     def look(reader: Reader) -> Inspection:
         before = components.get(reader, *parsed.identity)
-        enabled = before is None or before.enabled
         component = Component(
-            *parsed.identity, parsed.code, image_url, dict(manifest), reader.now_ms, actor, enabled=enabled
+            *parsed.identity,
+            parsed.code,
+            image_url,
+            dict(manifest),
+            reader.now_ms,
+            actor,
+            enabled=before is None or before.enabled,
+            runner=_runner_after(before, runner),
         )
         return Inspection(component, parsed, before)
 
@@ -116,7 +126,7 @@ async def ensure_builtin(engine: Engine) -> None:
         await register(engine, address, manifest, actor=BUILTIN_ACTOR)
 
 
-def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mapping[str, Runner]) -> list[Words]:
+def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], placement: Placement) -> list[Words]:
     """Sentences why this node cannot run its part of a job (`own`: its parties); empty = it can."""
     found: list[Sentence] = []
     for task_name, parties in _own_tasks(spec, own):
@@ -126,9 +136,9 @@ def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mappi
             unknown = say("component_unknown", component=_named(ref.provider, ref.name or ref.code, ref.version))
             found.append(say("about", name=task_name, what=unknown))
             continue
-        reason = refusal(component, runners)
-        if reason:
-            found.append(say("about", name=task_name, what=reason))
+        parts = [Part(spec, task_name, party, own=spec.initiator == party.node_id) for party in parties]
+        refusals = [reason for part in parts if (reason := refusal(component, placement, part))]
+        found += [say("about", name=task_name, what=reason) for reason in refusals]
         manifest = parse_manifest(component.manifest)
         for party in parties:
             faults = _faults(reader, spec, task_name, party, manifest)
@@ -136,20 +146,12 @@ def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], runners: Mappi
     return list({str(sentence): sentence for sentence in found}.values())
 
 
-def refusal(component: Component, runners: Mapping[str, Runner]) -> Words:
-    """Why a registered component cannot run here now; empty = it can."""
+def refusal(component: Component, placement: Placement, part: Part | None = None) -> Words:
+    """Why a registered component, or a part of a job with it, cannot run here now; empty = it can."""
     if not component.enabled:
         named = _named(component.provider, component.name, component.version)
         return say("component_disabled", component=named)
-    return why_not(component.image_url, runners)
-
-
-def why_not(image_url: str, runners: Mapping[str, Runner]) -> Words:
-    """Empty if a runner of this node runs the address, else why none does."""
-    refusals = [runner.accepts(image_url) for runner in runners.values()]
-    if "" in refusals:
-        return ""
-    return together(refusals) or say("no_runner")
+    return placement.refusal(component, part)
 
 
 def roles_of(reader: Reader, ref: ComponentRef) -> frozenset[str]:
@@ -170,20 +172,34 @@ def disclosures(reader: Reader, ref: ComponentRef) -> list[Words] | None:
     return [*(stated or [say("undeclared")]), *protection]
 
 
-def _check_address(engine: Engine, image_url: str) -> None:
+def _check_address(engine: Engine, image_url: str, runner: str | None) -> None:
     if not image_url.strip() or len(image_url) > _LONGEST_ADDRESS:
         raise InvalidRequest(f"imageUrl must be 1 to {_LONGEST_ADDRESS} characters (got {shorten(image_url)})")
     if not image_url.isprintable() or " " in image_url:
         raise InvalidRequest(f"imageUrl must be printable and without spaces (got {shorten(image_url)})")
-    if image_url.startswith(_OWN_SCHEMES):
-        reason = why_not(image_url, engine.runners)
-        if reason:
-            raise Refused(reason)
+    if runner and runner not in engine.runners:
+        raise InvalidRequest(f"this node has no runner {shorten(runner)}: it has {', '.join(engine.runners)}")
+    if runner or image_url.startswith(_OWN_SCHEMES):
+        asked = [engine.runners[runner]] if runner else list(engine.runners.values())
+        refusals = [each.accepts(image_url) for each in asked]
+        if "" not in refusals:
+            raise Refused(together(refusals) or say("no_runner"))
 
 
-def _put(tx: Tx, parsed: ComponentManifest, image_url: str, manifest: Mapping[str, Any], actor: str) -> Component:
+def _says(component: Component) -> tuple[str, dict[str, Any], str]:
+    return component.image_url, component.manifest, component.runner
+
+
+def _runner_after(before: Component | None, runner: str | None) -> str:
+    return runner if runner is not None else "" if before is None else before.runner
+
+
+def _put(
+    tx: Tx, parsed: ComponentManifest, image_url: str, manifest: Mapping[str, Any], actor: str, runner: str | None
+) -> Component:
     existing = components.get(tx, parsed.provider, parsed.name, parsed.version)
-    if existing is not None and (existing.image_url, existing.manifest) == (image_url, dict(manifest)):
+    runner = _runner_after(existing, runner)
+    if existing is not None and _says(existing) == (image_url, dict(manifest), runner):
         return existing
     stored = components.put(
         tx,
@@ -194,6 +210,7 @@ def _put(tx: Tx, parsed: ComponentManifest, image_url: str, manifest: Mapping[st
         image_url=image_url,
         manifest=manifest,
         registered_by=actor,
+        runner=runner,
     )
     _record(tx, stored, "component.registered", actor)
     return stored
@@ -207,7 +224,7 @@ def _record(tx: Tx, component: Component, event: str, actor: str, reason: str = 
         event=event,
         actor=actor,
         reason=reason,
-        data={"image_url": component.image_url, "code": component.code},
+        data={"image_url": component.image_url, "code": component.code, "runner": component.runner},
     )
 
 

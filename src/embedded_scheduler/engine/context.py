@@ -11,6 +11,7 @@ from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.credentials import Credentials
+from embedded_scheduler.engine.placement import Placement
 from embedded_scheduler.engine.ports import Introducer, PartnerDirectory, PartnerGateway
 from embedded_scheduler.engine.watchlist import Watchlist
 from embedded_scheduler.security.identity import Identity
@@ -62,6 +63,6 @@ class Engine:
         self.bus.wakeup("delivery").set()
         self.bus.wakeup("watching").set()
 
-    def runner_for(self, image_url: str) -> Runner | None:
-        """The first runner that accepts the address."""
-        return next((runner for runner in self.runners.values() if not runner.accepts(image_url)), None)
+    @property
+    def placement(self) -> Placement:
+        return Placement(self.runners, self.settings.runners)

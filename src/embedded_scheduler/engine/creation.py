@@ -231,7 +231,7 @@ def _wants_asking(engine: Engine, initiator: str) -> bool:
 async def own_problems(engine: Engine, spec: JobSpec) -> list[Words]:
     """Sentences why this node cannot run its part of the job; empty = it can."""
     own = policies.own_parties(engine, spec)
-    return await engine.db.read(lambda reader: components.problems(reader, spec, own, engine.runners))
+    return await engine.db.read(lambda reader: components.problems(reader, spec, own, engine.placement))
 
 
 async def _known_already(engine: Engine, spec: JobSpec, *, coordinator: str = "") -> bool:

@@ -148,7 +148,7 @@ async def decide(
         return job_facts(engine, reader, spec, coordinator, initiator, permitted=permitted)
 
     def possible(reader: Reader) -> bool:
-        return not components.problems(reader, spec, own_parties(engine, spec), engine.runners)
+        return not components.problems(reader, spec, own_parties(engine, spec), engine.placement)
 
     return await rule_on(engine, facts, digest=spec.digest, possible=possible)
 

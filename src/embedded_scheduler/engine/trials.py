@@ -49,7 +49,7 @@ async def try_document(
 
     def look(reader: Reader) -> tuple[Ruling, tuple[Words, ...]]:
         version = _chosen(reader, text)
-        problems = tuple(components.problems(reader, spec, own_parties(engine, spec), engine.runners))
+        problems = tuple(components.problems(reader, spec, own_parties(engine, spec), engine.placement))
         if version is None:
             return NO_POLICY, problems
         return rule(reader, version, job_facts(engine, reader, spec, driver, spec.initiator)), problems

@@ -32,8 +32,8 @@ from embedded_scheduler.runners.processes import cpu_below
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
 from embedded_scheduler.runners.starting import Starter, Template
-from embedded_scheduler.sentences import Words
 from embedded_scheduler.runners.variables import complete
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.spi.runner import END_OF_LOG, Containment, LaunchSpec, RunHandle
 
 _SHIM_PATIENCE_S = 5.0

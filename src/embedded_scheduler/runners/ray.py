@@ -12,6 +12,7 @@ gives the bytes.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import shlex
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from embedded_scheduler.errors import Refused
+from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.runners.address import Catalog
 from embedded_scheduler.runners.attempt import Order
 from embedded_scheduler.runners.following import FollowingRunner, Sighting
@@ -27,12 +28,15 @@ from embedded_scheduler.runners.ray_api import RayApi, UnknownJobError
 from embedded_scheduler.runners.ray_entry import BEGIN, NOT_STARTED
 from embedded_scheduler.runners.ray_package import pack
 from embedded_scheduler.runners.variables import SEARCH_PATH, check
-from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
+from embedded_scheduler.sentences import Words, say
+from embedded_scheduler.spi.runner import END_OF_LOG, Diagnosis, Exit, LaunchSpec, Outlook, RunHandle
 
 _ENTRY = "embedded_scheduler.runners.ray_entry"
 _PENDING, _STOPPED = "PENDING", "STOPPED"
 _OVER = frozenset({"SUCCEEDED", "FAILED", _STOPPED})
 _MOST_BEFORE_OUTPUT = 1 << 20
+_DIAGNOSIS_S = 5
+_ON_THIS_MACHINE = Outlook()
 _FORCE_MARGIN_S = 15
 """Beyond the grace, so that the job's own first process ends what is left, and can say so."""
 
@@ -66,24 +70,41 @@ class RayRunner(FollowingRunner):
         allow_exec: Collection[str] = (),
         components: str = "algorithm_components",
         patience_s: float = 300.0,
+        outlook: Outlook = _ON_THIS_MACHINE,
     ) -> None:
         super().__init__(runs, patience_s=patience_s)
+        self._outlook = outlook
         self._cluster = cluster
         self._api = cluster.api
         self._components = components
         self._catalog = Catalog(components, allow_exec, has_interpreter=True, elsewhere=True)
 
-    def accepts(self, image_url: str) -> str:
+    def accepts(self, image_url: str) -> Words:
         try:
             self._catalog.find(image_url)
         except Refused as refusal:
-            return refusal.message
+            return refusal.words
         return ""
 
     def handle(self, spec: LaunchSpec) -> RunHandle:
         submission = f"{self._cluster.node_id}-{spec.attempt_id}"
         where = f"Ray job {submission} at {self._api.address}"
         return RunHandle(self.name, spec.attempt_id, {"submission": submission, "where": where})
+
+    def outlook(self) -> Outlook:
+        return self._outlook
+
+    async def diagnose(self) -> Diagnosis:
+        try:
+            async with asyncio.timeout(_DIAGNOSIS_S), self._api.session() as ray:
+                version = await ray.version()
+                # The version is told to everybody who has the token; jobs are what matters.
+                await ray.known(self._cluster.node_id)
+        except (Unavailable, Refused) as fault:
+            return Diagnosis("error", fault.words, say("ray_silent_fix"))
+        except TimeoutError:
+            return Diagnosis("error", say("ray_silent", address=self._api.address), say("ray_silent_fix"))
+        return Diagnosis("ok", say("ray_found", version=version, address=self._api.address))
 
     # What the cluster is asked
 

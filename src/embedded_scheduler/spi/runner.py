@@ -125,6 +125,22 @@ class DiagnosedRunner(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the node is to components that run elsewhere; empty = what it is to those on its own machine."""
+
+    node_address: str = ""
+    """`host:port` of the node's platform listener."""
+    storage_url: str = ""
+
+
+@runtime_checkable
+class DistantRunner(Protocol):
+    """What a runner offers whose components run on other machines."""
+
+    def outlook(self) -> Outlook: ...
+
+
 @runtime_checkable
 class SecretiveRunner(Protocol):
     """What a runner may offer besides: which of the node's secrets a launch needs."""

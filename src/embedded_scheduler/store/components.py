@@ -27,6 +27,8 @@ class Component:
     registered_by: str
     enabled: bool = True
     """It may run; the operator can say otherwise without forgetting it."""
+    runner: str = ""
+    """The runner that runs it; empty = the node's rules decide."""
 
     @property
     def digest(self) -> str:
@@ -48,12 +50,15 @@ def put(
     image_url: str,
     manifest: Mapping[str, Any],
     registered_by: str,
+    runner: str = "",
 ) -> Component:
     """Register at the transaction's time; replaces a registration of the same provider, name and version, which stays
     enabled or disabled as it was."""
     before = get(tx, provider, name, version)
     enabled = before is None or before.enabled
-    component = Component(provider, name, version, code, image_url, dict(manifest), tx.now_ms, registered_by, enabled)
+    component = Component(
+        provider, name, version, code, image_url, dict(manifest), tx.now_ms, registered_by, enabled, runner
+    )
     tx.run(
         "components.put",
         provider=provider,
@@ -64,6 +69,7 @@ def put(
         manifest=json.dumps(component.manifest),
         registered_ms=tx.now_ms,
         registered_by=registered_by,
+        runner=runner,
     )
     return component
 

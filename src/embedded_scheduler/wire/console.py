@@ -134,6 +134,10 @@ class ShareRow(Message):
     since_ms: int = 0
     exit_code: int | None = None
     attempt_id: str = ""
+    runner: str = ""
+    """What runs, or ran, its newest attempt here."""
+    where: str = ""
+    """Where, in the runner's words; empty = on the node's machine."""
     local: bool = False
     started_ms: int | None = None
     ended_ms: int | None = None
@@ -476,6 +480,8 @@ class ComponentRequest(Message):
 
     imageUrl: str
     component_info: dict[str, Any]
+    runner: str | None = None
+    """Which runner is to run it: "" = the node's rules decide, None = as it was registered before."""
 
 
 class ComponentRow(Message):
@@ -493,6 +499,8 @@ class ComponentRow(Message):
     why_not: str = ""
     said: dict[str, Said] = Field(default_factory=dict)
     """Of `why_not`."""
+    runner: str = ""
+    """The runner that it is registered for; empty = the node's rules decide."""
     enabled: bool = True
     registered_by: str = ""
     digest: str = ""

@@ -39,6 +39,8 @@ class AttemptRow(Message):
     party: str
     number: int
     runner: str = ""
+    where: str = ""
+    """Where it runs, in the runner's words; empty = on the node's machine."""
     ready_ms: int | None = None
     """When the share became ready; known of the first attempt."""
     created_ms: int

@@ -25,7 +25,7 @@ async def register(call: Invocation) -> Exit:
     if not image:
         raise CommandError("say what runs it by --image, or build it first: `nodeconsole component build`", Exit.USAGE)
     async with call.client() as client:
-        row = await client.register_component(image, manifest)
+        row = await client.register_component(image, manifest, call.args.runner)
     return _show(call, row)
 
 
@@ -50,7 +50,7 @@ async def _asked(call: Invocation, image: str, manifest: dict[str, Any]) -> Comp
     """What a node makes of it; None if none answers, which is no fault of the description."""
     try:
         async with call.client() as client:
-            return await client.check_component(image, manifest)
+            return await client.check_component(image, manifest, call.args.runner)
     except NodeUnreachable:
         if call.args.image:
             raise
@@ -251,6 +251,7 @@ def _show(call: Invocation, row: ComponentRow) -> Exit:
             "code": row.code,
             "image": row.image_url,
             "roles": " ".join(row.roles),
+            "runner": row.runner or "by the node's rules",
             "runs here": "yes" if row.runnable else f"no: {row.why_not}",
             "registered": f"{moment(row.registered_ms)} by {row.registered_by}",
             "digest": row.digest,

@@ -221,7 +221,9 @@ def _task_rows(task: TaskRow) -> list[tuple[str, ...]]:
     for share in task.shares:
         took = span(share.ended_ms - share.started_ms) if share.ended_ms and share.started_ms else ""
         where = f"{share.node_id} (here)" if share.local else share.node_id
-        rows.append(("", "", f"{share.role}.{share.index}", where, share.state, took, share.reason))
+        runs = share.where or share.runner
+        note = "; ".join(part for part in (share.reason, f"runs by {runs}" if runs else "") if part)
+        rows.append(("", "", f"{share.role}.{share.index}", where, share.state, took, note))
     return rows
 
 

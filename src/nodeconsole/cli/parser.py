@@ -364,9 +364,12 @@ def _add_components(tree: _Tree) -> None:
     register.add_argument(
         "--image", metavar="URL", help="builtin:NAME, exec:PATH or an image reference (default: what DIR has built)"
     )
+    runner = "the runner that is to run it, such as process, container or ray; '' = by the node's rules"
+    register.add_argument("--runner", metavar="NAME", help=f"{runner} (default: as it was)")
     check = components.command("check", "say what registering a self-description would do, and what is wrong with it")
     check.add_argument("file", metavar="FILE|DIR", help=description)
     check.add_argument("--image", default="", metavar="URL", help="the address to check with it")
+    check.add_argument("--runner", metavar="NAME", help=runner)
     check.add_argument(
         "--strict", action="store_true", help="exit code 1 if anything is wrong, also what nodes read over"
     )

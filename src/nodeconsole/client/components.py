@@ -24,13 +24,18 @@ class ComponentCalls(Calls):
     async def component(self, provider: str, name: str, version: str) -> ComponentRow:
         return await self._get(ComponentRow, path_of("components", provider, name, version))
 
-    async def register_component(self, image_url: str, manifest: Mapping[str, Any]) -> ComponentRow:
-        request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest))
+    async def register_component(
+        self, image_url: str, manifest: Mapping[str, Any], runner: str | None = None
+    ) -> ComponentRow:
+        """`runner`: the one that is to run it; "" = the node's rules decide, None = as it was registered before."""
+        request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest), runner=runner)
         return await self._send(ComponentRow, "POST", "/components", request.model_dump())
 
-    async def check_component(self, image_url: str, manifest: Mapping[str, Any]) -> ComponentCheck:
+    async def check_component(
+        self, image_url: str, manifest: Mapping[str, Any], runner: str | None = None
+    ) -> ComponentCheck:
         """What registering it would be; an empty address is not looked at."""
-        request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest))
+        request = ComponentRequest(imageUrl=image_url, component_info=dict(manifest), runner=runner)
         return await self._send(ComponentCheck, "POST", "/components/check", request.model_dump())
 
     async def set_component_enabled(

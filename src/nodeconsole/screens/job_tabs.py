@@ -21,6 +21,7 @@ from nodeconsole.viewmodels.history import (
     event_subject,
     event_why,
     legend,
+    runs_by,
     stretches,
 )
 from nodeconsole.viewmodels.job import (
@@ -328,7 +329,8 @@ class TimelineTab(JobTab):
         for bar, line in zip(self._axis, axis, strict=True):
             bar.show(line, cut="")
         self._sheet.show(lines)
-        self._legend.show(legend(display), cut=display.glyphs.cut)
+        runs = printable(runs_by(detail, self._at))
+        self._legend.show((Span(f" {runs}  " if runs else ""), *legend(display)), cut=display.glyphs.cut)
 
     def choose(self, task: str) -> None:
         super().choose(task)

@@ -237,6 +237,13 @@ def chart_lines(
     return axis_lines(scale, label, display), lines
 
 
+def runs_by(detail: JobDetail, key: str) -> str:
+    """What runs the part of a chosen row (its key), and where; empty = nothing of this node, or not known."""
+    found = ((f"{task.name}/{party_key(share)}", share) for task in detail.tasks for share in task.shares)
+    share = next((share for name, share in found if name == key), None)
+    return "" if share is None else share.where or share.runner
+
+
 def legend(display: Display) -> Line:
     glyphs, text = display.glyphs, display.text
     return (

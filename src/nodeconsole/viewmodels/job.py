@@ -156,7 +156,11 @@ def _share_lines(share: ShareRow, display: Display, width: int) -> list[Line]:
         head.append(Span(f"  {duration(share.started_ms, share.ended_ms, display.now_ms)}", "dim"))
     if share.local:
         head.append(Span(f"  {display.text('job.here')}", "dim"))
+    if share.runner:
+        head.append(Span(f"  {printable(share.runner)}", "dim"))
     lines: list[Line] = [tuple(head)]
+    if share.where:
+        lines += [(Span(f"    {part}", "dim"),) for part in wrap(printable(share.where), width - 4)]
     if share.reason:
         role: Role = "bad" if share_status(share) == "failed" else ""
         lines += [(Span(f"    {part}", role),) for part in wrap(printable(share.reason), width - 4)]

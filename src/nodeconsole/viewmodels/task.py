@@ -133,7 +133,10 @@ def attempt_lines(attempt: AttemptRow, display: Display, width: int) -> list[Lin
         )
         if at
     ]
-    lines: list[Line] = [head, (Span("    " + "   ".join(f"{label} {at}" for label, at in times), "dim"),)]
+    lines: list[Line] = [head]
+    if attempt.where:
+        lines += [(Span(f"    {part}", "dim"),) for part in wrap(printable(attempt.where), width - 4)]
+    lines += [(Span("    " + "   ".join(f"{label} {at}" for label, at in times), "dim"),)]
     if attempt.reason:
         lines += [(Span(f"    {part}", role),) for part in wrap(printable(attempt.reason), width - 4)]
     return lines

@@ -16,12 +16,14 @@ from typing import Any, cast
 import pytest
 
 from embedded_scheduler.clock import SystemClock
+from embedded_scheduler.config import RunnersSection
 from embedded_scheduler.connectors.csv import CsvConnector
 from embedded_scheduler.connectors.sqlite import SqliteConnector
 from embedded_scheduler.domain.job import JobSpec, parse_job
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine import components, datasets
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.placement import Placement
 from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
 from embedded_scheduler.storage.local import LocalStorage
 from embedded_scheduler.store import ledger
@@ -68,7 +70,8 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
         clock=clock,
         storage=LocalStorage(tmp_path / "storage"),
         connectors={"csv": CsvConnector(), "sqlite": SqliteConnector()},
-        runners={"stand-in": Runner()},
+        runners=(runners := {"stand-in": Runner()}),
+        placement=Placement(cast("Any", runners), RunnersSection()),
         builtin_manifests=manifests,
     )
     yield cast(Engine, parts)
@@ -147,7 +150,7 @@ GUEST, ARBITER = Party("guest", 0, "alice"), Party("arbiter", 0, "alice")
 
 async def problems(engine: Engine, spec: JobSpec, *own: Party) -> list[str]:
     def look(reader: Reader) -> list[str]:
-        return [str(words) for words in components.problems(reader, spec, own or (GUEST,), engine.runners)]
+        return [str(words) for words in components.problems(reader, spec, own or (GUEST,), engine.placement)]
 
     return await engine.db.read(look)
 

@@ -167,7 +167,7 @@ async def test_kuscia_gets_its_host_and_seconds() -> None:
         http(500, b"oops"),
         http(502, b'{"code":200,"data":{"status":"SUCCESS"}}'),
         http(302, b'{"code":200,"data":{"status":"SUCCESS"}}', "location: http://127.0.0.1:1/"),
-        http(200, gzip.compress(b'{"code":200,"data":{"status":"SUCCESS"}}'), "content-encoding: gzip"),
+        http(200, gzip.compress(b'{"code":200,"data":{"status":"SUCCESS"}}', mtime=0), "content-encoding: gzip"),
         b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{",
         said(500, "store"),
         said(503, "later"),

@@ -158,7 +158,11 @@ class Components:
     async def register(self) -> ComponentRow:
         request = await endpoint.body_message(ComponentRequest, self._console.depth)
         row = await component_verbs.register(
-            self._engine, request.imageUrl, request.component_info, actor=endpoint.operator()
+            self._engine,
+            request.imageUrl,
+            request.component_info,
+            actor=endpoint.operator(),
+            runner=request.runner,
         )
         return self._row(row)
 
@@ -177,7 +181,11 @@ class Components:
         """Register, but for storing it."""
         request = await endpoint.body_message(ComponentRequest, self._console.depth)
         found = await component_verbs.inspect(
-            self._engine, request.imageUrl, request.component_info, actor=endpoint.operator()
+            self._engine,
+            request.imageUrl,
+            request.component_info,
+            actor=endpoint.operator(),
+            runner=request.runner,
         )
         return ComponentCheck(
             component=self._row(found.component),
@@ -218,7 +226,7 @@ class Components:
 
     def _row(self, component: Component) -> ComponentRow:
         """Without the self-description, which may be long."""
-        why_not = component_verbs.refusal(component, self._engine.runners) if component.image_url else ""
+        why_not = component_verbs.refusal(component, self._engine.placement) if component.image_url else ""
         return views.component_row(component, parse_manifest(component.manifest), why_not)
 
 

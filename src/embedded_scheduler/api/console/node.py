@@ -162,7 +162,7 @@ class NodeFacts:
 
     async def _components(self) -> Finding:
         rows = await self._engine.db.read(components.all)
-        lame = [f"{row.name} {row.version}" for row in rows if self._engine.runner_for(row.image_url) is None]
+        lame = [f"{row.name} {row.version}" for row in rows if self._engine.placement.refusal(row)]
         if lame:
             text = say("components_lame", lame=len(lame), count=len(rows), names=tuple(lame))
             return Finding.of("components", "warning", text, say("components_lame_fix"))

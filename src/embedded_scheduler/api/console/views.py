@@ -163,6 +163,8 @@ def share_row(s: JobSnapshot, share: Share, attempts: Sequence[Attempt]) -> Shar
         since_ms=share.since_ms,
         exit_code=attempt.exit_code if attempt else None,
         attempt_id=attempt.attempt_id if attempt else "",
+        runner=attempt.runner if attempt else "",
+        where=_where(attempt) if attempt else "",
         local=s.is_local(share),
         started_ms=attempt.launched_ms if attempt else None,
         ended_ms=_share_end(share, attempt),
@@ -175,6 +177,10 @@ def _share_end(share: Share, attempt: Attempt | None) -> int | None:
     return share.since_ms if share.state in (TaskState.SUCCESS, TaskState.FAILED) else None
 
 
+def _where(attempt: Attempt) -> str:
+    return str(attempt.handle.get("where") or "")
+
+
 def attempt_row(attempt: Attempt, ready_ms: int | None, measured: Traffic | None) -> AttemptRow:
     """`ready_ms` is of the share; a later attempt was not waiting since then."""
     return AttemptRow(
@@ -182,6 +188,7 @@ def attempt_row(attempt: Attempt, ready_ms: int | None, measured: Traffic | None
         party=f"{attempt.role}.{attempt.index}",
         number=attempt.number,
         runner=attempt.runner,
+        where=_where(attempt),
         ready_ms=ready_ms if attempt.number <= 1 else None,
         created_ms=attempt.created_ms,
         launched_ms=attempt.launched_ms,
@@ -373,6 +380,7 @@ def component_row(
         runnable=not why_not,
         why_not=str(why_not),
         said=said(why_not=why_not),
+        runner=component.runner,
         enabled=component.enabled,
         registered_by=component.registered_by,
         digest=component.digest,

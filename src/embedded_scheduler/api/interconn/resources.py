@@ -173,7 +173,7 @@ async def component_query(call: Call[None, ComponentReference]) -> ComponentDeta
     for row in await _components(call.engine, call.caller.source, wanted.contract_id):
         if wanted.code in (row.code, row.name) and row.version == wanted.version:
             manifest = parse_manifest(row.manifest)
-            runs = not components.refusal(row, call.engine.runners)
+            runs = not components.refusal(row, call.engine.placement)
             return ComponentDetail(
                 **_component(row),
                 name=row.name,

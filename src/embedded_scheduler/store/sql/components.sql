@@ -1,8 +1,9 @@
 -- name: components.put
-INSERT INTO components (provider, name, version, code, image_url, manifest, registered_ms, registered_by)
-VALUES (:provider, :name, :version, :code, :image_url, :manifest, :registered_ms, :registered_by)
+INSERT INTO components (provider, name, version, code, image_url, manifest, registered_ms, registered_by, runner)
+VALUES (:provider, :name, :version, :code, :image_url, :manifest, :registered_ms, :registered_by, :runner)
 ON CONFLICT (provider, name, version) DO UPDATE SET code = excluded.code, image_url = excluded.image_url,
-    manifest = excluded.manifest, registered_ms = excluded.registered_ms, registered_by = excluded.registered_by;
+    manifest = excluded.manifest, registered_ms = excluded.registered_ms, registered_by = excluded.registered_by,
+    runner = excluded.runner;
 
 -- name: components.get
 SELECT * FROM components WHERE provider = :provider AND name = :name AND version = :version;

@@ -1,0 +1,113 @@
+"""Which runner runs an attempt.
+
+The first of these that says something decides:
+
+1. the job, for this node's own parts, if this node submitted it (`job_params.<role>.<index>.runner`);
+2. the component's registration (`runner`);
+3. the first rule of `runners.rules` that fits the component and what the part may use.
+
+What decides so is binding: if that runner cannot run it, it does not run. Else `runners.default` runs it if it can,
+else the first runner that can. What a partner writes into a job decides nothing here: where things run is this node's
+matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from embedded_scheduler.config import RunnersSection
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.party import Party
+from embedded_scheduler.errors import Refused
+from embedded_scheduler.sentences import Words, say, together
+from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.store.components import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One party's part of a task, as far as it matters for where it runs. `own` = this node submitted the job."""
+
+    spec: JobSpec
+    task_name: str
+    party: Party
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    runner: Runner
+    why: Words = ""
+    """Who chose it; empty = it was the first that can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The runners of a node and its rules about them."""
+
+    runners: Mapping[str, Runner]
+    settings: RunnersSection
+
+    def place(self, component: Component, part: Part | None = None) -> Placed:
+        """The runner for a component, or for a part of a job with it. `Refused` says why none runs it."""
+        name, why = self._wanted(component, part)
+        if name:
+            return Placed(self._bound(name, why, component.image_url), why)
+        default = self.runners.get(self.settings.default)
+        if default is not None and not default.accepts(component.image_url):
+            return Placed(default, "runners.default")
+        refusals: list[Words] = []
+        for runner in self.runners.values():
+            refusal = runner.accepts(component.image_url)
+            if not refusal:
+                return Placed(runner)
+            refusals.append(refusal)
+        raise Refused(together(refusals) or say("no_runner"))
+
+    def refusal(self, component: Component, part: Part | None = None) -> Words:
+        """Why no runner runs it; empty = one does."""
+        try:
+            self.place(component, part)
+        except Refused as refused:
+            return refused.words
+        return ""
+
+    def _wanted(self, component: Component, part: Part | None) -> tuple[str, Words]:
+        if part is not None and part.own:
+            name = part.spec.runner_hint(part.task_name, part.party)
+            if name:
+                return name, say("chosen_by_job")
+        if component.runner:
+            return component.runner, say("chosen_by_registration")
+        for number, rule in enumerate(self.settings.rules, 1):
+            resources = part.spec.resources(part.party) if part is not None else {}
+            if fnmatchcase(f"{component.provider}/{component.name}", rule.component) and _reach(
+                resources, rule.cpu, rule.memory
+            ):
+                return rule.runner, say("chosen_by_rule", number=number)
+        return "", ""
+
+    def _bound(self, name: str, why: Words, image_url: str) -> Runner:
+        runner = self.runners.get(name)
+        if runner is None:
+            raise Refused(say("runner_unknown", why=why, runner=shorten(name), runners=tuple(self.runners)))
+        refusal = runner.accepts(image_url)
+        if refusal:
+            raise Refused(say("runner_cannot", runner=name, why=why, refusal=refusal))
+        return runner
+
+
+def _reach(resources: Mapping[str, object], cpu: float, memory: float) -> bool:
+    """Whether a part may use at least so much: without a limit any amount, and nothing said is nothing."""
+    return all(_amount(resources.get(name)) >= least for name, least in (("cpu", cpu), ("memory", memory)))
+
+
+def _amount(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        return 0.0
+    return float("inf") if number < 0 else number
