@@ -16,7 +16,7 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.placement import Part, Placement
 from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
-from embedded_scheduler.sentences import Sentence, Words, say
+from embedded_scheduler.sentences import Sentence, Words, say, together
 from embedded_scheduler.store import components, datasets, ledger
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.database import Reader, Tx

@@ -110,7 +110,7 @@ def test_the_first_that_says_something_decides(
             (),
             component(),
             part(runner="spark"),
-            "the job asks for it, but this node has no runner 'spark': it has process, container, ray",
+            "the job asks for it, but this node has no runner 'spark': it has process",
         ),
         ((), component(runner="ray", image="registry/a"), part(), "runner ray (the component is registered for it)"),
         (RULES, component("acme/BigImage", "registry/a"), part(), "runner ray (rule 1 of runners.rules) cannot run it"),
