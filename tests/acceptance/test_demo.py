@@ -95,12 +95,14 @@ def test_keep_leaves_the_nodes_running_and_a_second_run_replaces_the_demo(tmp_pa
             assert listed.returncode == 0, listed.stderr
             assert result["job_id"] in listed.stdout
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGTERM)
+        ended = run_demo("--end", "--home", str(home))
+    assert (ended.returncode, ended.stdout) == (0, "ended: guest, host\n"), ended.stderr
     limit = time.monotonic() + 20
     while any(alive(pid) for pid in pids):
-        assert time.monotonic() < limit, "the kept nodes do not end on SIGTERM"
+        assert time.monotonic() < limit, "the kept nodes do not end"
         time.sleep(0.05)
+    assert run_demo("--end", "--home", str(home)).stderr == ""
+    assert "--end --home DIR" in run_demo("--end").stderr
 
     refused = run_demo("--home", str(home))
     assert refused.returncode == 1

@@ -68,6 +68,9 @@ def test_the_wheel_carries_types_and_data(environment: Path) -> None:
         "embedded_scheduler/store/sql/*.sql",
         "embedded_scheduler/store/migrations/*.sql",
         "algorithm_components/*/manifest.json",
+        "algorithm_components/sdk/report.schema.json",
+        "nodeconsole/kit/template/*/manifest.json.tmpl",
+        "nodeconsole/kit/template/data/parameters.json.tmpl",
         "nodeconsole-*.dist-info/licenses/LICENSE",
     )
     for pattern in patterns:

@@ -111,6 +111,9 @@ async def test_waiting_tells_the_outcome_by_its_exit_code(node: Hosted) -> None:
     assert done.code == Exit.UNSUCCESSFUL
     assert (done.json["state"], done.json["outcome"]) == ("FINISHED", "failed")
     assert "failed" in done.err
+    again = await run("job", "wait", done.json["job_id"][:14], home=node.home)
+    assert (again.code, again.out) == (Exit.UNSUCCESSFUL, f"{done.json['job_id']}\n")
+    assert (await run("job", "wait", "job-nowhere", home=node.home)).code == Exit.NOT_FOUND
 
 
 async def test_a_wait_can_be_limited_and_the_job_stopped(node: Hosted) -> None:

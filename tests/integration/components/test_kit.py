@@ -185,7 +185,7 @@ async def test_several_inputs_come_from_another_task(project: Path, tmp_path: Pa
         (["--data", "guest:other=/nowhere"], "there is no input other; declared are data"),
         (["--parties", "guest,arbiter"], "arbiter.0 has no data: add --data arbiter=FILE"),
         (["--image", "exec:/nowhere"], "/nowhere cannot be run: No such file"),
-        (["--image", "registry.example/x:1"], "registry.example/x:1"),
+        (["--image", "registry.example/x:1", "--engine", "/nowhere.sock"], "/nowhere.sock"),
         (["--python", "/nowhere/python"], "/nowhere/python is not a program"),
         (["--output", "."], "holds something else than a trial"),
     ],
