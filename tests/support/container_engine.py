@@ -7,6 +7,7 @@ reason to skip.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -14,6 +15,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -46,6 +48,7 @@ _LEFT_OUT = {
     "__pycache__",
 }
 _NEEDED = ("podman", "crun", "busybox", "unshare")
+_NEEDED_ROOTLESS = ("newuidmap", "setpriv")
 _CONFIGURATION = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -53,17 +56,27 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-_WITHOUT_HYBRID = """
+_OWN_VIEW = """
 if [ -d /sys/fs/cgroup/unified ]; then
   umount /sys/fs/cgroup/unified; umount /sys/fs/cgroup/systemd
 fi 2>/dev/null
+# A user that only this engine knows, with the numbers that its containers need.
+mount --bind "$HOME/passwd" /etc/passwd
+mount --bind "$HOME/group" /etc/group
+for file in /etc/subuid /etc/subgid; do
+  [ -e "$file" ] && mount --bind "$HOME/subuid" "$file"
+done
 exec "$@"
 """
+_FIRST_SUBORDINATE = 3_000_000
 
 
-def missing() -> str:
+def missing(*, rootless: bool = False) -> str:
     """Why no engine can be started here; empty = it can be tried."""
-    absent = [name for name in _NEEDED if shutil.which(name) is None]
+    needed = (*_NEEDED, *(_NEEDED_ROOTLESS if rootless else ()))
+    absent = [name for name in needed if shutil.which(name) is None]
+    if rootless and not Path("/etc/subuid").exists():
+        absent.append("/etc/subuid")
     if absent:
         return f"no container engine: {', '.join(absent)} not installed"
     return "" if os.geteuid() == 0 else "the test's container engine needs root"
@@ -76,6 +89,7 @@ class Engine:
     root: Path
     process: subprocess.Popen[bytes]
     insecure: Sequence[str] = ()
+    user: int = 0
 
     @property
     def socket(self) -> str:
@@ -121,8 +135,11 @@ class Engine:
             connection.close()
 
     def stop(self) -> None:
-        self.process.terminate()
+        # A rootless one is a process below the one that was started.
+        os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """Its containers go on."""
@@ -132,7 +149,7 @@ class Engine:
     def restart(self) -> None:
         """End it, if it runs, and start it again over the same storage."""
         self.kill()
-        self.process = start(self.root, insecure=self.insecure).process
+        self.process = start(self.root, insecure=self.insecure, user=self.user).process
 
 
 def layer_of(files: Mapping[str, bytes | Path]) -> bytes:
@@ -159,28 +176,42 @@ def _add(archive: tarfile.TarFile, name: str, source: bytes | Path) -> None:
     archive.addfile(entry, io.BytesIO(content))
 
 
-def start(root: Path, *, insecure: Sequence[str] = ()) -> Engine:
-    """Start the service over the storage in `root`; again on the same after it was stopped or killed."""
-    for name, text in (
-        ("containers.conf", _CONFIGURATION),
-        ("storage.conf", f'[storage]\ndriver = "overlay"\nrunroot = "{root}/run"\ngraphroot = "{root}/graph"\n'),
-        ("registries.conf", "".join(f'[[registry]]\nlocation = "{each}"\ninsecure = true\n' for each in insecure)),
-        ("policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}'),
-    ):
-        (root / name).write_text(text)
+def start(root: Path, *, insecure: Sequence[str] = (), user: int = 0) -> Engine:
+    """Start the service over the storage in `root`; again on the same after it was stopped or killed.
+
+    With a `user` it is rootless: that user need not be known to this machine.
+    """
+    driver = "vfs" if user else "overlay"
+    storage = f'[storage]\ndriver = "{driver}"\nrunroot = "{root}/run"\ngraphroot = "{root}/graph"\n'
+    _write_all(
+        root,
+        {
+            "containers.conf": _CONFIGURATION,
+            "storage.conf": storage,
+            "registries.conf": "".join(f'[[registry]]\nlocation = "{each}"\ninsecure = true\n' for each in insecure),
+            "passwd": f"{Path('/etc/passwd').read_text()}nctester:x:{user}:{user}::{root}:/bin/sh\n",
+            "group": f"{Path('/etc/group').read_text()}nctester:x:{user}:\n",
+            "subuid": f"nctester:{_FIRST_SUBORDINATE}:65536\n",
+        },
+    )
     environment = {
         **os.environ,
         "CONTAINERS_CONF": str(root / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(root / "storage.conf"),
         "CONTAINERS_REGISTRIES_CONF": str(root / "registries.conf"),
         "TMPDIR": str(root),
+        "HOME": str(root),
+        "XDG_RUNTIME_DIR": str(root),
     }
     socket = root / "engine.sock"
     socket.unlink(missing_ok=True)
     command = ["podman", "system", "service", "-t", "0", f"unix://{socket}"]
+    if user:
+        shutil.chown(root, user, user)
+        command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     with (root / "service.log").open("ab") as log:
         process = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", _WITHOUT_HYBRID, "sh", *command],
+            ["unshare", "-m", "sh", "-c", _OWN_VIEW, "sh", *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -188,7 +219,7 @@ def start(root: Path, *, insecure: Sequence[str] = ()) -> Engine:
             cwd=root,  # conmon leaves a file there when memory runs out
             start_new_session=True,
         )
-    engine = Engine(root, process, insecure)
+    engine = Engine(root, process, insecure, user)
     until = time.monotonic() + _STARTING_S
     while True:
         try:
@@ -201,25 +232,37 @@ def start(root: Path, *, insecure: Sequence[str] = ()) -> Engine:
             return engine
 
 
+def _write_all(root: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (root / name).write_text(text)
+
+
 @contextmanager
-def engine(*, insecure: Sequence[str] = ()) -> Iterator[Engine]:
+def engine(*, insecure: Sequence[str] = (), user: int = 0) -> Iterator[Engine]:
     """An engine over a storage of its own, which is gone afterwards, with every container."""
     # Short: the names of sockets below it are limited.
     root = Path(tempfile.mkdtemp(prefix="ncengine-", dir="/tmp"))
     running = None
     try:
-        running = start(root, insecure=insecure)
+        running = start(root, insecure=insecure, user=user)
         yield running
     finally:
         if running is not None:
             _remove_containers(running)
             running.stop()
+        _end_pause(root)
         _remove_storage(root)
 
 
 def _remove_containers(running: Engine) -> None:
     for found in running.api._json("GET", "/containers/json?all=1"):
         running.api.remove(found["Id"])
+
+
+def _end_pause(root: Path) -> None:
+    """A rootless Podman leaves a process that keeps its user namespace."""
+    with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        os.kill(int((root / "libpod" / "tmp" / "pause.pid").read_text()), signal.SIGKILL)
 
 
 def _remove_storage(root: Path) -> None:
