@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import Any
 
 from algorithm_components.sdk.environment import ComponentError
+from algorithm_components.sdk.libraries import library
 
 
 class UnreadableArrayError(Exception):
@@ -19,7 +19,7 @@ class UnreadableArrayError(Exception):
 
 def array_to_bytes(array: Any) -> bytes:
     """In numpy's own file format (`.npy`), without pickle."""
-    numpy = _library("numpy")
+    numpy = library("numpy")
     buffer = io.BytesIO()
     try:
         numpy.save(buffer, numpy.asarray(array), allow_pickle=False)
@@ -29,7 +29,7 @@ def array_to_bytes(array: Any) -> bytes:
 
 
 def array_from_bytes(payload: bytes) -> Any:
-    numpy = _library("numpy")
+    numpy = library("numpy")
     buffer = io.BytesIO(payload)
     try:
         version = numpy.lib.format.read_magic(buffer)
@@ -44,7 +44,7 @@ def array_from_bytes(payload: bytes) -> Any:
 
 def table_to_messages(table: Any, rows: int) -> Iterator[bytes]:
     """Arrow IPC streams of one batch each; a table without rows is one batch without rows."""
-    arrow = _library("pyarrow")
+    arrow = library("pyarrow")
     batch_type = arrow.RecordBatch
     whole = arrow.Table.from_batches([table]) if isinstance(table, batch_type) else table
     if not isinstance(whole, arrow.Table):
@@ -60,7 +60,7 @@ def table_to_messages(table: Any, rows: int) -> Iterator[bytes]:
 
 
 def batches_from_message(payload: bytes) -> list[Any]:
-    arrow = _library("pyarrow")
+    arrow = library("pyarrow")
     try:
         with arrow.ipc.open_stream(payload) as reader:
             batches = list(reader)
@@ -75,7 +75,7 @@ def batches_from_message(payload: bytes) -> list[Any]:
 
 
 def table_of(batches: Iterable[Any]) -> Any:
-    arrow = _library("pyarrow")
+    arrow = library("pyarrow")
     found = list(batches)
     if not found:
         raise UnreadableArrayError("the end of a table before its beginning")
@@ -83,10 +83,3 @@ def table_of(batches: Iterable[Any]) -> Any:
         return arrow.Table.from_batches(found)
     except (arrow.ArrowException, ValueError) as error:
         raise UnreadableArrayError(f"batches that are not of one table: {error}") from None
-
-
-def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ComponentError(f"{name} is not installed where this component runs: add it to its requirements") from None

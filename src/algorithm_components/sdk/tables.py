@@ -1,35 +1,32 @@
-"""Tables and blobs in the node's storage: read as CSV, written whole or not at all."""
+"""Tables and blobs in the node's storage: CSV, Parquet or JSON, in files or in an object store.
+
+Everything streams; what is written appears whole or not at all.
+"""
 
 from __future__ import annotations
 
-import csv
-import os
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import io
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from algorithm_components.sdk.environment import Address, ComponentError, Environment
+from algorithm_components.sdk.stores import CHUNK, FileStore, ObjectStore, Store, open_store
+from algorithm_components.sdk.table_files import FORMATS, WRITERS, Rows, format_of, read_csv, read_json, read_parquet
 
-_FIELD_LIMIT = 16 * 1024 * 1024
+_LOOKED_AT = 4096
 
 
 class Table:
     """An opened table: `header` and, by iteration (once), its rows of text, each as long as the header."""
 
-    def __init__(self, address: Address, file: IO[str]) -> None:
+    def __init__(self, address: Address, header: tuple[str, ...], rows: Iterator[list[str]]) -> None:
         self._address = address
-        # A field may be as long as the node's connectors let it be.
-        csv.field_size_limit(_FIELD_LIMIT)
-        self._reader = csv.reader(file, strict=True)
-        try:
-            header = next(self._reader, [])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ComponentError(f"{address} is not a table: {error}") from None
-        if not header:
-            raise ComponentError(f"{address} is not a table: it has no header line")
-        self.header = tuple(header)
+        self._rows = rows
+        self.header = header
 
     def column(self, name: str) -> int:
         """Position of a column."""
@@ -39,89 +36,126 @@ class Table:
         return self.header.index(name)
 
     def __iter__(self) -> Iterator[list[str]]:
-        width = len(self.header)
-        try:
-            for row in self._reader:
-                if len(row) != width:
-                    if not row:
-                        continue
-                    raise ComponentError(
-                        f"{self._address}, line {self._reader.line_num}: {len(row)} fields, but the header has {width}"
-                    )
-                yield row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ComponentError(f"{self._address}, after line {self._reader.line_num}: {error}") from None
+        return self._rows
 
 
 class Tables:
-    """The storage named by `system.storage`; of its forms, `file://<directory>` is served.
+    """The storage named by `system.storage`: `file://<directory>`, or `s3://host:port?username=…&password=…&bucket=…`.
 
     A repeated run overwrites what the earlier one stored: names are the task's own.
     """
 
     def __init__(self, url: str) -> None:
-        if not url.startswith("file:///"):
-            # The URL of an object store carries its password: only its kind may be shown.
-            raise ComponentError(f"this component reads file:// storage only (got {url.split(':', 1)[0][:20]}:)")
-        self._root = Path(url.removeprefix("file://"))
+        self._store: Store = open_store(url)
 
     @classmethod
     def of(cls, environment: Environment) -> Tables:
         return cls(environment.required("system.storage"))
 
     def path(self, address: Address) -> Path:
-        for part in (address.namespace, address.name):
-            if not part or "/" in part or "\0" in part or part.startswith("."):
-                raise ComponentError(f"{address} is not a storage address")
-        return self._root / address.namespace / address.name
+        """The file of an object; `ComponentError` where objects are no files."""
+        if not isinstance(self._store, FileStore):
+            raise ComponentError(f"{address} is in an object store: it has no path")
+        return self._store.path(address)
 
     @contextmanager
     def read(self, address: Address) -> Iterator[Table]:
-        """Open a CSV table (UTF-8, with or without a byte order mark) with one header line."""
-        path = self.path(address)
-        try:
-            file = path.open(encoding="utf-8-sig", newline="")
-        except OSError as error:
-            raise ComponentError(f"{address} cannot be read: {error.strerror or error}") from None
-        with file:
-            yield Table(address, file)
+        """Open a table of any format. In several partitions, all must have the first one's columns, in its order."""
+        with ExitStack() as opened:
+            partitions = self._store.partitions(address)
+            header, rows = self._partition(address, partitions[0], opened)
+            yield Table(address, header, self._all_rows(address, header, rows, partitions[1:]))
 
     def read_bytes(self, address: Address) -> bytes:
-        try:
-            return self.path(address).read_bytes()
-        except OSError as error:
-            raise ComponentError(f"{address} cannot be read: {error.strerror or error}") from None
+        return b"".join(self.chunks(address))
 
-    def write(self, address: Address, header: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-        """Store a table; returns the number of rows."""
+    def chunks(self, address: Address) -> Iterator[bytes]:
+        """The bytes of a blob."""
+        for partition in self._store.partitions(address):
+            with self._store.opened(partition) as file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+
+    def metadata(self, address: Address) -> Mapping[str, Any]:
+        """The table metadata that lies beside the object (`count`, `column_info` and so on); empty if there is none."""
+        try:
+            found = json.loads(self._store.description(address) or b"{}")
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write(
+        self,
+        address: Address,
+        header: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        format: str = "csv",  # noqa: A002 - what it is called
+        types: Sequence[str] = (),
+        description: str = "",
+    ) -> int:
+        """Store a table with its metadata; returns the number of rows.
+
+        `types` (string, integer, float, boolean) goes into the metadata; without it columns are stated as strings.
+        """
+        if format not in FORMATS:
+            raise ComponentError(f"a table is written as {', '.join(FORMATS)} (got {format[:20]!r})")
         count = 0
-        with self._replacing(address) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
+
+        def counted() -> Iterator[Sequence[object]]:
+            nonlocal count
             for row in rows:
-                writer.writerow(row)
                 count += 1
+                yield row
+
+        self._store.put(address, WRITERS[format](header, counted()))
+        columns = dict(zip(header, types, strict=True)) if types else dict.fromkeys(header, "string")
+        now = int(time.time() * 1000)
+        fate = isinstance(self._store, ObjectStore) and self._store.fate
+        metadata: dict[str, Any] = {
+            "namespace": address.namespace,
+            "name": address.name,
+            "count": count,
+            "partitions": 1,
+            "column_info": [{"name": name, "type": kind} for name, kind in columns.items()],
+            "description": description,
+            "create_time": now // 1000 if fate else now,
+            "expire_time": None,
+            "file_type": format,
+            "data_type": "dense",
+        }
+        if fate:
+            metadata |= {"options": {}, "metadata": {}}
+        self._store.describe(address, json.dumps(metadata, ensure_ascii=False).encode())
         return count
 
     def write_text(self, address: Address, text: str) -> None:
-        with self._replacing(address) as file:
-            file.write(text)
+        self._store.put(address, [text.encode()])
 
-    @contextmanager
-    def _replacing(self, address: Address) -> Iterator[IO[str]]:
-        path = self.path(address)
-        pending = path.with_name(f".pending-{secrets.token_hex(8)}")
-        try:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            try:
-                with open(descriptor, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a descriptor
-                    yield file
-                    file.flush()
-                    os.fsync(descriptor)
-                pending.replace(path)
-            finally:
-                # Only there if the object was not completed.
-                pending.unlink(missing_ok=True)
-        except OSError as error:
-            raise ComponentError(f"{address} cannot be written: {error.strerror or error}") from error
+    def write_chunks(self, address: Address, chunks: Iterable[bytes]) -> None:
+        """Store a blob."""
+        self._store.put(address, chunks)
+
+    def _partition(self, address: Address, partition: str, opened: ExitStack) -> Rows:
+        file = opened.enter_context(self._store.opened(partition))
+        found = format_of(file.peek(_LOOKED_AT))
+        if found == "parquet":
+            file.close()
+            return read_parquet(str(address), opened.enter_context(self._store.file(partition)))
+        text = opened.enter_context(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+        return (read_json if found == "json" else read_csv)(str(address), text)
+
+    def _all_rows(
+        self,
+        address: Address,
+        header: tuple[str, ...],
+        rows: Iterator[list[str]],
+        others: Sequence[str],
+    ) -> Iterator[list[str]]:
+        yield from rows
+        for partition in others:
+            with ExitStack() as inner:
+                found, more = self._partition(address, partition, inner)
+                if found != header:
+                    raise ComponentError(f"{address}: its partitions have different columns")
+                yield from more

@@ -85,11 +85,11 @@ def test_a_failing_run_writes_no_output(tmp_path: Path) -> None:
     assert not (tmp_path / "job-1").exists()
 
 
-@pytest.mark.parametrize("storage", ["s3://h?username=u&password=topsecret", "file://relative"])
+@pytest.mark.parametrize("storage", ["s3://h?password=topsecret", "hdfs://h?password=topsecret", "file://relative"])
 def test_other_storages_are_refused_without_showing_their_password(tmp_path: Path, storage: str) -> None:
     code, output = run("probe", {**environment("guest.0", tmp_path), "system.storage": storage})
     assert code == 1
-    assert "file://" in output
+    assert "storage" in output
     assert "topsecret" not in output
 
 

@@ -42,7 +42,9 @@ def test_a_second_run_replaces_the_first(tables: Tables) -> None:
     tables.write(HERE, ["id"], [["3"]])
     with tables.read(HERE) as table:
         assert list(table) == [["3"]]
-    assert [path.name for path in tables.path(HERE).parent.iterdir()] == [HERE.name]
+    beside = tables.path(HERE).parent
+    assert {path.name for path in beside.iterdir()} == {HERE.name, f".metadata-{HERE.name}"}
+    assert tables.metadata(HERE)["count"] == 1
 
 
 def test_a_write_that_fails_leaves_nothing(tables: Tables) -> None:
@@ -86,7 +88,7 @@ def test_addresses_stay_inside(tables: Tables, namespace: str, name: str) -> Non
 
 def test_a_password_in_the_url_is_not_shown() -> None:
     with pytest.raises(ComponentError, match="file://") as caught:
-        Tables("s3://host?password=topsecret")
+        Tables("hdfs://host?password=topsecret")
     assert "topsecret" not in str(caught.value)
 
 
