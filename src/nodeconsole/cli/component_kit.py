@@ -14,6 +14,7 @@ from algorithm_components.sdk.forms.selfdesc import form_of_component
 from algorithm_components.sdk.testing import LocalNode
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.spi.conformance import NotConformant
+from nodeconsole.cli.drawing import display_here, print_lines, width_here
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_text
 from nodeconsole.cli.text import pad, size
@@ -26,6 +27,7 @@ from nodeconsole.kit.project import KitFault, Project, open_project
 from nodeconsole.kit.runners import runner_for
 from nodeconsole.kit.scaffold import create
 from nodeconsole.kit.trial import Bench, Plan, read_parameters
+from nodeconsole.viewmodels.report import is_report, report_lines
 
 _TRIAL = ".trial"
 _MARK = "nodeconsole-component-trial"
@@ -291,28 +293,8 @@ def _print_output(call: Invocation, party: str, seen: Seen) -> None:
         call.out.line(f"  {','.join(row)}")
     if seen.rows is not None and seen.rows >= len(seen.preview):
         call.out.line("  ...")
-    for line in _report_lines(seen.document or {}):
-        call.out.line(f"  {line}")
-
-
-def _report_lines(document: Mapping[str, Any]) -> Iterable[str]:
-    items = document.get("items")
-    for item in items if isinstance(items, list) else ():
-        if not isinstance(item, dict):
-            continue
-        label = item.get("title") or item.get("name")
-        match item.get("kind"):
-            case "scalar":
-                yield f"{label}: {item.get('value')} {item.get('unit', '')}".rstrip()
-            case "table":
-                yield f"{label}: table of {len(item.get('rows') or ())} rows"
-                for row in (item.get("rows") or ())[:5]:
-                    yield f"  {', '.join('' if cell is None else str(cell) for cell in row)}"
-            case "curve":
-                lines = item.get("series") or ()
-                yield f"{label}: curve of {', '.join(str(len(line.get('points') or ())) for line in lines)} points"
-            case "text":
-                yield f"{label}: {item.get('text')}"
+    if is_report(seen.document):
+        print_lines(call, report_lines(seen.document or {}, display_here(), width_here() - 2), indent="  ")
 
 
 def _as_json(ended: list[Ended], seen: Mapping[str, list[Seen]], faults: list[str], directory: Path) -> dict[str, Any]:

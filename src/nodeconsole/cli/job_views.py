@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow
+from nodeconsole.cli.drawing import display_here, print_lines, width_here
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation
 from nodeconsole.cli.output import plain
@@ -16,15 +15,11 @@ from nodeconsole.cli.text import moment, size
 from nodeconsole.client import NodeClient
 from nodeconsole.exports.forms import ExportError
 from nodeconsole.exports.saving import save_result
-from nodeconsole.i18n.catalogue import load
-from nodeconsole.viewmodels.display import Display
-from nodeconsole.viewmodels.glyphs import default_glyphs
 from nodeconsole.viewmodels.graph import Layout
 from nodeconsole.viewmodels.history import chart_lines, event_subject, legend, stretches
 from nodeconsole.viewmodels.jobgraph import Face, critical_path, faces_of, graph_of
 from nodeconsole.viewmodels.results import preview_lines
 from nodeconsole.viewmodels.runs import Grid, grid_lines, run_facts
-from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.spans import plain as text_of
 from nodeconsole.viewmodels.task import task_page
 from nodeconsole.viewmodels.text import cells
@@ -32,23 +27,10 @@ from nodeconsole.viewmodels.text import cells
 _EVENT_PAGE = 1000
 
 
-def _display() -> Display:
-    return Display(load("en_US"), default_glyphs(os.environ), time.time_ns() // 1_000_000)
-
-
-def _width() -> int:
-    return max(60, shutil.get_terminal_size((100, 24)).columns)
-
-
-def _lines(call: Invocation, lines: Iterable[Line]) -> None:
-    for line in lines:
-        call.out.line(text_of(line).rstrip())
-
-
 async def graph(call: Invocation) -> Exit:
     async with call.client() as client:
         detail = await client.job(call.args.job)
-    display = _display()
+    display = display_here()
     layout = graph_of(detail.tasks, call.args.level, display)
     path = critical_path(detail.tasks, display.now_ms)
     if call.args.json:
@@ -91,9 +73,9 @@ async def timeline(call: Invocation) -> Exit:
         names = ("task", "party", "node", "status", "ready_ms", "started_ms", "ended_ms")
         call.out.document([{name: getattr(row, name) for name in names} for row in rows])
         return Exit.OK
-    display = _display()
-    axis, lines = chart_lines(rows, detail, display, _width(), "")
-    _lines(call, [*axis, *lines, legend(display)])
+    display = display_here()
+    axis, lines = chart_lines(rows, detail, display, width_here(), "")
+    print_lines(call, [*axis, *lines, legend(display)])
     return Exit.OK
 
 
@@ -137,7 +119,7 @@ async def task(call: Invocation) -> Exit:
     if call.args.json:
         call.out.document(found.model_dump(mode="json"))
         return Exit.OK
-    _lines(call, task_page(found, detail, _display(), _width()))
+    print_lines(call, task_page(found, detail, display_here(), width_here()))
     return Exit.OK
 
 
@@ -153,7 +135,7 @@ async def results(call: Invocation) -> Exit:
         for row in rows:
             shown = await client.result(detail.job.job_id, row.task, row.party, row.output, rows=args.rows)
             call.out.line(f"{row.task}.{row.output}  {row.type}  {row.party}")
-            _lines(call, preview_lines(shown, _display(), _width()))
+            print_lines(call, preview_lines(shown, display_here(), width_here()))
     return Exit.OK
 
 
@@ -199,12 +181,12 @@ async def runs(call: Invocation) -> Exit:
     if not page.runs:
         call.out.note("no run of this flow is known here")
         return Exit.OK
-    display = _display()
+    display = display_here()
     grid = Grid(tuple(page.tasks), tuple(reversed(page.runs)))
-    _lines(call, grid_lines(grid, -1, len(grid.runs) - 1, _width(), display))
+    print_lines(call, grid_lines(grid, -1, len(grid.runs) - 1, width_here(), display))
     call.out.line()
     for place, run in enumerate(grid.runs):
-        _lines(call, [run_facts(run, "", grid.status(0, place), display)])
+        print_lines(call, [run_facts(run, "", grid.status(0, place), display)])
     if page.next:
         call.out.note(f"there are more: add --before {page.next}")
     return Exit.OK
