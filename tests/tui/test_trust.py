@@ -344,6 +344,12 @@ async def test_what_is_typed_ahead_goes_where_the_focus_will_be(node: FakeNode, 
             pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
         await until_shown(pilot, "Good for one application")
         assert node.contracts[1].reason == "why"
+        for key in ("colon", *"tokens", "enter"):
+            pilot.app.post_message(
+                events.Key(key, {"colon": ":", "enter": "\r"}.get(key, key if len(key) == 1 else None))
+            )
+        await until_shown(pilot, "tokens")
+        await until_gone(pilot, ": tokens")
 
 
 async def test_a_code_that_was_broken_into_lines_is_pasted_whole(node: FakeNode, make_app: MakeApp) -> None:

@@ -371,7 +371,8 @@ class ConsoleScreen(Screen[None]):
             self._ahead_timer.stop()
             self._ahead_timer = None
         for key in ahead or ():
-            (self.focused or self).post_message(events.Key(key.key, key.character))
+            # As the app hands it on. What a screen sends ends at the screen: Enter would find no binding of the line.
+            (self.focused or self)._forward_event(events.Key(key.key, key.character).set_sender(self.app))
 
     async def on_key(self, event: events.Key) -> None:
         if self._ahead is not None:
