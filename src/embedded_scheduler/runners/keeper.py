@@ -207,7 +207,7 @@ class _Keeper:
             os.kill(os.getpid(), signal.SIGUSR1)
 
     def _keep(self) -> Ending:
-        found = self.api.container(self._plan.container)
+        found = self._first_look()
         if found is None:
             found = self._create()
         Path(ORDER_FILE).unlink(missing_ok=True)
@@ -228,6 +228,18 @@ class _Keeper:
             copier.join()
         self._copy_rest()
         return ending
+
+    def _first_look(self) -> dict[str, Any] | None:
+        """The container, if it is there. After a restart of the machine the engine may come up later than the node."""
+        until = time.monotonic() + self._plan.patience_s
+        while True:
+            try:
+                return self.api.container(self._plan.container)
+            except EngineGoneError:
+                if self._stopped.wait(_PAUSE_S):
+                    raise StoppedError from None
+                if time.monotonic() > until:
+                    raise
 
     def _create(self) -> dict[str, Any]:
         plan = self._plan
@@ -301,7 +313,8 @@ class _Keeper:
         answered = time.monotonic()
         while True:
             try:
-                self.api.wait(self._plan.container, _LONGEST_WAIT_S)
+                with suppress(EngineRefusalError):
+                    self.api.wait(self._plan.container, _LONGEST_WAIT_S)
                 found = self._inspect()
             except (EngineGoneError, EngineRefusalError) as fault:
                 away = time.monotonic() - answered

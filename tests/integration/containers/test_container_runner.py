@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -154,6 +155,36 @@ async def test_a_keeper_that_is_killed_does_not_keep_the_attempt_from_being_ende
     assert ending is not None
     assert ending.signal == signal.SIGTERM
     assert harness.engine.api.container(container_name("alice", harness.root, "a")) is None
+
+
+async def test_a_container_that_somebody_removes_ends_its_attempt(harness: Harness) -> None:
+    spec = harness.spec("a", "import time; print('up', flush=True); time.sleep(600)")
+    runner = harness.runner()
+    await runner.launch(spec)
+    await harness.until(lambda: "up\n" in harness.log("a"))
+    harness.engine.api.remove(container_name("alice", harness.root, "a"))
+    ending = await runner.wait(runner.handle(spec))
+    assert (ending.code, ending.cause) == (None, "engine")
+    assert "somebody removed it" in ending.error
+
+
+async def test_an_engine_that_comes_up_late_is_waited_for(harness: Harness, machine: Machine) -> None:
+    spec = harness.spec("a", COUNTING)
+    runner = harness.runner()
+    await runner.launch(spec)
+    await harness.until(lambda: "line 5\n" in harness.log("a"))
+    identity = RunDirectory(spec.run_directory).identity()
+    assert identity is not None
+    # As after a restart of the machine: nobody keeps the attempt, and the engine is not there yet.
+    machine.engine.kill()
+    os.kill(identity.pid, signal.SIGKILL)
+    fresh = harness.runner()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(fresh.wait(fresh.handle(spec)))
+        await harness.until(lambda: RunDirectory(spec.run_directory).identity() not in (None, identity))
+        await asyncio.to_thread(machine.engine.restart)
+    assert waiting.result().ok, harness.log("a")
+    assert re.findall("^line (.*)$", harness.log("a"), re.MULTILINE) == [str(number) for number in range(40)]
 
 
 async def test_an_engine_that_comes_back_finds_its_container_still_kept(harness: Harness, machine: Machine) -> None:
