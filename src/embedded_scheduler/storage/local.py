@@ -21,7 +21,8 @@ from embedded_scheduler.storage.names import check_address, check_component
 
 _CHUNK = 1024 * 1024
 _PENDING = ".pending-"
-_METADATA = ".metadata-"
+METADATA = ".metadata-"
+"""Begins the name of the file that describes an object, beside it."""
 _LONGEST_METADATA = 4 * 1024 * 1024
 
 T = TypeVar("T")
@@ -241,8 +242,8 @@ class LocalStorage:
 
 def _metadata_name(name: str) -> str:
     """The file with an object's table metadata. A name that leaves no room for the prefix is known by its digest."""
-    beside = f"{_METADATA}{name}"
-    return beside if len(os.fsencode(beside)) <= 255 else _METADATA + hashlib.sha256(os.fsencode(name)).hexdigest()
+    beside = f"{METADATA}{name}"
+    return beside if len(os.fsencode(beside)) <= 255 else METADATA + hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _remove(name: str, directory: int) -> None:

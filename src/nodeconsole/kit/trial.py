@@ -28,7 +28,7 @@ from embedded_scheduler.domain.identifiers import task_id_for
 from embedded_scheduler.domain.job import JobSpec, parse_job
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.spi.runner import LaunchSpec, Runner
-from embedded_scheduler.storage.local import LocalStorage
+from embedded_scheduler.storage.local import METADATA, LocalStorage
 from nodeconsole.kit.project import KitFault
 
 JOB = "trial"
@@ -180,11 +180,15 @@ class Bench:
         ]
 
     def strays(self, party: str) -> list[Path]:
-        """What else lies where the outputs belong: pending files, results under names that nobody gave."""
+        """What else lies where the outputs belong: pending files, results under names that nobody gave.
+
+        The metadata of tables belongs to them.
+        """
         named = {output.path for output in self.outputs(party)}
         named |= {self._input_path(self.party(party), name) for name in self.plan.data.get(party, {})}
         directory = self._storages[party].directory(result_namespace(self.spec.job_id, self.party(party)))
-        return sorted(path for path in directory.iterdir() if path not in named)
+        lying = (path for path in directory.iterdir() if not path.name.startswith(METADATA))
+        return sorted(path for path in lying if path not in named)
 
     @property
     def _task_id(self) -> str:
