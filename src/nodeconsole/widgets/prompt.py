@@ -39,23 +39,23 @@ class Prompt(Horizontal):
     ) -> None:
         super().__init__(id="prompt")
         self.kind = kind
-        self._label, self._value, self._words, self._begun = label, value, words, begun
+        self._label = label
+        suggester = SuggestFromList(words, case_sensitive=False) if words else None
+        # Made here, not in `compose`: keys may come, and the prompt be closed, before it has been composed.
+        self._field = Input(value, compact=True, suggester=suggester, select_on_focus=not begun)
+        self._field.cursor_blink = False
 
     def compose(self) -> ComposeResult:
         yield Static(f" {self._label} ", markup=False)
-        suggester = SuggestFromList(self._words, case_sensitive=False) if self._words else None
-        yield Input(self._value, compact=True, suggester=suggester, select_on_focus=not self._begun)
+        yield self._field
 
     def on_mount(self) -> None:
-        field = self.query_one(Input)
-        field.cursor_blink = False
-        field.focus()
+        self._field.focus()
 
     def fill(self, text: str) -> None:
         """Replace what was typed."""
-        field = self.query_one(Input)
-        field.value = text
-        field.cursor_position = len(text)
+        self._field.value = text
+        self._field.cursor_position = len(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
