@@ -65,8 +65,7 @@ async def test_a_form_that_is_closed_at_once_is_not_painted_any_more(node: FakeN
         for screen in closed:
             pilot.app.push_screen(screen)
             pilot.app.pop_screen()
-        while any(screen.is_attached for screen in closed):
-            await pilot.pause()
+        await until(pilot, lambda: not any(screen.is_attached for screen in closed))
         await until_shown(pilot, "100 of 1,200")
 
 

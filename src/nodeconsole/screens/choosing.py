@@ -8,10 +8,10 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from algorithm_components.sdk.forms.model import Choice
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable
@@ -30,7 +30,7 @@ class _Finder(Input):
             event.prevent_default()
 
 
-class ChoiceScreen(ModalScreen[list[str] | None]):
+class ChoiceScreen(Overlay[list[str] | None]):
     """Dismissed with the chosen values, or None. Letters find; where `several` can be chosen, Space marks. `values` are
     shown beside their labels unless they say nothing to a person."""
 
@@ -93,10 +93,8 @@ class ChoiceScreen(ModalScreen[list[str] | None]):
     def _table(self) -> VirtualTable[Choice]:
         return self.query_one("#choices", VirtualTable)
 
-    def on_mount(self) -> None:
+    def prepare(self) -> None:
         glyphs = self.session.glyphs
-        if glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
         self.query_one(Input).cursor_blink = False
         self.query_one("#title", Bar).show((Span(f" {printable(self._title)}", "accent"),), cut=glyphs.cut)
         hint = "choice.hint_several" if self.several else "choice.hint"

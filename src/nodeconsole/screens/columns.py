@@ -8,8 +8,8 @@ from dataclasses import replace
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.listing import View
 from nodeconsole.viewmodels.spans import Column, Line, Span
@@ -19,7 +19,7 @@ from nodeconsole.widgets.table import VirtualTable
 _WIDEST = 120
 
 
-class ColumnsScreen(ModalScreen[View | None]):
+class ColumnsScreen(Overlay[View | None]):
     """Dismissed with the view that was chosen, or None."""
 
     DEFAULT_CSS = """
@@ -74,9 +74,7 @@ class ColumnsScreen(ModalScreen[View | None]):
             Span(shown),
         )
 
-    def on_mount(self) -> None:
-        if self.session.glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
+    def prepare(self) -> None:
         text, glyphs = self.session.text, self.session.glyphs
         columns = (
             Column("shown", "", 4),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.widgets.bar import Bar
@@ -65,7 +65,7 @@ class _Line(Input):
         event.stop()
 
 
-class QuestionScreen(ModalScreen[dict[str, str] | None]):
+class QuestionScreen(Overlay[dict[str, str] | None]):
     """Dismissed with the values by field, or None."""
 
     AUTO_FOCUS = "Input"
@@ -101,9 +101,7 @@ class QuestionScreen(ModalScreen[dict[str, str] | None]):
             yield Bar(id="choice")
             yield Bar(id="hint")
 
-    def on_mount(self) -> None:
-        if self.session.glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
+    def prepare(self) -> None:
         for line in self.query(Input):
             line.cursor_blink = False
         facts = self.query_one("#facts", Sheet)

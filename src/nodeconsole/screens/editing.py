@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import TextArea
 
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.spans import Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.bar import Bar
 
 
-class TextScreen(ModalScreen[str | None]):
+class TextScreen(Overlay[str | None]):
     """Dismissed with the text, or None."""
 
     DEFAULT_CSS = """
@@ -46,9 +46,7 @@ class TextScreen(ModalScreen[str | None]):
             yield TextArea(self._value, compact=True, soft_wrap=True, tab_behavior="indent")
             yield Bar(id="hint")
 
-    def on_mount(self) -> None:
-        if self.session.glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
+    def prepare(self) -> None:
         area = self.query_one(TextArea)
         area.cursor_blink = False
         area.move_cursor(area.document.end)

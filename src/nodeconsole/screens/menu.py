@@ -8,15 +8,15 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from nodeconsole.actions import Action, KeyMap, key_name
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.widgets.table import VirtualTable
 
 
-class MenuScreen(ModalScreen[Action | None]):
+class MenuScreen(Overlay[Action | None]):
     """Dismissed with the action whose key was pressed, or on which Enter was; None on Esc.
 
     What the node does not offer now is there too, dimmed: choosing it says why.
@@ -55,9 +55,7 @@ class MenuScreen(ModalScreen[Action | None]):
     def _key(self, action: Action) -> str:
         return key_name(self._keymap.keys_of(action)[0])
 
-    def on_mount(self) -> None:
-        if self.session.glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
+    def prepare(self) -> None:
         text, glyphs = self.session.text, self.session.glyphs
         columns = (Column("key", text("palette.key"), 8), Column("what", text("palette.what"), 30, flex=1, most=60))
         self._table.styles.height = len(self._actions) + 1

@@ -8,10 +8,10 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from nodeconsole.remote.contexts import Contexts
 from nodeconsole.remote.target import Place
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.node_list import offered_places, place_cells, place_columns
 from nodeconsole.viewmodels.spans import Span
@@ -21,7 +21,7 @@ from nodeconsole.widgets.table import VirtualTable
 Choice = tuple[str, str]
 
 
-class NodesScreen(ModalScreen[str | None]):
+class NodesScreen(Overlay[str | None]):
     """Dismissed with what `:node` takes, or None."""
 
     DEFAULT_CSS = """
@@ -53,10 +53,8 @@ class NodesScreen(ModalScreen[str | None]):
     def _table(self) -> VirtualTable[Choice]:
         return self.query_one("#nodes", VirtualTable)
 
-    def on_mount(self) -> None:
+    def prepare(self) -> None:
         glyphs = self.session.glyphs
-        if glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
         self._table.set_columns(place_columns(self.session.display()), cursor=glyphs.cursor, cut=glyphs.cut)
         self._table.show(self._choices)
         self.query_one("#hint", Bar).show((Span(f" {self.session.text('nodes.hint')}", "dim"),), cut=glyphs.cut)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from nodeconsole.actions import Action, KeyMap
+from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels import palette
 from nodeconsole.viewmodels.palette import Entry, Wanted
@@ -32,7 +32,7 @@ _PAGES = 5
 """So many pieces of a search are looked through: who wants more filters the list of jobs."""
 
 
-class PaletteScreen(ModalScreen[Entry | None]):
+class PaletteScreen(Overlay[Entry | None]):
     """Dismissed with what was chosen, or None.
 
     Actions are found at once. The node is asked beside that: no key waits for it, an answer to what is not asked any
@@ -76,9 +76,7 @@ class PaletteScreen(ModalScreen[Entry | None]):
     def _table(self) -> VirtualTable[Entry]:
         return self.query_one("#found", VirtualTable)
 
-    def on_mount(self) -> None:
-        if self.session.glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
+    def prepare(self) -> None:
         self.query_one(Input).cursor_blink = False
         display = self.session.display()
         self._table.set_columns(palette.columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
