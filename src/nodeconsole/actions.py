@@ -113,6 +113,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.preview", "list", ("p",)),
     Action("list.columns", "list", ("o",)),
     Action("list.wide", "list", ("w",)),
+    Action("list.reset", "list", ("ctrl+r",), command=("reset",)),
     Action("list.left", "list", ("left",)),
     Action("list.right", "list", ("right",)),
     Action("list.save", "list", ("ctrl+s",), command=("save",), argument="[PATH]"),

@@ -21,6 +21,7 @@ from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.document import coloured
 from nodeconsole.viewmodels.glyphs import UNICODE
+from nodeconsole.viewmodels.list_filter import amount, list_fault_text, parse_filter
 from nodeconsole.viewmodels.listing import (
     Listing,
     View,
@@ -29,6 +30,7 @@ from nodeconsole.viewmodels.listing import (
     as_json,
     as_text,
     in_order,
+    kept_view,
     matching,
     natural,
     sort_letters,
@@ -90,6 +92,12 @@ def test_numbers_in_texts_count_by_their_value(text: str, number: int, rest: str
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
+        ("size:>600", ["Run 9", "alpha"]),
+        ("size:<=700 !name:run", ["alpha"]),
+        ("name:run,alpha", ["run 10", "Run 9", "alpha"]),
+        ("state:OK", []),
+        ("name:Run", ["Run 9"]),
+        ("re:^run", ["run 10", "Run 9"]),
         ("run", ["run 10", "Run 9"]),
         ("Run", ["Run 9"]),
         ("run !10", ["Run 9"]),
@@ -101,7 +109,44 @@ def test_numbers_in_texts_count_by_their_value(text: str, number: int, rest: str
     ],
 )
 def test_filter_of_a_complete_list(pattern: str, names: list[str]) -> None:
-    assert [row.name for row in matching(ROWS, THINGS, pattern, EN)] == names
+    assert [row.name for row in matching(ROWS, THINGS, parse_filter(pattern, [c.id for c in COLUMNS]), EN)] == names
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "left"),
+    [
+        ("size:>much alpha", "amount", 1),
+        ("colour:red", "column", 4),
+        ("state:", "value", 4),
+        ("re:(", "pattern", 4),
+        ("https://run", "", 0),
+        ('"colour:red"', "", 0),
+    ],
+)
+def test_a_term_that_means_nothing_is_told_of_and_left_out(pattern: str, kind: str, left: int) -> None:
+    found = parse_filter(pattern, [c.id for c in COLUMNS])
+    assert (found.fault.kind if found.fault else "") == kind
+    assert len(matching(ROWS, THINGS, found, EN)) == left
+    assert not found.fault or pattern.split(maxsplit=1)[0] in list_fault_text(found.fault, EN)
+
+
+@pytest.mark.parametrize(
+    ("shown", "value"),
+    [
+        ("1,234", 1234), ("2h02", 7320), ("31m", 1860), ("+ 3m", 180), ("12.5 KiB", 12_800), ("97%", 97),
+        ("1.37M", 1_370_000), ("5d", 432_000), ("-", None), ("never", None), ("7 apples", None),
+    ],
+)  # fmt: skip
+def test_columns_are_compared_by_what_they_mean(shown: str, value: float | None) -> None:
+    assert amount(shown) == value
+
+
+def test_how_a_list_was_looked_at_survives_what_changed_since() -> None:
+    view = View(("size", "name"), frozenset({"state"}), {"name": 20}, "size", reverse=True, wide=True)
+    assert kept_view(json.loads(json.dumps(view.kept())), COLUMNS) == view
+    assert kept_view(view.kept(), COLUMNS[:1]) == View(("name",), widths={"name": 20}, reverse=True, wide=True)
+    nonsense = {"order": 3, "hidden": [None, {}], "widths": {"name": "9", "size": 0}, "by": [], "reverse": "yes"}
+    assert kept_view(nonsense, COLUMNS) == View()
 
 
 def test_columns_are_moved_hidden_and_sized() -> None:
@@ -260,6 +305,32 @@ async def test_the_preview_stands_beside_a_wide_list_and_below_a_narrow_one(node
         await until_shown(pilot, "registered")
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: any(line.startswith("  registered") for line in screen_text(pilot).splitlines()))
+
+
+async def test_a_list_is_found_as_it_was_left_until_it_is_reset(
+    node: FakeNode, make_app: MakeApp, tmp_path: Path
+) -> None:
+    def console() -> NodeConsoleApp:
+        return make_app(environ={"XDG_STATE_HOME": str(tmp_path)})
+
+    async with console().run_test(size=SIZE) as pilot:
+        await press(pilot, "g", "c")
+        await until_shown(pilot, "sample_alignment")
+        await press(pilot, "/", "n", "a", "tab")
+        await until_shown(pilot, "name:")
+        await press(pilot, *"zzz", "enter")
+        await until_shown(pilot, "Nothing fits")
+        await press(pilot, "s", "v")
+    async with console().run_test(size=SIZE) as pilot:
+        await press(pilot, "g", "c")
+        await until_shown(pilot, "filter: name:zzz")
+        assert isinstance(pilot.app.screen, ListingScreen)
+        assert pilot.app.screen.view.by == "version"
+        await press(pilot, "ctrl+r")
+        await until_shown(pilot, "sample_alignment")
+        assert pilot.app.screen.view == View()
+        await press(pilot, "/", *"colour:red")
+        await until_shown(pilot, "! colour:red: no such column")
 
 
 async def test_a_complete_list_is_filtered_and_sorted_here(node: FakeNode, make_app: MakeApp) -> None:

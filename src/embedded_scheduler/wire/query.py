@@ -98,13 +98,14 @@ def parse_query(text: str) -> Query:
     """The terms of a filter; `QueryFault` names the first that means nothing."""
     if len(text) > LONGEST:
         raise QueryFault(text[:20], None, f"a filter has at most {LONGEST} characters")
-    terms = tuple(term for token in _tokens(text) if (term := _term(token)) is not None)
+    terms = tuple(term for token in tokens(text) if (term := _term(token)) is not None)
     if len(terms) > MOST_TERMS:
         raise QueryFault(text[:20], None, f"a filter has at most {MOST_TERMS} terms")
     return terms
 
 
-def _tokens(text: str) -> Iterator[str]:
+def tokens(text: str) -> Iterator[str]:
+    """The terms as they were typed."""
     at = 0
     while (found := _TOKEN.match(text, at)) is not None:
         at = found.end()
@@ -116,18 +117,19 @@ def _term(token: str) -> Term | None:
     body = token[1:] if negated else token
     field_ = _FIELD.fullmatch(body)
     if field_ is not None:
-        return _field(token, field_.group(1), _unquoted(field_.group(2)), negated=negated)
+        return _field(token, field_.group(1), unquoted(field_.group(2)), negated=negated)
     if body in ("mine", "waiting"):
         return Term(Kind(body), negated=negated)
     if body.startswith("~"):
-        value = _unquoted(body[1:])
+        value = unquoted(body[1:])
         return Term(Kind.FUZZY, value, negated) if value else None
-    value = _unquoted(body)
+    value = unquoted(body)
     # A lone ! or ~ is the beginning of something.
     return Term(Kind.PART, value, negated) if value else None
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
+    """A term without what holds it together."""
     return text.replace('"', "")
 
 

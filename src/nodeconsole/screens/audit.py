@@ -133,6 +133,12 @@ class AuditScreen(ListingScreen["EventRow"]):
         self.changed(EVERYTHING)
         self.repaint_chrome()
 
+    def filter_words(self, last: str) -> list[str]:  # noqa: ARG002 - none of the fields has a list of values
+        return ["actor:", "subject:", "event:", "partner:", "job:", "since:", "until:"]
+
+    def recall_filter(self, text: str) -> None:
+        self._pattern, self._query = text, parse_audit(text, self.session.now_ms(), self.session.zone)
+
     def opened_with(self, *words: str) -> None:
         """`:audit 2h`, or any terms."""
         first = f"since:{words[0]}" if ":" not in words[0] and words[0][:1].isdigit() else words[0]

@@ -283,8 +283,9 @@ class ConsoleScreen(Screen[None]):
         lines = self._strips.lines(self.size.width - 2)
         if lines:
             message = (Span(" "), *lines[-1])
-        typing = self._prompt_kind == command_line.KIND
-        self._show_above(self._command.lines(self.size.width - 2) if typing else lines[:-1])
+        kind, width = self._prompt_kind, self.size.width - 2
+        typing = self._command.lines(width) if kind == command_line.KIND else self.prompt_lines(kind, width)
+        self._show_above(typing if kind else lines[:-1])
         aside = (*self.chips(), *self._held())
         self._bar("flash").show(message, aside or self._tip(message, display), cut=cut)
         self._show_tour(display)
@@ -426,8 +427,12 @@ class ConsoleScreen(Screen[None]):
             self.prompt_cancelled(kind)
         elif event.key in ("up", "down") and self._prompt_kind == command_line.KIND:
             self._command.recall(-1 if event.key == "up" else 1)
-        elif event.key in ("tab", "shift+tab") and self._prompt_kind == command_line.KIND:
-            self._command.tab(1 if event.key == "tab" else -1)
+        elif event.key in ("tab", "shift+tab"):
+            step = 1 if event.key == "tab" else -1
+            if self._prompt_kind == command_line.KIND:
+                self._command.tab(step)
+            else:
+                self.prompt_tab(self._prompt_kind, step)
         else:
             return
         event.stop()
@@ -493,6 +498,13 @@ class ConsoleScreen(Screen[None]):
 
     def prompt_typed(self, kind: str, text: str) -> None:
         """While typing."""
+
+    def prompt_tab(self, kind: str, step: int) -> None:
+        """Tab or shift+Tab was pressed: what is typed may be completed."""
+
+    def prompt_lines(self, kind: str, width: int) -> tuple[Line, ...]:  # noqa: ARG002 - of one that has nothing to say
+        """What to say above the line while one types."""
+        return ()
 
     def prompt_entered(self, kind: str, text: str) -> None:
         """Enter was pressed."""

@@ -19,7 +19,7 @@ from nodeconsole.viewmodels import data
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
 from nodeconsole.viewmodels.data import TABS, OwnData, dataset_page, own_data, tab_words
 from nodeconsole.viewmodels.document import as_document
-from nodeconsole.viewmodels.listing import Listing, View
+from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.tabs import tab_line
 from nodeconsole.viewmodels.text import printable
@@ -162,7 +162,6 @@ class DataScreen(InventoryScreen, DataActions):
     def __init__(self, session: Session) -> None:
         super().__init__(session, KINDS[TABS[0]])
         self._tab = TABS[0]
-        self._views: dict[str, View] = {}
 
     def body(self) -> Iterable[Widget]:
         # What identifies a row depends on the tab.
@@ -194,14 +193,13 @@ class DataScreen(InventoryScreen, DataActions):
         """Another kind of rows, looked at as it was looked at last."""
         if name == self._tab:
             return
-        self._views[self._tab] = self.view
-        self._pattern, self.rows, self._loaded = "", (), False
+        self.rows, self._loaded = (), False
         if self._whole:
             # While the table still knows what the rows of the tab before are called.
             self.act_list_unmark()
             self.show_rows()
         self._tab, self._kind = name, KINDS[name]
-        self.view = self._views.get(name, View())
+        self.recall_view()
         self.retranslate()
         self.changed(EVERYTHING)
 

@@ -53,8 +53,9 @@ class HelpScreen(Moves, ConsoleScreen):
         ]
         lines = sheet(groups(actions, self.session.text), width)
         if not self._everywhere:
-            grammar = wrap(self.session.text("help_page.filter"), width - 2)
-            lines += [(), *((Span(f" {part}", "dim"),) for part in grammar)]
+            for key in ("filter", "fields"):
+                grammar = wrap(self.session.text(f"help_page.{key}"), width - 2)
+                lines += [(), *((Span(f" {part}", "dim"),) for part in grammar)]
         self.main.show(lines)
 
     def act_app_help(self, *_: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from embedded_scheduler.wire.query import QueryFault, parse_query
+from embedded_scheduler.wire.query import STATUSES, QueryFault, parse_query
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.decisions import ask_rerun, ask_stop
 from nodeconsole.screens.dialog import Field, anything, required
@@ -43,7 +43,7 @@ class JobsScreen(ListingScreen["JobRow"]):
         self._next: str | None = None
         self._searched = 0
         self._total = 0
-        self._fault: QueryFault | None = None
+        self._wrong: QueryFault | None = None
         self._loading_more = False
         self._detail: JobDetail | None = None
         self._log: tuple[str, ...] = ()
@@ -71,8 +71,8 @@ class JobsScreen(ListingScreen["JobRow"]):
 
     def why(self) -> Line:
         display = self.session.display()
-        if self._fault is not None:
-            return (Span(fault_text(self._fault, display), "warn"),)
+        if self._wrong is not None:
+            return (Span(fault_text(self._wrong, display), "warn"),)
         job = self.main.item
         return () if job is None else job_why(job, display)
 
@@ -204,9 +204,16 @@ class JobsScreen(ListingScreen["JobRow"]):
 
     # Filter and order.
 
+    def filter_words(self, last: str) -> list[str]:
+        name, colon, values = last.partition(":")
+        if colon and name in ("status", "state"):
+            begun = last[: len(last) - len(values.rpartition(",")[2])]
+            return [f"{begun}{status}" for status in STATUSES]
+        return ["status:", "party:", "age:", "dur:", "re:", "mine", "waiting"]
+
     def filter(self, text: str) -> None:
         """Show the jobs that fit; of a term that is none (yet) it is said what is missing, and the others hold."""
-        self._fault, text = _without_fault(text.strip())
+        self._wrong, text = _without_fault(text.strip())
         if text != self.pattern:
             self._pattern = text
             self.changed(EVERYTHING)

@@ -21,7 +21,10 @@ from nodeconsole.screens.dialog import Field, Question
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.strips import Strip
-from nodeconsole.viewmodels.changes import Changes
+from nodeconsole.state import Json
+from nodeconsole.viewmodels.changes import EVERYTHING, Changes
+from nodeconsole.viewmodels.completion import Completion, beginning_with, candidate_lines
+from nodeconsole.viewmodels.list_filter import FilterFault, cut_word, list_fault_text, parse_filter
 from nodeconsole.viewmodels.listing import (
     Listing,
     View,
@@ -30,11 +33,13 @@ from nodeconsole.viewmodels.listing import (
     as_json,
     as_text,
     in_order,
+    kept_view,
     matching,
     sort_letters,
 )
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count, printable
+from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
@@ -83,6 +88,44 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         self._pattern = ""
         self._marked: dict[str, T] = {}
         self._previewing: bool | None = None
+        self._fault: FilterFault | None = None
+        self._completion = Completion()
+        self._filled = ""
+        """What Tab put into the line of the filter: no news when it arrives as typed."""
+
+    def on_mount(self) -> None:
+        if not self._pattern:
+            self.recall_view()
+        super().on_mount()
+
+    # What is kept over a restart.
+
+    def recall_view(self) -> None:
+        """Columns, order and filter as the list was left."""
+        nothing: dict[str, Json] = {}
+        kept = self.session.state.recall(f"list.{self.listing.name}", nothing)
+        self.view = kept_view(kept, self.listing.columns(self.session.display()))
+        pattern = kept.get("filter")
+        self.recall_filter(pattern if isinstance(pattern, str) else "")
+
+    def recall_filter(self, text: str) -> None:
+        """The filter that was left, before anything is loaded."""
+        self._pattern = text
+
+    def _keep_view(self) -> None:
+        key, state = f"list.{self.listing.name}", self.session.state
+        untouched: dict[str, Json] = {**View().kept(), "filter": ""}
+        kept: dict[str, Json] = {**self.view.kept(), "filter": self._pattern}
+        if state.recall(key, untouched) != kept:
+            state.remember(key, kept)
+
+    def act_list_reset(self, *_: str) -> None:
+        """All columns, the list's own order, no filter."""
+        self.view = View()
+        self.filter("")
+        self.retranslate()
+        self.changed(EVERYTHING)
+        self.session.say(self.session.text("list.reset"), "dim")
 
     @property
     @abstractmethod
@@ -117,8 +160,22 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
 
     def shown(self) -> Sequence[T]:
         """The rows that fit the filter, in order."""
-        display = self.session.display()
-        return in_order(matching(self.rows, self.listing, self._pattern, display), self.listing, self.view, display)
+        display, listing = self.session.display(), self.listing
+        found = parse_filter(self._pattern, self._column_ids)
+        self._fault = found.fault
+        return in_order(matching(self.rows, listing, found, display), listing, self.view, display)
+
+    @property
+    def _column_ids(self) -> list[str]:
+        return [column.id for column in self.listing.columns(self.session.display())]
+
+    def filter_words(self, last: str) -> list[str]:  # noqa: ARG002 - of a list whose fields have values of their own
+        """What the last word of the filter can begin with."""
+        return [f"{name}:" for name in (*self._column_ids, "re")]
+
+    def filter_fault(self) -> str:
+        """What is wrong with the filter; empty = nothing."""
+        return list_fault_text(self._fault, self.session.display()) if self._fault is not None else ""
 
     def more(self) -> str:
         """What to say below the last row when the node has further ones."""
@@ -134,6 +191,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
     def show_rows(self, *, news: bool = False) -> None:
         """After any change of what belongs into the list; `news` = because something happened at the node."""
         rows = self.shown()
+        self._keep_view()
         self._take_marked(rows)
         self.main.show(rows, more=self.more(), empty=self.empty(), news=news)
         self.show_preview()
@@ -176,6 +234,9 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         left = [Span(f" {self.heading()}", "accent")]
         if self._pattern:
             left.append(Span(f"  {self.session.text('list.filtered', filter=printable(self._pattern))}", "wait"))
+        fault = self.filter_fault()
+        if fault:
+            left.append(Span(f"  ! {fault}", "bad"))
         return tuple(left), (Span(f"{self.counted()} ", "dim"),)
 
     def chips(self) -> Line:
@@ -269,11 +330,30 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
             self.repaint_chrome()
 
     def act_list_filter(self, *_: str) -> None:
+        self._completion = self._completable(self._pattern)
         self.open_prompt("filter", "/", self._pattern)
 
     def prompt_typed(self, kind: str, text: str) -> None:
-        if kind == "filter":
-            self.filter(text)
+        if kind != "filter":
+            return
+        if text != self._filled:
+            self._completion = self._completable(text)
+        self._filled = ""
+        self.filter(text)
+        self.repaint_chrome()
+
+    def _completable(self, text: str) -> Completion:
+        head, last = cut_word(text)
+        return Completion(head, last, beginning_with(last, self.filter_words(last)) if last else ())
+
+    def prompt_tab(self, kind: str, step: int) -> None:
+        if kind == "filter" and self._completion.found:
+            self._completion, self._filled = self._completion.stepped(step)
+            self.query_one(Prompt).fill(self._filled)
+            self.repaint_chrome()
+
+    def prompt_lines(self, kind: str, width: int) -> tuple[Line, ...]:
+        return candidate_lines(self._completion, width) if kind == "filter" and self._completion.found else ()
 
     def prompt_entered(self, kind: str, text: str) -> None:
         if kind == "save":

@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from nodeconsole.viewmodels.commands import fuzzy
+from nodeconsole.viewmodels.list_filter import ListFilter
 from nodeconsole.viewmodels.spans import Column, Line
 
 if TYPE_CHECKING:
+    from nodeconsole.state import Json
     from nodeconsole.viewmodels.display import Display
 
 T = TypeVar("T")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"(\d+)")
+_WIDEST = 500
 
 
 def _nothing(row: Any) -> Any:  # noqa: ARG001 - a list without this property
@@ -67,9 +69,42 @@ class View:
     reverse: bool = False
     wide: bool = False
 
+    def kept(self) -> dict[str, Json]:
+        """What is remembered over a restart; `kept_view` reads it."""
+        return {
+            "order": [*self.order],
+            "hidden": [*sorted(self.hidden)],
+            "widths": {**self.widths},
+            "by": self.by,
+            "reverse": self.reverse,
+            "wide": self.wide,
+        }
+
     def sorted_by(self, column: str) -> View:
         """By this column; by the one that sorts already: the other way round."""
         return replace(self, by=column, reverse=not self.reverse if column == self.by else False)
+
+
+def kept_view(value: Mapping[str, Json], columns: Sequence[Column]) -> View:
+    """How the list was looked at, as far as that still means something: columns come and go with versions."""
+    known = [column.id for column in columns]
+    order, hidden, widths, by = value.get("order"), value.get("hidden"), value.get("widths"), value.get("by")
+    return View(
+        order=tuple(name for name in _texts(order) if name in known),
+        hidden=frozenset(name for name in _texts(hidden) if name in known),
+        widths=_kept_widths(widths, known) if isinstance(widths, dict) else {},
+        by=by if isinstance(by, str) and by in known else "",
+        reverse=value.get("reverse") is True,
+        wide=value.get("wide") is True,
+    )
+
+
+def _texts(value: Json) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _kept_widths(widths: Mapping[str, Json], known: Sequence[str]) -> dict[str, int]:
+    return {name: w for name, w in widths.items() if name in known and isinstance(w, int) and 1 <= w <= _WIDEST}
 
 
 def arranged(columns: Sequence[Column], view: View) -> tuple[tuple[Column, ...], tuple[int, ...]]:
@@ -121,22 +156,16 @@ def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
-def matching(rows: Iterable[T], listing: Listing[T], pattern: str, display: Display) -> list[T]:
-    """Those with all words of `pattern` in what they show: `psi` (smart case), `!psi`, `~psi` (fuzzy)."""
-    words = pattern.split()
-    if not words:
+def matching(rows: Iterable[T], listing: Listing[T], wanted: ListFilter, display: Display) -> list[T]:
+    """The rows that fit, in their order."""
+    if not wanted.anywhere and not wanted.fields:
         return list(rows)
-    return [row for row in rows if _fits(" ".join(span.text for span in listing.cells(row, display)), words)]
-
-
-def _fits(text: str, words: Iterable[str]) -> bool:
-    return all(_has(text, word[1:]) != bool(word[1:]) if word[0] == "!" else _has(text, word) for word in words)
-
-
-def _has(text: str, word: str) -> bool:
-    if word.startswith("~"):
-        return fuzzy(word[1:], text) is not None
-    return word in text if word != word.lower() else word in text.lower()
+    names = [column.id for column in listing.columns(display)]
+    return [
+        row
+        for row in rows
+        if wanted.fits(dict(zip(names, (span.text for span in listing.cells(row, display)), strict=True)))
+    ]
 
 
 def as_csv(rows: Iterable[T], listing: Listing[T], view: View, display: Display) -> str:
