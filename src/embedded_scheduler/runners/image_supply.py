@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import threading
 import time
@@ -132,7 +133,15 @@ def _keep(pin: Path, image: str, exact: str, *, pulled: bool, replace: bool) -> 
     content = json.dumps({"image": image, "content": exact, "pulled": pulled}).encode()
     pin.parent.mkdir(mode=0o700, exist_ok=True)
     if replace or not pin.exists():
-        replace_file(str(pin), content, durable=True)
+        # The attempts of one job bring the same image at the same moment, each by a keeper of its own.
+        draft = pin.with_name(f".{secrets.token_hex(8)}")
+        replace_file(str(draft), content, durable=True)
+        if replace:
+            draft.replace(pin)
+            return
+        with suppress(FileExistsError):
+            os.link(draft, pin)
+        draft.unlink()
     else:
         # Images that nobody used for long are removed by the age of this file.
         os.utime(pin)

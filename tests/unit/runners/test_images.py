@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.runners.image_supply import _keep
 from embedded_scheduler.runners.images import ImageReference, Pins, parse_reference, require_allowed
 
 DIGEST = "sha256:" + "0" * 64
@@ -84,3 +88,18 @@ def test_a_pin_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None
     pins.path(reference).write_text('{"content": "docker.io/team/psi@')
     with pytest.raises(Refused, match="remove it"):
         pins.content(reference)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_attempts_that_bring_the_same_image_at_once_agree_on_what_it_meant(tmp_path: Path, replace: bool) -> None:
+    pin = tmp_path / "images" / "image.json"
+    barrier = threading.Barrier(16)
+
+    def keep(number: int) -> None:
+        barrier.wait()
+        _keep(pin, "localhost/x:1", f"sha256:{number}", pulled=False, replace=replace)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(keep, range(16)))
+    assert json.loads(pin.read_text())["content"].startswith("sha256:")
+    assert [path.name for path in pin.parent.iterdir()] == [pin.name]
