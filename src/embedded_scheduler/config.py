@@ -270,6 +270,40 @@ class RaySection(Section):
         return _base_url(value, ("http", "https")) if value else ""
 
 
+class KubernetesSection(Section):
+    """A Kubernetes cluster that components may run on, one Job for an attempt."""
+
+    kubeconfig: str = ""
+    """Path of a kubeconfig, or `in-cluster` for a node that is a pod itself; empty = none."""
+    context: str = ""
+    """Of the kubeconfig; empty = its current one."""
+    namespace: str = ""
+    """Where the Jobs are; empty = the context's."""
+    allow: tuple[str, ...] = ()
+    """Registries, parts of them or images that may run there, as in `container.allow`; empty = none."""
+    claim: str = ""
+    """Name of a volume claim with the files of a storage on disk; pods see it at the path of `storage`."""
+    service_account: str = ""
+    pull_secrets: tuple[str, ...] = ()
+    """Secrets of the namespace that hold the registries' logins."""
+    node_selector: dict[str, str] = {}
+    """Labels of the machines that attempts run on."""
+    node_address: str = ""
+    """`HOST:PORT` under which components there reach this node; empty = platform.remote, else platform.listen."""
+    storage: str = ""
+    """URL of the storage as components there see it; empty = the node's own."""
+    patience: float = Field(default=300, gt=0)
+    """Seconds that the cluster may give no answer before the attempts that it had count as failed."""
+    start_patience: float = Field(default=600, gt=0)
+    """Seconds that a pod may wait for a machine or its image."""
+
+    @model_validator(mode="after")
+    def _check_claim(self) -> KubernetesSection:
+        if self.claim and not self.storage.startswith("file:///"):
+            raise ValueError("claim needs storage, the file:/// URL at which pods see the files")
+        return self
+
+
 class Secrets(Section):
     key: Literal["auto", "file", "systemd", "keyring"] = "auto"
     """Where the key is that seals stored secrets; auto = the systemd credential if there is one, else the file."""
@@ -350,6 +384,7 @@ class Settings(Section):
     storage: StorageSection = StorageSection()
     runners: RunnersSection = RunnersSection()
     ray: RaySection = RaySection()
+    kubernetes: KubernetesSection = KubernetesSection()
     secrets: Secrets = Secrets()
     limits: Limits = Limits()
     timing: Timing = Timing()

@@ -23,6 +23,9 @@ from embedded_scheduler.connectors.sqlite import SqliteConnector
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.runners.container import ContainerRunner
+from embedded_scheduler.runners.kubernetes import KubernetesRunner
+from embedded_scheduler.runners.kubernetes_api import KubernetesApi
+from embedded_scheduler.runners.kubernetes_manifest import PodSettings
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.runners.ray import RayCluster, RayRunner
 from embedded_scheduler.runners.ray_api import RayApi
@@ -53,6 +56,8 @@ def runners(home: Home, settings: Settings) -> dict[str, Runner]:
     own[container.name] = container
     if settings.ray.address:
         own[RayRunner.name] = _ray(home, settings)
+    if settings.kubernetes.kubeconfig:
+        own[KubernetesRunner.name] = _kubernetes(home, settings)
     return _with_installed("embedded_scheduler.runners", own, home, settings)
 
 
@@ -72,6 +77,28 @@ def _ray(home: Home, settings: Settings) -> Runner:
         allow_exec=settings.components.allow_exec,
         patience_s=ray.patience,
         outlook=Outlook(ray.node_address or settings.platform.reached_at, ray.storage),
+    )
+
+
+def _kubernetes(home: Home, settings: Settings) -> Runner:
+    given = settings.kubernetes
+    pods = PodSettings(
+        settings.node_id,
+        grace_s=settings.timing.stop_grace,
+        claim=given.claim,
+        mount=given.storage.removeprefix("file://"),
+        service_account=given.service_account,
+        pull_secrets=given.pull_secrets,
+        node_selector=given.node_selector,
+    )
+    return KubernetesRunner(
+        home.runs,
+        KubernetesApi(given.kubeconfig, given.context, given.namespace),
+        pods,
+        allow=given.allow,
+        patience_s=given.patience,
+        start_patience_s=given.start_patience,
+        outlook=Outlook(given.node_address or settings.platform.reached_at, given.storage),
     )
 
 

@@ -119,7 +119,8 @@ platform.listen = "{platform}"
 # Name of the secret that holds the access key.
 # storage.secret = "storage"
 
-# Which runner runs what neither its registration nor the job says: process, container, ray; empty = the first that can.
+# Which runner runs what neither its registration nor the job says: process, container, ray,
+# kubernetes; "" is the first that can.
 # runners.default = ""
 # Rules, the first that fits decides: by provider/name and by what a part may use (cores, GiB).
 #    runners.rules = [{{component = "acme/*", memory = 32, runner = "ray"}}]
@@ -138,6 +139,24 @@ platform.listen = "{platform}"
 # ray.storage = ""
 # Seconds that the cluster may give no answer while attempts run.
 # ray.patience = 300.0
+
+# A Kubernetes cluster that components may run on: a kubeconfig (or "in-cluster"), its context and namespace.
+# kubernetes.kubeconfig = ""
+# kubernetes.context = ""
+# kubernetes.namespace = ""
+# Registries, parts of registries or images that may run there; secrets of the namespace with the registries' logins.
+# kubernetes.allow = []
+# kubernetes.pull_secrets = []
+# The pods' service account, and labels of the machines that they run on.
+# kubernetes.service_account = ""
+# kubernetes.node_selector."LABEL" = "VALUE"
+# How components there reach this node and its storage; a volume claim with the storage's files, if they are files.
+# kubernetes.node_address = ""
+# kubernetes.storage = ""
+# kubernetes.claim = ""
+# Seconds that the cluster may give no answer while attempts run, and that a pod may wait for a machine or its image.
+# kubernetes.patience = 300.0
+# kubernetes.start_patience = 600.0
 
 # Where the key is that seals stored secrets: auto, file, systemd, keyring.
 # secrets.key = "auto"

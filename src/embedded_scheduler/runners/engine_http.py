@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +20,42 @@ _ANSWER_S = 30.0
 _LONGEST_TEXT = 300
 
 
-class EngineHttp:
-    """`engine` is its name for people. Token and certificates are read anew for each client: they may be renewed."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who one is for an engine, and by which CAs (PEM; empty = this machine's) it is known. A pair is PEM as well."""
 
-    def __init__(
-        self,
-        engine: str,
-        address: str,
-        *,
-        token_file: Path | None = None,
-        ca_file: Path | None = None,
-        certificate: tuple[Path, Path] | None = None,
-    ) -> None:
+    token: str = field(default="", repr=False)
+    authorities: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+
+
+def access_of_files(token_file: Path | None, ca_file: Path | None) -> Access:
+    """`ValueError` if the token's file holds none; `OSError` if one cannot be read."""
+    token = token_file.read_text("ascii").strip() if token_file else ""
+    if token_file and not (token and token.isprintable()):
+        raise ValueError(f"{token_file} holds no token")
+    return Access(token, ca_file.read_text("ascii") if ca_file else "")
+
+
+class EngineHttp:
+    """`engine` is its name for people. `access` is asked anew for each client: tokens and certificates are renewed."""
+
+    def __init__(self, engine: str, address: str, access: Callable[[], Access]) -> None:
         self._engine = engine
         self._address = address
-        self._token_file = token_file
-        self._ca_file = ca_file
-        self._certificate = certificate
+        self._access = access
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         """A client for this engine. `Refused` if its credentials cannot be read."""
         try:
-            headers = {"Authorization": f"Bearer {self._token()}"} if self._token_file else {}
-            verify = self._tls() if self._address.startswith("https:") else False
+            access = self._access()
+            verify = _tls(access) if self._address.startswith("https:") else False
         except (OSError, ValueError, ssl.SSLError) as error:
             raise Refused(f"what this node needs to speak to {self._engine} cannot be read: {error}") from None
         timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
+        headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         async with httpx.AsyncClient(
             base_url=self._address, headers=headers, verify=verify, timeout=timeout, trust_env=False
         ) as client:
@@ -59,22 +70,24 @@ class EngineHttp:
         content: bytes | None = None,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         try:
-            return await client.request(method, path, content=content, json=json, params=params)
+            return await client.request(method, path, content=content, json=json, params=params, headers=headers)
         except httpx.HTTPError as error:
             raise self._away(error) from error
 
     async def stream(
         self, client: httpx.AsyncClient, path: str, params: Mapping[str, str], *, silence_s: float | None = None
     ) -> AsyncIterator[bytes]:
-        """The body of an answer as it comes; nothing may come for `silence_s`, None = for any time."""
+        """The body of an answer as it comes, first an empty piece; silent at most for `silence_s`, None = any time."""
         timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S, read=silence_s)
         try:
             async with client.stream("GET", path, params=dict(params), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     self.judge(answer)
+                yield b""
                 async for piece in answer.aiter_raw():
                     yield piece
         except httpx.HTTPError as error:
@@ -95,18 +108,16 @@ class EngineHttp:
         what = str(error) or type(error).__name__
         return AwayError(f"{self._engine} at {self._address} cannot be reached: {what}")
 
-    def _token(self) -> str:
-        assert self._token_file is not None
-        token = self._token_file.read_text("ascii").strip()
-        if not token or not token.isprintable():
-            raise ValueError(f"{self._token_file} holds no token")
-        return token
 
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
-        if self._certificate is not None:
-            context.load_cert_chain(*map(str, self._certificate))
-        return context
+def _tls(access: Access) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=access.authorities or None)
+    if access.certificate:
+        # The library reads a pair from files only; this one has no name and goes with its descriptor.
+        with os.fdopen(os.memfd_create("pair"), "w", encoding="ascii") as file:
+            file.write(f"{access.certificate}\n{access.key}\n")
+            file.flush()
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    return context
 
 
 def error_text(answer: httpx.Response) -> str:

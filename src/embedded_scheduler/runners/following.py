@@ -15,11 +15,13 @@ bytes that the log has beyond it come again from the engine and are skipped, so 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -41,6 +43,8 @@ _OUTPUT_PAUSE_S = 0.2
 _REST_TRIES = 5
 _STOP_PATIENCE_S = 60.0
 _STOP_AGAIN_S = 3.0
+_LOOK_ON_S = 5.0
+_LAST_OUTPUT_S = 5.0
 
 
 STOPPED_WAITING = "the attempt was stopped while it waited for a place where it could run"
@@ -153,10 +157,14 @@ class FollowingRunner(ABC):
     """
 
     name: ClassVar[str]
+    output_ends: ClassVar[bool]
+    """Whether output that is followed ends with the attempt; else it is broken off, and the rest fetched."""
 
     def __init__(self, runs: Path, *, patience_s: float) -> None:
         self._runs = runs.absolute()
         self._patience_s = patience_s
+        self._seen: dict[str, set[str]] = {}
+        """Of attempts that this object follows: whether their state and their output are being followed by now."""
 
     @abstractmethod
     def handle(self, spec: LaunchSpec) -> RunHandle: ...
@@ -224,11 +232,14 @@ class FollowingRunner(ABC):
         while run.exit() is None:
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(f"attempt {handle.attempt_id} was told to end and has not: {self._where(handle)}")
-            await self._stop(handle, grace_seconds)
-            try:
-                async with asyncio.timeout(grace_seconds + _STOP_AGAIN_S):
-                    await self.wait(handle)
-            except TimeoutError:
+            async with asyncio.TaskGroup() as group:
+                # Some engines forget output and exit code with what ended, so somebody has to look on.
+                waiting = group.create_task(self.wait(handle))
+                await self._looked_on(handle, run)
+                await self._stop(handle, grace_seconds)
+                await asyncio.wait({waiting}, timeout=grace_seconds + _STOP_AGAIN_S)
+                waiting.cancel()
+            if run.exit() is None:
                 seen = await self._look(handle)
                 if seen is not None and seen.waiting:
                     self._stopped_waiting(run)
@@ -243,6 +254,13 @@ class FollowingRunner(ABC):
             except (Unavailable, Refused) as error:
                 _log.warning("what %s left behind is not removed: %s", self._where(handle), error)
             await asyncio.to_thread(run.remove)
+
+    async def _looked_on(self, handle: RunHandle, run: RunDirectory) -> None:
+        """Return when what becomes of the attempt cannot be missed any more, or soon."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_ON_S):
+                while run.exit() is None and len(self._seen.get(handle.attempt_id, ())) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(_FOLLOWED_ELSEWHERE_S)
 
     def _stopped_waiting(self, run: RunDirectory) -> None:
         run.record(Exit(code=None, error=STOPPED_WAITING))
@@ -264,8 +282,11 @@ class FollowingRunner(ABC):
         """None = the engine knows no such attempt."""
 
     @abstractmethod
-    def _output(self, handle: RunHandle, position: str, *, follow: bool) -> AsyncIterator[tuple[bytes, str]]:
-        """What was written after `position`, in pieces, each with the position behind it; `follow` = and what comes."""
+    def _output(self, handle: RunHandle, position: str, *, follow: bool) -> AsyncGenerator[tuple[bytes, str]]:
+        """What was written after `position`, in pieces, each with the position behind it; `follow` = and what comes.
+
+        An empty piece says that from here on nothing can be missed.
+        """
 
     @abstractmethod
     async def _stop(self, handle: RunHandle, grace_seconds: float) -> None:
@@ -284,7 +305,7 @@ class FollowingRunner(ABC):
         del end_line
         return ending
 
-    async def _sightings(self, handle: RunHandle, journal: Journal) -> AsyncIterator[Sighting | None]:
+    async def _sightings(self, handle: RunHandle, journal: Journal) -> AsyncGenerator[Sighting | None]:
         """What the engine says, again and again; sooner when the log says that it is over."""
         pause = _FIRST_PAUSE_S
         while True:
@@ -296,10 +317,18 @@ class FollowingRunner(ABC):
 
     async def _follow(self, handle: RunHandle, run: RunDirectory, journal: Journal) -> Exit | None:
         """Copy the output until the attempt is over and record how; None if the engine never got it."""
-        async with asyncio.TaskGroup() as group:
-            copying = group.create_task(self._copy(handle, journal), name=f"output:{handle.attempt_id}")
-            found = await self._until_over(handle, run, journal)
-            copying.cancel()
+        over, seen = asyncio.Event(), self._seen.setdefault(handle.attempt_id, set())
+        try:
+            async with asyncio.TaskGroup() as group:
+                copying = group.create_task(self._copy(handle, journal, over), name=f"output:{handle.attempt_id}")
+                found = await self._until_over(handle, run, journal)
+                over.set()
+                if self.output_ends:
+                    await asyncio.wait({copying}, timeout=_LAST_OUTPUT_S)
+                copying.cancel()
+        finally:
+            seen.clear()
+            self._seen.pop(handle.attempt_id, None)
         if found is None:
             return None
         if run.exit() is not None:
@@ -316,17 +345,19 @@ class FollowingRunner(ABC):
         heard, noted, pause = loop.time(), "", _FIRST_PAUSE_S
         while True:
             try:
-                async for seen in self._sightings(handle, journal):
-                    heard, pause = loop.time(), _FIRST_PAUSE_S
-                    if (recorded := run.exit()) is not None:
-                        return recorded
-                    if seen is None:
-                        return Exit(code=None, error=self._unknown(handle)) if _accepted(run) else None
-                    if seen.ending is not None:
-                        return seen.ending
-                    if seen.note and seen.note != noted:
-                        noted = seen.note
-                        journal.note(f"nodeconsole: {noted}")
+                async with aclosing(self._sightings(handle, journal)) as sightings:
+                    async for seen in sightings:
+                        heard, pause = loop.time(), _FIRST_PAUSE_S
+                        self._seen[handle.attempt_id].add("state")
+                        if (recorded := run.exit()) is not None:
+                            return recorded
+                        if seen is None:
+                            return Exit(code=None, error=self._unknown(handle)) if _accepted(run) else None
+                        if seen.ending is not None:
+                            return seen.ending
+                        if seen.note and seen.note != noted:
+                            noted = seen.note
+                            journal.note(f"nodeconsole: {noted}")
             except (AwayError, Refused) as error:
                 if loop.time() - heard > self._patience_s:
                     return Exit(code=None, error=f"the attempt was lost after {self._patience_s:.0f} s: {error}")
@@ -336,21 +367,29 @@ class FollowingRunner(ABC):
     def _unknown(self, handle: RunHandle) -> str:
         return f"the attempt was lost: {self._where(handle)} is not known there any more"
 
-    async def _copy(self, handle: RunHandle, journal: Journal) -> None:
+    async def _copy(self, handle: RunHandle, journal: Journal, over: asyncio.Event) -> None:
         while True:
             try:
-                async for output, position in self._output(handle, journal.position, follow=True):
-                    journal.take(output, position)
+                await self._take(handle, journal, follow=True)
             except (AwayError, Refused) as error:
                 _log.debug("output of %s: %s", handle.attempt_id, error)
+            self._seen[handle.attempt_id].add("output")
+            if over.is_set():
+                return
             await asyncio.sleep(_OUTPUT_PAUSE_S)
+
+    async def _take(self, handle: RunHandle, journal: Journal, *, follow: bool) -> None:
+        async with aclosing(self._output(handle, journal.position, follow=follow)) as pieces:
+            async for output, position in pieces:
+                self._seen.get(handle.attempt_id, set()).add("output")
+                if output:
+                    journal.take(output, position)
 
     async def _copy_rest(self, handle: RunHandle, journal: Journal) -> None:
         reason = ""
         for _ in range(_REST_TRIES):
             try:
-                async for output, position in self._output(handle, journal.position, follow=False):
-                    journal.take(output, position)
+                await self._take(handle, journal, follow=False)
             except (AwayError, Refused) as error:
                 reason = error.message
             else:

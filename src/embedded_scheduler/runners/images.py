@@ -67,7 +67,7 @@ def parse_reference(text: str) -> ImageReference:
     return ImageReference(registry, repository, "" if digest else tag, digest)
 
 
-def require_allowed(reference: ImageReference, allowed: Iterable[str]) -> None:
+def require_allowed(reference: ImageReference, allowed: Iterable[str], setting: str = "container.allow") -> None:
     """`Refused` unless an entry is the image's registry, a part of its name from the left, or exactly this image."""
     for entry in allowed:
         plain = entry.removesuffix("*").rstrip("/")
@@ -75,7 +75,7 @@ def require_allowed(reference: ImageReference, allowed: Iterable[str]) -> None:
             return
     raise Refused(
         f'images of {reference.name} may not be started here: add "{reference.registry}" or "{reference.name}" to '
-        "container.allow in node.toml"
+        f"{setting} in node.toml"
     )
 
 

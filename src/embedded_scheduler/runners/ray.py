@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shlex
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -61,6 +61,7 @@ class RayRunner(FollowingRunner):
     """
 
     name: ClassVar[str] = "ray"
+    output_ends: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class RayRunner(FollowingRunner):
             except UnknownJobError:
                 return None
 
-    async def _output(self, handle: RunHandle, position: str, *, follow: bool) -> AsyncIterator[tuple[bytes, str]]:
+    async def _output(self, handle: RunHandle, position: str, *, follow: bool) -> AsyncGenerator[tuple[bytes, str]]:
         known = int(position or 0)
         begin = f"{BEGIN}{handle.attempt_id}\n".encode()
         read, before = 0, b""

@@ -14,12 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
-from embedded_scheduler.errors import NodeError, Refused
-from embedded_scheduler.runners.engine_http import EngineHttp, error_text
-from embedded_scheduler.runners.following import AwayError
+from embedded_scheduler.errors import NodeError
+from embedded_scheduler.runners.engine_http import EngineHttp, access_of_files, error_text
 
-OLDEST = (2, 52)
-"""The first version of Ray that can ask for a token."""
 _EXISTS = "already exists"
 
 
@@ -32,7 +29,7 @@ class RayApi:
 
     def __init__(self, address: str, *, token_file: Path | None = None, ca_file: Path | None = None) -> None:
         self.address = address.rstrip("/")
-        self._http = EngineHttp("Ray", self.address, token_file=token_file, ca_file=ca_file)
+        self._http = EngineHttp("Ray", self.address, lambda: access_of_files(token_file, ca_file))
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[RaySession]:
@@ -108,6 +105,3 @@ class RaySession:
 
 def _path(submission: str) -> str:
     return f"/api/jobs/{quote(submission, safe='')}"
-
-
-__all__ = ["OLDEST", "AwayError", "RayApi", "RaySession", "Refused", "UnknownJobError"]
