@@ -158,7 +158,7 @@ class FollowingRunner(ABC):
 
     name: ClassVar[str]
     output_ends: ClassVar[bool]
-    """Whether output that is followed ends with the attempt; else it is broken off, and the rest fetched."""
+    """Whether what is followed ends with the attempt, and is gone with it; else the rest is fetched afterwards."""
 
     def __init__(self, runs: Path, *, patience_s: float) -> None:
         self._runs = runs.absolute()
@@ -233,9 +233,10 @@ class FollowingRunner(ABC):
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(f"attempt {handle.attempt_id} was told to end and has not: {self._where(handle)}")
             async with asyncio.TaskGroup() as group:
-                # Some engines forget output and exit code with what ended, so somebody has to look on.
                 waiting = group.create_task(self.wait(handle))
-                await self._looked_on(handle, run)
+                if self.output_ends:
+                    # What such an engine kept of the attempt goes with it, so somebody has to look on.
+                    await self._looked_on(handle, run)
                 await self._stop(handle, grace_seconds)
                 await asyncio.wait({waiting}, timeout=grace_seconds + _STOP_AGAIN_S)
                 waiting.cancel()
