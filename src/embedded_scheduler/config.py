@@ -444,6 +444,11 @@ class Home:
         return self.path / "images"
 
     @property
+    def packs(self) -> Path:
+        """`packs/<name>/<version>/`: installed component packs."""
+        return self.path / "packs"
+
+    @property
     def storage(self) -> Path:
         """`storage/<namespace>/<name>`"""
         return self.path / "storage"

@@ -41,6 +41,7 @@ from embedded_scheduler.engine.expiry import Expiry
 from embedded_scheduler.engine.greetings import Greetings
 from embedded_scheduler.engine.linktest import LinkTests
 from embedded_scheduler.engine.open_applications import OpenApplications
+from embedded_scheduler.engine.packs import Packs
 from embedded_scheduler.engine.recovery import recover
 from embedded_scheduler.engine.resources import ResourceSource, ResourceWatch
 from embedded_scheduler.engine.retention import Retention
@@ -53,6 +54,7 @@ from embedded_scheduler.engine.upkeep import RunnerUpkeep
 from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
+from embedded_scheduler.packs.workshop import Workshop
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory
@@ -138,7 +140,8 @@ class Node:
             watching = Watching(engine)
             await recover(engine, watching)
             watchdog, resources = Watchdog(engine, watching), self._resources()
-            services = [*self._services(engine, watching, links.contacts, renewal), watchdog, resources]
+            packs = Packs(engine, Workshop(self.home.packs, self._clock))
+            services = [*self._services(engine, watching, links.contacts, renewal), watchdog, resources, packs]
             supervisor = Supervisor(services, clock=self._clock)
             streams = Streams(bus)
             console = Console(
@@ -151,6 +154,7 @@ class Node:
                 self._operators(),
                 watchdog,
                 resources,
+                packs,
                 refusals=self._gate.refusals,
                 exhibit=self._exhibit is not None,
                 courier=Courier(engine, partner_resources.family, directory, self.signer, InboxAnswers(db)),

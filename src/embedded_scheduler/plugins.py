@@ -48,7 +48,9 @@ def runners(home: Home, settings: Settings) -> dict[str, Runner]:
     """By name, the node's own first."""
     own: dict[str, Runner] = {}
     contained = choose(settings.components.sandbox, home.path, settings.components.readable)
-    process = ProcessRunner(home.runs, allow_exec=settings.components.allow_exec, containment=contained)
+    process = ProcessRunner(
+        home.runs, allow_exec=settings.components.allow_exec, containment=contained, packs=home.packs
+    )
     own[process.name] = process
     container = ContainerRunner(
         home.runs, settings.container, node_id=settings.node_id, home=home.path, images=home.images

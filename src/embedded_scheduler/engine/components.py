@@ -12,6 +12,7 @@ from embedded_scheduler.domain.environment import source_dataset
 from embedded_scheduler.domain.flow import ComponentRef
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.pack import SCHEME
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.placement import Part, Placement
@@ -24,7 +25,7 @@ from embedded_scheduler.store.database import Reader, Tx
 BUILTIN = "builtin:"
 BUILTIN_ACTOR = "node"
 _LONGEST_ADDRESS = 1024
-_OWN_SCHEMES = (BUILTIN, "exec:")
+_OWN_SCHEMES = (BUILTIN, "exec:", SCHEME)
 
 
 async def register(
@@ -35,8 +36,8 @@ async def register(
     `runner` is the one that is to run it: "" = the node's rules decide, None = as it was registered before.
 
     What is registered already, with the same content, stays as it is and leaves no new event. `InvalidRequest` for a
-    self-description without identity, or for a runner that this node does not have; `Refused` for a `builtin:` or
-    `exec:` address that no runner of this node starts, or that the runner asked for does not.
+    self-description without identity, or for a runner that this node does not have; `Refused` for an address of this
+    machine (`builtin:`, `exec:`, `pack:`) that no runner of this node starts, or that the runner asked for does not.
     An image reference is taken in even if no runner can run it: the job's approval says so.
     """
     parsed = parse_manifest(manifest)
@@ -113,10 +114,14 @@ async def remove(engine: Engine, provider: str, name: str, version: str, *, acto
         found = components.get(tx, provider, name, version)
         if found is None:
             raise NotFound(f"component {_named(provider, name, version)} is not registered on this node")
-        components.delete(tx, provider, name, version)
-        _record(tx, found, "component.removed", actor)
+        forget(tx, found, actor)
 
     await engine.db.write(work)
+
+
+def forget(tx: Tx, component: Component, actor: str) -> None:
+    components.delete(tx, component.provider, component.name, component.version)
+    _record(tx, component, "component.removed", actor)
 
 
 async def ensure_builtin(engine: Engine) -> None:

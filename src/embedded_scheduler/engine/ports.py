@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from embedded_scheduler.domain.pack import InstalledPack, PackFiles, PackId, PackOrder
 from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.domain.snapshot import PeerTraits
 from embedded_scheduler.store.database import Database
@@ -90,4 +91,48 @@ class PartnerDirectory(Protocol):
 
     def session_need(self, node_id: str) -> str:
         """How this partner's components name channel sessions (`domain.session.STYLES`); empty = as the others do."""
+        ...
+
+
+class PackReport(Protocol):
+    """Who watches the installation of a pack."""
+
+    def line(self, text: str) -> None: ...
+
+    def progress(self, done: int, total: int) -> None:
+        """Bytes of the file that is being downloaded."""
+        ...
+
+
+class PackWorkshop(Protocol):
+    """Where component packs are built and kept. All but `build` and `stop` block."""
+
+    def read(self, archive: bytes) -> PackFiles:
+        """`InvalidRequest` or `TooLarge` say what is wrong with the archive; nothing is written."""
+        ...
+
+    def all(self) -> list[InstalledPack]: ...
+
+    def find(self, pack: PackId) -> InstalledPack | None: ...
+
+    async def build(self, files: PackFiles, order: PackOrder, report: PackReport) -> InstalledPack:
+        """Installs a pack that is not there, wholly or not at all; `NodeError` says why not. One at a time."""
+        ...
+
+    def stop(self) -> None:
+        """Let the `build` that is under way fail."""
+        ...
+
+    def verify(self, pack: PackId) -> tuple[int, list[str]]:
+        """How many files were compared with what was noted at the installation, and a line for each that differs."""
+        ...
+
+    def files_digest(self, pack: PackId) -> str:
+        """SHA-256 (hex) of that note; empty if it is gone."""
+        ...
+
+    def remove(self, pack: PackId) -> None: ...
+
+    def sweep(self) -> list[str]:
+        """Remove what interrupted installations left; their directories."""
         ...

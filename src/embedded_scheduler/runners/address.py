@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -12,8 +13,11 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Literal
 
+from embedded_scheduler.domain import pack
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.errors import Refused
+from embedded_scheduler.domain.pack import InstalledPack
+from embedded_scheduler.errors import InvalidRequest, Refused
+from embedded_scheduler.sentences import say
 
 BUILTIN = "builtin:"
 EXEC = "exec:"
@@ -24,35 +28,51 @@ _MODULE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What an address stands for. `target` is a built-in's name, an absolute path or a module's name."""
+    """What an address stands for. `target` is a built-in's name, an absolute path or a module's name.
+
+    `python`: the interpreter of a module that has its own; empty = the node's. `needs`: what it lies in. `pack`: the
+    component pack (`<name>/<version>`) that it belongs to; empty = none.
+    """
 
     kind: Literal["builtin", "exec", "module"]
     target: str
+    python: str = ""
+    needs: tuple[Path, ...] = ()
+    pack: str = ""
 
 
 class Catalog:
     """The programs this node is willing to start.
 
     `package` holds the built-in components (`<package>/<name>/component.py` with `main()`); `allow_exec` is the
-    operator's list of absolute paths and `module:<name>` entries. `elsewhere` = they run on other machines, where only
-    the engine can look for them.
+    operator's list of absolute paths and `module:<name>` entries; `packs` the directory of installed component packs.
+    `elsewhere` = they run on other machines, where only the engine can look for them.
     """
 
     def __init__(
-        self, package: str, allow_exec: Collection[str], *, has_interpreter: bool, elsewhere: bool = False
+        self,
+        package: str,
+        allow_exec: Collection[str],
+        *,
+        has_interpreter: bool,
+        elsewhere: bool = False,
+        packs: Path | None = None,
     ) -> None:
         self._package = package
         self._elsewhere = elsewhere
         self._allowed = frozenset(allow_exec)
         self._has_interpreter = has_interpreter
+        self._packs = packs
         self._known: set[str] = set()
 
     def find(self, image_url: str) -> Program:
         """The program; `Refused` says why there is none."""
         if image_url.startswith(BUILTIN):
             return self._builtin(image_url.removeprefix(BUILTIN))
+        if image_url.startswith(pack.SCHEME) and self._packs is not None:
+            return _of_pack(self._packs, image_url)
         if not image_url.startswith(EXEC):
-            raise Refused(f"{shorten(image_url)} is neither a builtin: nor an exec: address")
+            raise Refused(f"{shorten(image_url)} is neither a builtin:, an exec: nor a pack: address")
         address = image_url.removeprefix(EXEC)
         if address.startswith(MODULE):
             return self._module(address.removeprefix(MODULE))
@@ -98,6 +118,25 @@ class Catalog:
                 f"{shorten(entry, 200)} may not be started here: add it to components.allow_exec in node.toml "
                 "and restart the node"
             )
+
+
+def _of_pack(packs: Path, image_url: str) -> Program:
+    """A component of an installed pack, run by the pack's own interpreter."""
+    try:
+        address = pack.parse_address(image_url)
+    except InvalidRequest as error:
+        raise Refused(error.message) from None
+    named, place = str(address.pack), packs / address.pack.name / address.pack.version
+    try:
+        installed = InstalledPack.parse(json.loads((place / pack.RECORD_FILE).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Refused(say("pack_missing", pack=named)) from None
+    if address.component not in installed.components or installed.image:
+        raise Refused(say("pack_lacks", pack=named, component=address.component))
+    python = place / pack.ENVIRONMENT / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        raise Refused(say("pack_python_gone", pack=named, python=installed.python))
+    return Program("module", address.component, str(python), (place, *map(Path, installed.needs)), named)
 
 
 def _exists(names: Sequence[str]) -> bool:

@@ -37,7 +37,7 @@ from embedded_scheduler.spi.runner import END_OF_LOG, Containment, Diagnosis, Ex
 _LOG = logging.getLogger(__name__)
 
 _PLACES = ("/run/podman/podman.sock", "/var/run/docker.sock")
-_OTHER_SCHEMES = ("builtin:", "exec:")
+_OTHER_SCHEMES = ("builtin:", "exec:", "pack:")
 _END_PATIENCE_S = 30.0
 _MOST_RESUMPTIONS = 5
 _HOME_LABEL, _ATTEMPT_LABEL = "nodeconsole.home", "nodeconsole.attempt"

@@ -45,7 +45,8 @@ class ProcessRunner(KeptRunner):
     `runs` is the directory that holds one directory per attempt; `LaunchSpec.run_directory` must be
     `runs / attempt_id`. `components` is the package of built-in components, found on `python_path` (default: where
     this process finds its modules). A launch is refused when less than `reserve_bytes`, or the attempt's own disk
-    limit, would be free. `containment` is the sandbox for every component, or why there is none.
+    limit, would be free. `containment` is the sandbox for every component, or why there is none. `packs` is the
+    directory of installed component packs.
     """
 
     name: ClassVar[str] = "process"
@@ -60,10 +61,11 @@ class ProcessRunner(KeptRunner):
         python_path: Sequence[str] | None = None,
         reserve_bytes: int = 64 * MIB,
         containment: Sandbox | NoSandbox | None = None,
+        packs: Path | None = None,
     ) -> None:
         super().__init__(runs)
         self._frozen = bool(getattr(sys, "frozen", False))
-        self._catalog = Catalog(components, allow_exec, has_interpreter=not self._frozen)
+        self._catalog = Catalog(components, allow_exec, has_interpreter=not self._frozen, packs=packs)
         self._components = components
         self._python = python
         self._python_path = [
@@ -85,6 +87,15 @@ class ProcessRunner(KeptRunner):
     def containment(self) -> Containment:
         return self._containment.describe()
 
+    def handle(self, spec: LaunchSpec) -> RunHandle:
+        """Names the component pack, so that it is not removed under the attempt."""
+        try:
+            found = self._catalog.find(spec.image_url).pack
+        except Refused:
+            # The launch will say so.
+            found = ""
+        return RunHandle(self.name, spec.attempt_id, {"pack": found} if found else {})
+
     def cpu_seconds(self, handles: Sequence[RunHandle]) -> Mapping[str, float]:
         found = {handle.attempt_id: self._run(handle.attempt_id).identity() for handle in handles}
         alive = {attempt_id: identity.pid for attempt_id, identity in found.items() if identity and identity.alive}
@@ -104,7 +115,7 @@ class ProcessRunner(KeptRunner):
 
         def prepare(run: RunDirectory) -> None:
             require_space(spec, self._runs, self._reserve_bytes)
-            self._contain(spec, run, order)
+            self._contain(spec, run, order, program)
             run.write_order(order.encode())
 
         async def begin(log: int, lock: int) -> int:
@@ -122,7 +133,7 @@ class ProcessRunner(KeptRunner):
             target=program.target,
             log=str(spec.log_path.absolute()),
             end_of_log=END_OF_LOG,
-            python=self._python,
+            python=program.python or self._python,
             package=self._components,
             path=self._python_path,
             environment=complete(spec.environment, run.path / WORK, run.path / SCRATCH),
@@ -131,11 +142,11 @@ class ProcessRunner(KeptRunner):
             cpu=0 if spec.limits.cpu is None else max(1, math.ceil(spec.limits.cpu)),
         )
 
-    def _contain(self, spec: LaunchSpec, run: RunDirectory, order: Order) -> None:
+    def _contain(self, spec: LaunchSpec, run: RunDirectory, order: Order, program: Program) -> None:
         if isinstance(self._containment, NoSandbox):
             return
-        program = Path(order.target) if order.kind == "exec" else None
-        mounts = self._containment.mounts(run.path, program, self._python_path, run.hold(spec.reads), spec.writes)
+        needed = (Path(program.target),) if program.kind == "exec" else program.needs
+        mounts = self._containment.mounts(run.path, needed, self._python_path, run.hold(spec.reads), spec.writes)
         order.sandbox = self._containment.command(mounts, run.path / WORK, self._starter.inside())
         order.node = spec.node_address
 

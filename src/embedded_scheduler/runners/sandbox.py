@@ -105,24 +105,24 @@ class Sandbox:
     def mounts(
         self,
         run: Path,
-        program: Path | None,
+        needed: Iterable[Path],
         python_path: Iterable[str],
         reads: Mapping[Path, Path],
         writes: Sequence[Path],
     ) -> list[Mount]:
         """One attempt's view, in the order in which it has to be mounted.
 
-        `reads`: where the component looks for a file, to where it is; `program`: an executable outside the system.
+        `reads`: where the component looks for a file, to where it is; `needed`: its own program or environment.
         """
         found = {Mount("hide", self.home, self.home)}
-        found |= {Mount("read", path, path) for path in self._programs(program, python_path)}
+        found |= {Mount("read", path, path) for path in self._programs(needed, python_path)}
         found |= {Mount("write", run / name, run / name) for name in (WORK, SCRATCH)}
         found |= {Mount("write", path, path) for path in writes}
         found |= {Mount("read", source, target) for target, source in reads.items()}
         # What is deeper goes on top. At one place, hiding first.
         return sorted(found, key=lambda mount: (len(mount.target.parts), mount.kind != "hide", str(mount.target)))
 
-    def _programs(self, program: Path | None, python_path: Iterable[str]) -> set[Path]:
+    def _programs(self, needed: Iterable[Path], python_path: Iterable[str]) -> set[Path]:
         wanted = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), *self.readable}
         wanted |= {_package_root()}
         if getattr(sys, "frozen", False):
@@ -130,8 +130,7 @@ class Sandbox:
         # A directory that is merely searched must not uncover data: the one the node was started in, or one above it.
         here = Path.cwd()
         wanted |= {path for path in map(Path, python_path) if path != here and not self.home.is_relative_to(path)}
-        if program is not None:
-            wanted.add(program)
+        wanted |= set(needed)
         return {path for path in wanted if path.exists() and path != Path("/") and not _is_system(path)}
 
     def command(self, mounts: Iterable[Mount], directory: Path, inside: Sequence[str]) -> list[str]:

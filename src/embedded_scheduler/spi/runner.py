@@ -24,11 +24,12 @@ class LaunchSpec:
     """One attempt to run.
 
     `attempt_id` is deterministic and unique on this node: launching the same id twice runs it once. `image_url` is the
-    component's registered address (`builtin:<name>`, `exec:<absolute path or module>`, or an image reference).
-    `environment` is complete: nothing of the node's own environment reaches the component, except what the runner needs
-    to start it (PATH, LANG, HOME, TMPDIR). `log_path` exists already when the node wrote lines before the start; the
-    runner appends the component's output byte for byte, and at the end one line that starts with `END_OF_LOG`. Before
-    the first and after the last byte of output it may say something in lines that start with `nodeconsole: `.
+    component's registered address (`builtin:<name>`, `exec:<absolute path or module>`,
+    `pack:<name>/<version>:<component>`, or an image reference). `environment` is complete: nothing of the node's own
+    environment reaches the component, except what the runner needs to start it (PATH, LANG, HOME, TMPDIR). `log_path`
+    exists already when the node wrote lines before the start; the runner appends the component's output byte for byte,
+    and at the end one line that starts with `END_OF_LOG`. Before the first and after the last byte of output it may say
+    something in lines that start with `nodeconsole: `.
     """
 
     attempt_id: str

@@ -117,6 +117,11 @@ def running(reader: Reader) -> list[Attempt]:
     return [_attempt(row) for row in reader.all("attempts.running")]
 
 
+def unfinished(reader: Reader) -> list[Attempt]:
+    """Running, or stored to be launched."""
+    return [_attempt(row) for row in reader.all("attempts.unfinished")]
+
+
 def of_session(reader: Reader, session_id: str) -> list[Attempt]:
     return [_attempt(row) for row in reader.all("attempts.of_session", session_id=session_id)]
 

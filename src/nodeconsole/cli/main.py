@@ -17,6 +17,7 @@ from nodeconsole.client import ClientError, NodeUnreachable
 
 _JOB_VIEWS = ("graph", "timeline", "events", "task", "results", "runs")
 _KIT = ("new", "test", "build", "sdk")
+_PACKS = ("install", "upgrade", "packs", "verify", "uninstall", "pack")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,5 +86,7 @@ def _command(args: argparse.Namespace) -> Command:
         name = "job_views"
     elif args.command == "component" and verb in _KIT:
         name = "component_kit"
+    elif args.command == "component" and verb in _PACKS:
+        name = "packs"
     commands: Mapping[str, Command] = import_module(f"nodeconsole.cli.{name}").COMMANDS
     return commands[verb or args.command]

@@ -383,6 +383,7 @@ def _add_components(tree: _Tree) -> None:
     )
     bundle.add_argument("--check", action="store_true", help="say what would be registered, and register nothing")
     _add_component_kit(components)
+    _add_packs(components)
     listing = components.command("list", "list components")
     listing.add_argument("--of", metavar="NODE_ID", help="those that a partner says it has, asked now")
     verbs = {
@@ -448,6 +449,37 @@ def _add_component_kit(components: _Tree) -> None:
     build.add_argument("--python", metavar="PATH", help="what runs it (default: the system's python3)")
     sdk = components.command("sdk", "write the SDK as a wheel, for images and virtual environments")
     sdk.add_argument("directory", metavar="DIR", nargs="?", default=".", help="where to (default: here)")
+
+
+def _add_packs(components: _Tree) -> None:
+    install = components.command("install", "install components that bring an environment of their own: a pack")
+    upgrade = components.command("upgrade", "install a newer version of a pack beside the old one")
+    for parser in (install, upgrade):
+        parser.add_argument("pack", metavar="NAME|FILE|DIR", help="a pack of this program, an archive, or a folder")
+        parser.add_argument(
+            "--python", default="", metavar="PATH", help="the interpreter (default: the first that fits)"
+        )
+        parser.add_argument(
+            "--index-url", default="", metavar="URL", help="package index or mirror (default: as pip is set up there)"
+        )
+        parser.add_argument(
+            "--wheels",
+            default="",
+            metavar="DIR",
+            help="take all wheels from a directory of the node's machine: offline",
+        )
+    upgrade.add_argument("--remove-old", action="store_true", help="remove the other versions afterwards")
+    components.command("packs", "list installed packs")
+    verify = components.command("verify", "compare the files of packs with what was installed")
+    verify.add_argument("pack", metavar="PACK", nargs="?", help=f"{_WHICH_PACK} (default: all)")
+    uninstall = components.command("uninstall", "remove packs and their components, or stop installing them")
+    uninstall.add_argument("packs", metavar="PACK", nargs="+", help=_WHICH_PACK)
+    pack = components.command("pack", "make one file of a pack's folder, for other nodes")
+    pack.add_argument("directory", metavar="DIR", nargs="?", default=".", help="with pack.toml (default: here)")
+    pack.add_argument("--output", metavar="FILE", help="(default: FOLDER-VERSION.pack)")
+
+
+_WHICH_PACK = "NAME/VERSION, or NAME when there is one version"
 
 
 def _add_peers(tree: _Tree) -> None:

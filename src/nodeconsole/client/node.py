@@ -14,6 +14,7 @@ from nodeconsole.client.grants import GrantCalls
 from nodeconsole.client.jobs import JobCalls
 from nodeconsole.client.link import Link
 from nodeconsole.client.logs import LogCalls
+from nodeconsole.client.packs import PackCalls
 from nodeconsole.client.partners import PartnerCalls
 from nodeconsole.client.pulse import PulseCalls
 
@@ -24,6 +25,7 @@ class NodeClient(
     PulseCalls,
     DataCalls,
     ComponentCalls,
+    PackCalls,
     PartnerCalls,
     GrantCalls,
     AdministrationCalls,

@@ -52,14 +52,14 @@ sys.exit(main())
 
 def write_sdk_wheel(directory: Path) -> Path:
     """The SDK of this very program as `SDK_WHEEL`, for `pip install` in images and virtual environments."""
-    content = dict(_sdk_files())
+    content = dict(sdk_files())
     info = f"nodeconsole_sdk-{__version__}.dist-info"
     content |= {f"{info}/METADATA": _METADATA.encode(), f"{info}/WHEEL": _WHEEL.encode()}
     record = [f"{name},sha256={_record_digest(data)},{len(data)}" for name, data in sorted(content.items())]
     content[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""]).encode()
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / SDK_WHEEL
-    target.write_bytes(_zipped(content))
+    target.write_bytes(zipped(content))
     return target
 
 
@@ -74,12 +74,12 @@ def build_program(project: Project, target: Path, python: str = "") -> Path:
     words = python or default_python()
     if len(words) > _LONGEST_SHEBANG or (words.startswith("/") and " " in words and words != SYSTEM_PYTHON):
         raise KitFault(f"{words} cannot start a program: its path is too long or has a space in it")
-    content = dict(_sdk_files())
+    content = dict(sdk_files())
     content |= {name: data for name, data in _walk(package, package.name) if not name.endswith("/__main__.py")}
     content["__main__.py"] = _MAIN.format(package=package.name, oldest=_OLDEST).encode()
     target.parent.mkdir(parents=True, exist_ok=True)
     pending = target.with_name(f".{target.name}.pending")
-    pending.write_bytes(f"#!{words}\n".encode() + _zipped(content))
+    pending.write_bytes(f"#!{words}\n".encode() + zipped(content))
     pending.chmod(0o755)
     # A run that has the old file open keeps it.
     pending.replace(target)
@@ -106,7 +106,8 @@ def _version_of(python: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _sdk_files() -> Iterator[tuple[str, bytes]]:
+def sdk_files() -> Iterator[tuple[str, bytes]]:
+    """The SDK of this very program, by path from where packages are found."""
     root = files(_PACKAGE)
     for name in ("__init__.py", "py.typed"):
         yield f"{_PACKAGE}/{name}", root.joinpath(name).read_bytes()
@@ -123,7 +124,8 @@ def _walk(place: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
             yield f"{name}/{entry.name}", entry.read_bytes()
 
 
-def _zipped(content: Mapping[str, bytes]) -> bytes:
+def zipped(content: Mapping[str, bytes]) -> bytes:
+    """A zip archive without dates."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(content.items()):

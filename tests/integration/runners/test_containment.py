@@ -333,7 +333,7 @@ def test_a_directory_above_the_home_uncovers_nothing(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path / "started-in")
     sandbox = Sandbox("/usr/bin/bwrap", home)
     searched = ["/", str(tmp_path), str(tmp_path / "packages"), str(tmp_path / "started-in")]
-    mounts = sandbox.mounts(home / "runs" / "a", None, searched, {}, [])
+    mounts = sandbox.mounts(home / "runs" / "a", (), searched, {}, [])
     shown = {mount.target for mount in mounts if mount.kind == "read"}
     assert tmp_path / "packages" in shown
     assert tmp_path / "started-in" not in shown

@@ -24,6 +24,8 @@ COMMANDS = {
     "component test", "component build", "component sdk",
     "component list", "component show", "component enable",
     "component disable", "component export", "component remove",
+    "component install", "component upgrade", "component packs",
+    "component verify", "component uninstall", "component pack",
     "peer add", "peer set", "peer apply", "peer list", "peer show", "peer remove", "peer test",
     "peer invite", "peer join", "peer contracts", "peer revoke", "peer confirm", "peer refuse", "peer terminate",
     "identity show", "identity export", "identity import-certificate", "identity rotate",

@@ -17,6 +17,7 @@ from embedded_scheduler.api.console import (
     logs,
     messages,
     node,
+    packs,
     policy,
     pulse,
     secrets,
@@ -36,7 +37,7 @@ def create_app(console: Console) -> Quart:
     endpoint.install_errors(app)
     for family in (node, tokens, jobs, tasks, logs, events, pulse):
         family.install(app, console)
-    for family in (catalogue, contracts, policy, secrets, grants, messages):
+    for family in (catalogue, packs, contracts, policy, secrets, grants, messages):
         family.install(app, console)
     app.asgi_app = _QueryGuard(app.asgi_app)  # type: ignore[method-assign]
     return app

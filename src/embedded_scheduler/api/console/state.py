@@ -10,6 +10,7 @@ from embedded_scheduler.api.courier import Courier
 from embedded_scheduler.api.limits import Refusals, no_refusals
 from embedded_scheduler.engine.contacts import Contacts
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.packs import Packs
 from embedded_scheduler.engine.resources import ResourceSource
 from embedded_scheduler.engine.supervisor import Health
 from embedded_scheduler.engine.watchdog import Watchdog
@@ -29,6 +30,7 @@ class Console:
     operators: Operators
     watchdog: Watchdog
     resources: ResourceSource
+    packs: Packs
     refusals: Callable[[], Refusals] = no_refusals
     """What the limits of the partner listener have turned away."""
     exhibit: bool = False

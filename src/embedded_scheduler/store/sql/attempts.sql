@@ -29,5 +29,8 @@ SELECT * FROM attempts WHERE job_id = :job_id AND task_name = :task_name ORDER B
 -- name: attempts.running
 SELECT * FROM attempts WHERE ended_ms IS NULL AND launched_ms IS NOT NULL;
 
+-- name: attempts.unfinished
+SELECT * FROM attempts WHERE ended_ms IS NULL;
+
 -- name: attempts.of_session
 SELECT * FROM attempts WHERE session_id = :session_id;
