@@ -115,7 +115,7 @@ ENGLISH: Mapping[str, str] = {
     "kubernetes_found": "Kubernetes {version} at {address}",
     "kubernetes_silent": "the Kubernetes cluster gives no answer within seconds",
     "kubernetes_silent_fix": "look at kubernetes.kubeconfig in node.toml, and at what its user may do in the namespace",
-    "kubernetes_images_only": "Kubernetes runs images, neither builtin: nor exec: addresses",
+    "kubernetes_images_only": "Kubernetes runs images, no builtin:, exec: or pack: addresses",
     "engine_found": "{engine} at {path}",
     "engine_limits": "{engine} at {path} cannot limit {what}",
     "engine_limits_fix": "give the engine's user these controllers of cgroups (systemd: Delegate=yes)",

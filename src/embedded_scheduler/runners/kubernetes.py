@@ -35,7 +35,7 @@ from embedded_scheduler.runners.kubernetes_pods import Object, ending_of_removed
 from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.runner import Diagnosis, Exit, LaunchSpec, Outlook, RunHandle
 
-_OWN_SCHEMES = ("builtin:", "exec:")
+_OWN_SCHEMES = ("builtin:", "exec:", "pack:")
 _DIAGNOSIS_S = 5
 _ON_THIS_MACHINE = Outlook()
 

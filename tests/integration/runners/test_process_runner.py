@@ -155,7 +155,7 @@ async def test_builtin_may_use_a_process_pool(harness: Harness) -> None:
         ("exec:module:surely_absent", "not installed"),
         ("exec:/absent/program", "No such file"),
         ("exec:/etc", "not an executable file"),
-        ("registry.example.com/psi:1.0", "neither a builtin: nor an exec: address"),
+        ("registry.example.com/psi:1.0", "neither a builtin:, an exec: nor a pack: address"),
     ],
 )
 async def test_address_is_refused_with_a_reason(harness: Harness, address: str, why: str) -> None:
