@@ -39,6 +39,7 @@ from embedded_scheduler.wire.console import (
     EventPage,
     EventRow,
     Finding,
+    JobCompatibility,
     JobDetail,
     JobDifference,
     JobPage,
@@ -812,6 +813,8 @@ class FakeNode:
             case "GET", ["jobs", name]:
                 job = self._find(name)
                 return (200, make_detail(job)) if job else _problem(404, f"there is no job {name}")
+            case "GET", ["jobs", name, "compatibility"]:
+                return 200, JobCompatibility(job_id=name, components=[])
             case "POST", ["jobs", name, verb]:
                 return self._write(name, verb, body)
             case "GET", ["jobs", name, "tasks", task, "logs"]:
