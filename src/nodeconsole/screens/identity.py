@@ -102,7 +102,8 @@ class IdentityScreen(Moves, ConsoleScreen):
             if what:
                 self._export_to(what[0], " ".join(words))
 
-        self.app.push_screen(ChoiceScreen(self.session, text("identity.export_title"), choices, []), chosen)
+        question = ChoiceScreen(self.session, text("identity.export_title"), choices, [], values=False)
+        self.app.push_screen(question, chosen)
 
     def _export_to(self, what: str, path: str) -> None:
         if path:
