@@ -138,8 +138,8 @@ async def test_an_unsigned_partner_comes_and_goes(nodes: dict[str, Hosted], tmp_
         await press(pilot, "g", "o")
         await until_shown(pilot, "✓ signed")
         await press(pilot, ":", *"add", "enter")
-        await until_shown(pilot, "Add a partner that cannot sign?")
-        await press(pilot, *"zoe-1", "enter", *"https://127.0.0.1:9", "enter", "enter", "Y")
+        await until_shown(pilot, "Add a partner without an invitation?")
+        await press(pilot, *"zoe-1", "enter", *"https://127.0.0.1:9", "enter", "enter", "enter", "Y")
         await until_shown(pilot, "added zoe-1: it is believed without a signature")
         assert (await pair.bob.peer("zoe-1")).signing == "off"
         await press(pilot, "G", "K", *"oe-1", "enter")

@@ -99,7 +99,8 @@ KINDS = {
             document=as_document,
             title=lambda row: str(row.resource_id),
         ),
-        frozenset({"grant", "message"}),
+        # A new job may have used a permit.
+        frozenset({"grant", "message", "job"}),
         _grants,
     ),
     "theirs": Kind(
