@@ -29,6 +29,7 @@ from nodeconsole.viewmodels.commands import Command, best, parse_command
 from nodeconsole.viewmodels.decisions import card_lines
 from nodeconsole.viewmodels.display import Display, job_status, share_status, task_status
 from nodeconsole.viewmodels.glyphs import ASCII, GLYPH_SETS, SAFE, UNICODE, default_glyphs, progress
+from nodeconsole.viewmodels.history import runs_by
 from nodeconsole.viewmodels.job import head_lines, parties_of, task_cells, task_columns, task_lines
 from nodeconsole.viewmodels.jobs import JOBS, job_cells, job_columns, job_why, merged
 from nodeconsole.viewmodels.listing import View, in_order
@@ -310,6 +311,18 @@ def test_job_head_and_task_facts() -> None:
     facts = [plain(line) for line in task_lines(detail.tasks[1], detail, EN, 60)]
     assert "  bob:host.0  ✗ failed  exit 1  1m15" in facts
     assert head_lines(make_detail(make_job(5)), EN)[1] == ()
+
+
+def test_what_runs_a_task_is_said_with_where() -> None:
+    detail = make_detail(make_job(2))
+    share = next(share for share in detail.tasks[1].shares if share.role == "guest")
+    share.runner, share.where = "ray", "Ray job alice-task-1.guest.0.1 at http://ray-head.example:8265"
+    text = [plain(line) for line in task_lines(detail.tasks[1], detail, EN, 60)]
+    [head] = [place for place, line in enumerate(text) if line.startswith("  alice:guest.0")]
+    assert text[head].endswith("  ray")
+    assert " ".join(line.strip() for line in text[head + 1 : head + 3]) == share.where
+    assert runs_by(detail, f"{detail.tasks[1].name}/guest.0") == share.where
+    assert runs_by(detail, f"{detail.tasks[1].name}/host.0") == ""
 
 
 def test_card_says_all_that_matters_and_problems_first() -> None:

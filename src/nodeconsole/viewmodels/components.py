@@ -113,6 +113,7 @@ def component_lines(
         (text("components.description"), printable(component.description)),
         (text("components.why_not"), sentence(component.said.get("why_not"), component.why_not, display)),
         (text("components.image"), printable(component.image_url)),
+        (text("components.runner"), printable(component.runner)),
         (text("components.column_roles"), printable(" ".join(component.roles)) or text("components.any_role")),
         (text("components.versions"), printable(" ".join(versions))),
         (text("components.registered"), _provenance(component, display)),

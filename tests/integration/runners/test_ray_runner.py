@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,21 @@ import httpx
 import pytest
 from tests.integration.runners.conftest import PACKAGE, Harness
 from tests.support import ray_cluster
+from tests.support.hosted import started
+from tests.support.probe_jobs import chain, probe_job
 from tests.support.ray_cluster import RayOfATest
 
+from embedded_scheduler.config import Home
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.provision import provision
 from embedded_scheduler.runners.following import STOPPED_WAITING
 from embedded_scheduler.runners.ray import RayCluster, RayRunner
 from embedded_scheduler.runners.ray_api import RayApi
 from embedded_scheduler.spi.conformance import NotConformant, RunnerConformance
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec
+from embedded_scheduler.wire.console import JobDetail
+from nodeconsole.client import ClientError, NodeClient
+from nodeconsole.node_process import free_addresses
 
 pytestmark = pytest.mark.skipif(bool(ray_cluster.MISSING), reason=ray_cluster.MISSING)
 
@@ -175,3 +182,60 @@ async def test_a_wrong_token_is_refused_with_what_to_do(harness: RayHarness, tmp
     spec = harness.spec("foreign", "print('ran')")
     with pytest.raises(Refused, match="does not let this node in: look at its token"):
         await harness.runner(token_file=wrong).launch(spec)
+
+
+_CALLER = """#!/usr/bin/env python3
+import json, os, urllib.request
+body = {"task_id": os.environ["config.task_id"], "role": os.environ["config.self_role"], "status": "SUCCESS"}
+headers = {"Content-Type": "application/json", "Authorization": "Bearer " + os.environ["config.token"]}
+request = urllib.request.Request(os.environ["system.callback"], json.dumps(body).encode(), headers)
+print(urllib.request.urlopen(request, timeout=10).status)
+"""
+_CALLER_MANIFEST = {"componentName": "Caller", "provider": "acme", "version": "1", "roleList": ["guest"]}
+
+
+async def test_tasks_of_a_job_run_on_the_cluster_by_choice_and_the_node_may_restart_meanwhile(
+    ray: RayOfATest, tmp_path: Path
+) -> None:
+    """What runs there reads what ran on this machine, and reaches the node. The job chooses one, registration one."""
+    caller = tmp_path / "caller"
+    caller.write_text(_CALLER)
+    caller.chmod(0o755)
+    document = probe_job({"guest": "alice"}, chain(3), parameters={"probe_1": {"sleep": 2}})
+    document["dag"]["components"][2] |= {"componentName": "Caller", "provider": "acme", "version": "1", "output": []}
+    document["config"]["job_params"]["guest"] = {"0": {"runner": {"probe_1": "ray"}}}
+    home = Home(tmp_path / "alice")
+    # The port of the platform has to stay: components know it.
+    provision(home, node_id="alice", listen="127.0.0.1:0", platform=free_addresses(1)[0], tls="off")
+    home.settings_file.write_text(
+        f'{home.settings_file.read_text()}\nray.address = "{ray.address}"\nray.token_file = "{ray.token_file}"\n'
+        f'ray.python = "{ray.python}"\ncomponents.allow_exec = ["{caller}"]\n'
+    )
+    async with started(home) as node, node.client() as client:
+        [found] = [each for each in (await client.doctor()).findings if each.subject == "ray"]
+        assert (found.level, found.text.partition(" ")[0]) == ("ok", "Ray")
+        registered = await client.register_component(f"exec:{caller}", _CALLER_MANIFEST, "ray")
+        assert (registered.runner, registered.runnable) == ("ray", True)
+        assert (await client.register_component(f"exec:{caller}", _CALLER_MANIFEST)).runner == "ray"
+        with pytest.raises(ClientError, match="this node has no runner 'spark'"):
+            await client.register_component(f"exec:{caller}", _CALLER_MANIFEST, "spark")
+        job_id = (await client.submit(document)).job_id
+        await _until(client, job_id, lambda detail: detail.tasks[1].state == "RUNNING")
+    async with started(home) as node, node.client() as client:
+        detail = await _until(client, job_id, lambda detail: detail.job.state == "FINISHED")
+        assert [task.state for task in detail.tasks] == ["SUCCESS"] * 3
+        assert [share.runner for task in detail.tasks for share in task.shares] == ["process", "ray", "ray"]
+        assert (await client.result(job_id, "probe_1", "guest.0", "data")).size > 0
+        for task, why in (("probe_1", "the job asks for it"), ("probe_2", "the component is registered for it")):
+            [attempt] = (await client.task(job_id, task)).attempts
+            assert attempt.where == f"Ray job alice-{attempt.attempt_id} at {ray.address}"
+            log = (home.logs / job_id / f"{attempt.attempt_id}.log").read_text()
+            assert f"nodeconsole: run by ray: {attempt.where} ({why})\n" in log
+        assert (attempt.called_ms is not None, attempt.said) == (True, "SUCCESS")
+
+
+async def _until(client: NodeClient, job_id: str, reached: Callable[[JobDetail], bool]) -> JobDetail:
+    async with asyncio.timeout(60):
+        while not reached(detail := await client.job(job_id)):
+            await asyncio.sleep(0.05)
+    return detail
