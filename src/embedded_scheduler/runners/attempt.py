@@ -54,8 +54,8 @@ _PATIENCE_FOR_LEFTOVERS_S = 60
 class Order:
     """What to run, as the node wrote it. `kind` is builtin, exec or module; sizes in bytes, 0 = no limit.
 
-    `sandbox` is the command that runs `inside` within a sandbox, empty = none; `node` the `host:port` that is the
-    sandbox's only network, empty = none.
+    `sandbox` is the command that runs `inside` within a sandbox, empty = none; `node` the `host:port` of the node there,
+    empty = none; `routes` its other ways out, each `<numeric host inside> <port> <host:port outside>`.
     """
 
     __slots__ = (
@@ -70,6 +70,7 @@ class Order:
         "package",
         "path",
         "python",
+        "routes",
         "sandbox",
         "target",
     )
@@ -90,6 +91,7 @@ class Order:
         cpu: int = 0,
         node: str = "",
         sandbox: "Iterable[str]" = (),
+        routes: "Iterable[str]" = (),
     ) -> None:
         self.kind = kind
         self.target = target
@@ -104,6 +106,7 @@ class Order:
         self.cpu = cpu
         self.node = node
         self.sandbox = list(sandbox)
+        self.routes = list(routes)
 
     def encode(self) -> bytes:
         """NUL-terminated fields, the last ones `name=value` of the environment; no text may hold NUL."""
@@ -120,8 +123,10 @@ class Order:
             self.node,
             str(len(self.path)),
             str(len(self.sandbox)),
+            str(len(self.routes)),
             *self.path,
             *self.sandbox,
+            *self.routes,
             *(f"{name}={value}" for name, value in self.environment.items()),
         ]
         return b"".join(os.fsencode(field) + b"\0" for field in fields)
@@ -129,9 +134,10 @@ class Order:
     @classmethod
     def decode(cls, raw: bytes) -> "Order":
         fields = [os.fsdecode(field) for field in raw.split(b"\0")[:-1]]
-        kind, target, log, end_of_log, python, package, memory, disk, cpu, node, paths, words = fields[:12]
-        first_word = 12 + int(paths)
-        first_variable = first_word + int(words)
+        kind, target, log, end_of_log, python, package, memory, disk, cpu, node, paths, words, ways = fields[:13]
+        first_word = 13 + int(paths)
+        first_route = first_word + int(words)
+        first_variable = first_route + int(ways)
         return cls(
             kind=kind,
             target=target,
@@ -139,13 +145,14 @@ class Order:
             end_of_log=end_of_log,
             python=python,
             package=package,
-            path=fields[12:first_word],
+            path=fields[13:first_word],
             environment={name: value for name, _, value in (pair.partition("=") for pair in fields[first_variable:])},
             memory_bytes=int(memory),
             disk_bytes=int(disk),
             cpu=int(cpu),
             node=node,
-            sandbox=fields[first_word:first_variable],
+            sandbox=fields[first_word:first_route],
+            routes=fields[first_route:first_variable],
         )
 
 
@@ -291,17 +298,23 @@ def _run_contained(order: Order) -> Ending:
     import _socket  # noqa: PLC0415 - the attempts without a sandbox do without
 
     own, other = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    # Tells which process speaks from inside, by its number out here.
+    own.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     failures, failure = os.pipe()
     child = os.fork()
     if child == 0:
         _become_sandbox(order, other.fileno(), failure)
     other.close()
     os.close(failure)
-    ready, listener = _receive_listener(own)
+    ready, listener, speaker = _receive_listener(own)
     if not ready:
         ending = _ending_of(child)
         _write_all(1, b"nodeconsole: the sandbox could not be set up; the lines above say why\n")
         return ending
+    if order.routes and not _open_routes(order, speaker):
+        os.kill(child, KILL)
+        os.waitpid(child, 0)
+        return Ending(code=1)
     if TERMINATE in _signal.sigpending():
         # The component has not begun, and in its sandbox nobody may have heard the signal.
         os.kill(child, KILL)
@@ -366,18 +379,38 @@ def split_address(address: str) -> "tuple[str, int]":
     return ("127.0.0.1" if host == "localhost" else host), int(port)
 
 
-def _receive_listener(own: "Any") -> "tuple[bool, int | None]":
-    """Whether the sandbox is ready, and its listening socket."""
+def _receive_listener(own: "Any") -> "tuple[bool, int | None, int]":
+    """Whether the sandbox is ready, its listening socket, and the number of a process of it."""
     import _socket  # noqa: PLC0415
 
     try:
-        word, ancillary, _, _ = own.recvmsg(8, _socket.CMSG_SPACE(4))
+        word, ancillary, _, _ = own.recvmsg(8, _socket.CMSG_SPACE(4) + _socket.CMSG_SPACE(12))
     except ConnectionResetError:
-        return False, None
+        return False, None, 0
+    listener, speaker = None, 0
     for level, kind, data in ancillary:
         if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-            return bool(word), int.from_bytes(data[:4], sys.byteorder)
-    return bool(word), None
+            listener = int.from_bytes(data[:4], sys.byteorder)
+        elif (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS):
+            speaker = int.from_bytes(data[:4], sys.byteorder)
+    return bool(word), listener, speaker
+
+
+def _open_routes(order: Order, speaker: int) -> bool:
+    """Open the other ways out of the sandbox that the process `speaker` is in; False, and said so, if that fails."""
+    from embedded_scheduler.runners.netns import NoEntryError, listeners  # noqa: PLC0415 - few attempts have any
+
+    ways = [way.split(" ", 2) for way in order.routes]
+    try:
+        made = listeners(speaker, [(host, int(port)) for host, port, _ in ways])
+    except (NoEntryError, OSError) as fault:
+        names = ", ".join(target for _, _, target in ways)
+        text = f"nodeconsole: error: the way to {names} cannot be opened in the sandbox ({fault})\n"
+        _write_all(1, text.encode("utf-8", "replace"))
+        return False
+    for each, (_, _, target) in zip(made, ways, strict=True):
+        start_relay(each.detach(), target)
+    return True
 
 
 def start_relay(listener: int, node: str) -> None:

@@ -8,7 +8,6 @@ no privilege to gain, no device, no socket of the engine.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import math
 import os
 import resource
@@ -17,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedded_scheduler.addresses import parse_address
-from embedded_scheduler.errors import NodeError, Refused
 from embedded_scheduler.runners.attempt import SCRATCH
 from embedded_scheduler.runners.engine_api import EngineFacts
+from embedded_scheduler.runners.routes import Route, host_names, routes_to
 from embedded_scheduler.sentences import Sentence, say
 from embedded_scheduler.spi.runner import Containment, LaunchSpec, Limits
 
@@ -32,16 +30,6 @@ _MOST_FILES = 65536
 _MOST_OF_USER = 16384
 """Processes of the node's user in all, which is how this limit is counted."""
 _MOST_PROCESSES = 1024
-_FIRST_STAND_IN = int(ipaddress.IPv4Address("127.77.0.1"))
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One way out: `host:port` inside stands for `target` outside."""
-
-    host: str
-    port: int
-    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +43,7 @@ class Confinement:
         """Where the attempt gets to; `Refused` names an address that cannot be reached from inside."""
         if self.network == HOST_NETWORK:
             return []
-        found = []
-        for number, text in enumerate(dict.fromkeys((spec.node_address, *spec.reaches))):
-            if not text:
-                continue
-            try:
-                address = parse_address(text, "an address that the component needs")
-            except NodeError as error:
-                raise Refused(error.message) from None
-            found.append(Route(_inside(address.host, number), address.port, str(address)))
-        return found
+        return routes_to((spec.node_address, *spec.reaches))
 
     def body(
         self, spec: LaunchSpec, routes: list[Route], reads: Mapping[Path, Path], labels: Mapping[str, str]
@@ -79,7 +58,7 @@ class Confinement:
             "StopSignal": "SIGTERM",
             "HostConfig": {
                 "NetworkMode": self.network,
-                "ExtraHosts": [f"{name}:{host}" for name, host in _names(routes)],
+                "ExtraHosts": [f"{name}:{host}" for name, host in host_names(routes)],
                 "UsernsMode": self._user_namespace(),
                 "ReadonlyRootfs": True,
                 "CapDrop": ["ALL"],
@@ -189,24 +168,3 @@ def _cores(attempt_id: str, wanted: int) -> str:
     cores = sorted(os.sched_getaffinity(0))
     first = int.from_bytes(hashlib.sha256(attempt_id.encode()).digest()[:4], "big")
     return ",".join(str(cores[(first + number) % len(cores)]) for number in range(min(wanted, len(cores))))
-
-
-def _inside(host: str, number: int) -> str:
-    """Where an address is found inside: numeric ones where they are; a name at a loopback address of its own."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "127.0.0.1" if host.lower() == "localhost" else str(ipaddress.IPv4Address(_FIRST_STAND_IN + number))
-    if address.version != 4 and not address.is_loopback:
-        raise Refused(f"a container cannot be given the IPv6 address {host}: name that service by IPv4 or by name")
-    return str(address)
-
-
-def _names(routes: list[Route]) -> list[tuple[str, str]]:
-    """Host names among the routes, with their address inside."""
-    found = []
-    for route in routes:
-        name = route.target.rpartition(":")[0].strip("[]")
-        if name not in (route.host, "localhost"):
-            found.append((name, route.host))
-    return found

@@ -29,8 +29,9 @@ from embedded_scheduler.runners.address import Catalog, Program
 from embedded_scheduler.runners.attempt import SCRATCH, WORK, Order
 from embedded_scheduler.runners.kept import SURVIVORS_PATIENCE_S, KeptRunner, kill_all, require_space, send
 from embedded_scheduler.runners.processes import cpu_below
+from embedded_scheduler.runners.routes import host_names, routes_to
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
-from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
+from embedded_scheduler.runners.sandbox import Mount, NoSandbox, Sandbox
 from embedded_scheduler.runners.starting import Starter, Template
 from embedded_scheduler.runners.variables import complete
 from embedded_scheduler.sentences import Words
@@ -147,6 +148,11 @@ class ProcessRunner(KeptRunner):
             return
         needed = (Path(program.target),) if program.kind == "exec" else program.needs
         mounts = self._containment.mounts(run.path, needed, self._python_path, run.hold(spec.reads), spec.writes)
+        routes = routes_to(address for address in spec.reaches if address != spec.node_address)
+        names = host_names(routes)
+        if names:
+            mounts.append(Mount("read", run.write_hosts(names), Path("/etc/hosts")))
+        order.routes = [f"{each.host} {each.port} {each.target}" for each in routes]
         order.sandbox = self._containment.command(mounts, run.path / WORK, self._starter.inside())
         order.node = spec.node_address
 

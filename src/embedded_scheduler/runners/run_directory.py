@@ -40,6 +40,8 @@ from embedded_scheduler.runners.attempt import (
 )
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit
 
+HOSTS_FILE = "hosts"
+
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")
 # struct flock: type, whence, start, length, pid
 _FLOCK = struct.Struct("@hhqqi4x")
@@ -149,6 +151,16 @@ class RunDirectory:
             elif place is link:
                 link.unlink()
         return held
+
+    def write_hosts(self, names: Iterable[tuple[str, str]]) -> Path:
+        """The machine's hosts file with some names, each with its address, before everything else."""
+        try:
+            before = Path("/etc/hosts").read_text("utf-8", "replace")
+        except OSError:
+            before = "127.0.0.1 localhost\n"
+        path = self.path / HOSTS_FILE
+        replace_file(str(path), ("".join(f"{host} {name}\n" for name, host in names) + before).encode())
+        return path
 
     def write_order(self, content: bytes) -> None:
         replace_file(str(self.path / ORDER_FILE), content)

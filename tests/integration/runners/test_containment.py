@@ -72,9 +72,9 @@ async def _report(harness: Harness) -> dict[str, Any]:
 
 
 @contextmanager
-def _node(port: int = 0) -> Iterator[int]:
-    """A server on loopback that answers what it was sent, in capitals; yields its port."""
-    server = socket.create_server(("127.0.0.1", port))
+def _node(port: int = 0, host: str = "127.0.0.1") -> Iterator[int]:
+    """A server that answers what it was sent, in capitals; yields its port."""
+    server = socket.create_server((host, port))
 
     def serve() -> None:
         while True:
@@ -94,6 +94,31 @@ def _node(port: int = 0) -> Iterator[int]:
         server.shutdown(socket.SHUT_RDWR)
         server.close()
         thread.join()
+
+
+def _own_address() -> str:
+    """An address of this machine that is not of its loopback; empty if there is none."""
+    try:
+        found = socket.gethostbyname_ex(socket.gethostname())[2]
+    except OSError:
+        found = []
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as route:
+        try:
+            # Sends nothing: it tells which address would be used.
+            route.connect(("192.0.2.1", 9))
+            found.append(route.getsockname()[0])
+        except OSError:
+            pass
+    return next((address for address in found if not address.startswith("127.")), "")
+
+
+def _answers(place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 async def test_nothing_of_the_node_is_inherited(contained: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +251,42 @@ async def test_the_network_is_the_node_alone(sandboxed: Harness) -> None:
         assert await _run(sandboxed, replace(spec, node_address=f"127.0.0.1:{node}")) == Exit(code=0)
     expected = ["True", "ConnectionRefusedError", "ConnectionRefusedError", "1"]
     assert sandboxed.log("a").splitlines()[:4] == expected
+
+
+async def test_other_services_are_reached_by_the_names_and_addresses_that_they_have_outside(sandboxed: Harness) -> None:
+    source = (
+        "import os, socket\n"
+        "def main():\n"
+        "    for place in os.environ['places'].split():\n"
+        "        host, _, port = place.rpartition(':')\n"
+        "        with socket.create_connection((host, int(port))) as service:\n"
+        "            service.sendall(b'hello')\n"
+        "            print(place, service.recv(5))\n"
+        "    try:\n"
+        "        socket.create_connection(('127.0.0.1', int(os.environ['other'])), timeout=5)\n"
+        "    except OSError as error:\n"
+        "        print(type(error).__name__)\n"
+    )
+    with _node(host="0.0.0.0") as service, _node() as other, _node() as node:
+        places = [f"127.0.0.1:{service}", f"127.0.0.2:{service}", f"{socket.gethostname()}:{service}"]
+        relayed = _own_address()
+        if relayed:
+            places.append(f"{relayed}:{service}")
+        # The host's own name may be unknown, or another machine's.
+        answering = [place for place in places if _answers(place)]
+        assert answering[0] == places[0]
+        environment = {"places": " ".join(answering), "other": str(other)}
+        spec = sandboxed.at(sandboxed.builtin("caller", source), "a", environment)
+        reaching = replace(spec, node_address=f"127.0.0.1:{node}", reaches=tuple(answering))
+        assert await _run(sandboxed, reaching) == Exit(code=0), sandboxed.log("a")
+    expected = [*(f"{place} b'HELLO'" for place in answering), "ConnectionRefusedError"]
+    assert sandboxed.log("a").splitlines()[: len(expected)] == expected
+
+
+async def test_an_address_that_cannot_be_reached_from_inside_is_refused(sandboxed: Harness) -> None:
+    spec = sandboxed.at(sandboxed.builtin("idle", "def main(): pass\n"), "a")
+    with pytest.raises(Refused, match=r"IPv6 address 2001:db8::1: use IPv4 or a name"):
+        await sandboxed.runner().launch(replace(spec, reaches=("[2001:db8::1]:9000",)))
 
 
 async def test_a_node_that_comes_back_is_reached_again(sandboxed: Harness) -> None:
