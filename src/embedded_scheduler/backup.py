@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from embedded_scheduler.clock import Clock, SystemClock
 from embedded_scheduler.config import Home
+from embedded_scheduler.domain.table_metadata import BESIDE
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NodeError, StoreError, Unavailable
 from embedded_scheduler.store import ledger, migrate, queries
 from embedded_scheduler.store.database import Reader
@@ -188,17 +189,16 @@ def _plain_files(home: Home, keys: Mapping[str, bytes], *, with_storage: bool) -
         yield path.relative_to(home.path).as_posix(), path
     if with_storage:
         for namespace in sorted(path for path in home.storage.iterdir() if path.is_dir() and not path.is_symlink()):
-            for path in _files(namespace):
+            for path in [*_files(namespace), *_files(namespace, BESIDE)]:
                 yield path.relative_to(home.path).as_posix(), path
 
 
-def _files(directory: Path) -> list[Path]:
-    """The plain files of a directory that are not in the making."""
+def _files(directory: Path, hidden: str = "") -> list[Path]:
+    """The plain files of a directory that are not in the making: those without a leading dot, or those `hidden` so."""
     if not directory.is_dir():
         return []
-    return sorted(
-        path for path in directory.iterdir() if path.is_file() and not path.is_symlink() and path.name[:1] != "."
-    )
+    wanted = f"{hidden}*" if hidden else "[!.]*"
+    return sorted(path for path in directory.glob(wanted) if path.is_file() and not path.is_symlink())
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from typing import Any, TypeVar, cast
 
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.connectors.csv import CsvConnector
+from embedded_scheduler.connectors.json import JsonConnector
+from embedded_scheduler.connectors.parquet import ParquetConnector
 from embedded_scheduler.connectors.sqlite import SqliteConnector
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
@@ -109,7 +111,9 @@ def _path(text: str) -> Path | None:
 
 
 def connectors(home: Home, settings: Settings) -> dict[str, Connector]:
-    own: dict[str, Connector] = {connector.name: connector for connector in (CsvConnector(), SqliteConnector())}
+    own: dict[str, Connector] = {
+        each.name: each for each in (CsvConnector(), ParquetConnector(), JsonConnector(), SqliteConnector())
+    }
     return _with_installed("embedded_scheduler.connectors", own, home, settings)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from embedded_scheduler.connectors.files import file_of, fingerprint_of, opened
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.spi.connector import Column, Probe
@@ -19,7 +20,6 @@ _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "utf-8-sig": "utf-8", "gb18030"
 _OPTIONS = frozenset({"path", "encoding", "delimiter"})
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 16 * 1024 * 1024
-_CHUNK = 1024 * 1024
 
 _FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _MOST_DIGITS = 18
@@ -60,7 +60,7 @@ class CsvConnector:
     def probe(self, options: Mapping[str, Any]) -> Probe:
         source = _source(options)
         digest = hashlib.sha256()
-        with _opened(source.path) as file:
+        with opened("csv", source.path) as file:
             reader = _Reader(source, file, digest.update)
             types = [_TypeGuess() for _ in reader.header]
             rows = 0
@@ -74,23 +74,19 @@ class CsvConnector:
 
     def rows(self, options: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         source = _source(options)
-        with _opened(source.path) as file:
+        with opened("csv", source.path) as file:
             for row in _Reader(source, file):
                 yield tuple(row)
 
     def fingerprint(self, options: Mapping[str, Any]) -> str:
         """SHA-256 (hex) over the file's bytes."""
-        digest = hashlib.sha256()
-        with _opened(_source(options).path) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return fingerprint_of("csv", _source(options).path)
 
     def plain_file(self, options: Mapping[str, Any]) -> Path | None:
         source = _source(options)
         if source.encoding != "utf-8":
             return None
-        with _opened(source.path) as file:
+        with opened("csv", source.path) as file:
             if file.read(len(_BOM)) == _BOM:
                 return None
             file.seek(0)
@@ -106,14 +102,7 @@ class _Source:
 
 
 def _source(options: Mapping[str, Any]) -> _Source:
-    unknown = sorted(set(options) - _OPTIONS)
-    if unknown:
-        raise InvalidRequest(f"csv: unknown option {shorten(unknown[0])}; known: {', '.join(sorted(_OPTIONS))}")
-    path = options.get("path")
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise InvalidRequest("csv: option path (an absolute file name) is missing")
-    if not Path(path).is_absolute():
-        raise InvalidRequest(f"csv: path must be absolute (got {shorten(path)})")
+    path = file_of("csv", options, _OPTIONS)
     encoding = str(options.get("encoding") or "utf-8").lower()
     if encoding not in _ENCODINGS:
         raise InvalidRequest(f"csv: encoding must be utf-8 or gb18030 (got {shorten(encoding)})")
@@ -122,16 +111,7 @@ def _source(options: Mapping[str, Any]) -> _Source:
         delimiter = "\t"
     if delimiter and delimiter not in _DELIMITERS:
         raise InvalidRequest(f"csv: delimiter must be one of , ; tab | (got {shorten(delimiter)})")
-    return _Source(Path(path), _ENCODINGS[encoding], str(delimiter))
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        if not path.is_file():
-            raise InvalidRequest(f"csv: there is no file {path}" if not path.exists() else f"csv: {path} is not a file")
-        return path.open("rb")
-    except OSError as error:
-        raise InvalidRequest(f"csv: {path} cannot be read: {error.strerror or error}") from None
+    return _Source(path, _ENCODINGS[encoding], str(delimiter))
 
 
 class _Reader:

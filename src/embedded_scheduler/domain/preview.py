@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 MOST_CELL = 200
@@ -14,6 +16,7 @@ MOST_COLUMNS = 200
 MOST_TEXT = 20_000
 MOST_DEPTH = 60
 _CUT = "…"
+_BETWEEN = re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Preview:
 def preview_of(data: bytes, declared: str, *, whole: bool, rows: int) -> Preview:
     """`data` is the object's beginning, or (`whole`) all of it; `declared` its type in the specification.
 
-    A table is CSV with a header line, as components store them.
+    A table is CSV with a header line, or JSON: objects one after the other, or in an array.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -42,6 +45,10 @@ def preview_of(data: bytes, declared: str, *, whole: bool, rows: int) -> Preview
         text = data[: error.start].decode("utf-8-sig")
     if "\0" in text:
         return Preview("binary", whole=False)
+    if declared == "dataset":
+        table = _table_of_objects(text, rows, whole=whole)
+        if table is not None:
+            return table
     document = _document(text) if whole else None
     if document is not None:
         return Preview("document", document=document)
@@ -50,6 +57,17 @@ def preview_of(data: bytes, declared: str, *, whole: bool, rows: int) -> Preview
         if table is not None:
             return table
     return Preview("text", text=text[:MOST_TEXT], whole=whole and len(text) <= MOST_TEXT)
+
+
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: bool) -> Preview:
+    """Rows that somebody else has read; `whole`: there are no more."""
+    return Preview(
+        "table",
+        tuple(map(_shown, columns[:MOST_COLUMNS])),
+        tuple(tuple(map(_shown, row[:MOST_COLUMNS])) for row in rows),
+        len(rows) if whole else None,
+        whole=whole and len(columns) <= MOST_COLUMNS,
+    )
 
 
 def _document(text: str) -> Any:
@@ -62,6 +80,39 @@ def _document(text: str) -> Any:
     except (ValueError, RecursionError):
         return None
     return document if _is_shallow(document, MOST_DEPTH) else None
+
+
+def _table_of_objects(text: str, rows: int, *, whole: bool) -> Preview | None:
+    """None for what is no such table. One object alone is a document, not a table."""
+    in_array = text.lstrip().startswith("[")
+    records, complete = _objects(text, in_array=in_array)
+    if not records or (whole and not complete) or (whole and len(records) == 1 and not in_array):
+        return None
+    header = list(records[0])
+    found = [[_cell(record.get(name)) for name in header[:MOST_COLUMNS]] for record in records[:rows]]
+    shown = table_of(header, found, whole=whole and len(records) <= rows)
+    return replace(shown, total=len(records) if whole else None)
+
+
+def _objects(text: str, *, in_array: bool) -> tuple[list[dict[str, Any]], bool]:
+    """The objects at the beginning of a text, and whether there is nothing else in it."""
+    found: list[dict[str, Any]] = []
+    decode = json.JSONDecoder(parse_constant=str).raw_decode
+    at = text.index("[") + 1 if in_array else 0
+    while (mark := _BETWEEN.match(text, at)) and (at := mark.end()) < len(text) and text[at] == "{":
+        try:
+            record, at = decode(text, at)
+            json.dumps(record, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            return found, False
+        found.append(record)
+    return found, text[at:].strip() == ("]" if in_array else "")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _is_shallow(value: Any, left: int) -> bool:

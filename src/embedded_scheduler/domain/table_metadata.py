@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+BESIDE = ".metadata-"
+"""In plain files a table's metadata lies beside it, under its name with this before it."""
+
 _FIRST_MS = 100_000_000_000
 """A time below is in seconds (until the year 5138), one from here on in milliseconds (since 1973)."""
 

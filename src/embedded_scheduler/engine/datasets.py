@@ -14,12 +14,13 @@ from embedded_scheduler.domain.environment import DEFAULT_NAMESPACE, source_data
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.table_metadata import TableMetadata
 from embedded_scheduler.engine import secrets
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused
 from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Connector, FileConnector
-from embedded_scheduler.spi.storage import LinkingStorage
+from embedded_scheduler.spi.storage import DescribingStorage, LinkingStorage
 from embedded_scheduler.store import datasets, jobs, ledger
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.datasets import Dataset
@@ -142,11 +143,24 @@ async def stage(engine: Engine, namespace: str, name: str) -> None:
             await engine.storage.write(namespace, name, _exported(dataset, connector, opened))
         # Looked at afterwards: a change before or while it was laid out shows.
         now = await asyncio.to_thread(_fingerprint, connector, opened)
+        if isinstance(engine.storage, DescribingStorage):
+            await engine.storage.describe(_metadata(engine, dataset))
         if now != dataset.fingerprint:
             raise Refused(say("dataset_changed", dataset=dataset.dataset_id))
     except NodeError as error:
         await engine.storage.delete(namespace, name)
         raise secrets.redacted(error, dataset.options, opened) from None
+
+
+def _metadata(engine: Engine, dataset: Dataset) -> TableMetadata:
+    return TableMetadata(
+        dataset.namespace,
+        dataset.name,
+        count=dataset.rows,
+        columns=tuple((column.name, column.type) for column in dataset.columns),
+        description=dataset.description,
+        created_ms=engine.clock.now_ms(),
+    )
 
 
 def uses(reader: Reader, spec: JobSpec, own: Sequence[Party]) -> list[DatasetUse]:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import cast
 
+from embedded_scheduler.config import MIB
 from embedded_scheduler.domain.component import ComponentManifest, parse_manifest
 from embedded_scheduler.domain.environment import OutputAddress, output_addresses
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
-from embedded_scheduler.domain.preview import Preview, preview_of
+from embedded_scheduler.domain.preview import Preview, preview_of, table_of
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.errors import NodeError, NotFound
+from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
+from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.storage import Stored
 from embedded_scheduler.store import attempts, components
 from embedded_scheduler.store.database import Reader
 
+PARQUET = b"PAR1"
+PARQUET_BYTES = 64 * MIB
+"""A larger Parquet file is not read to show its beginning."""
 PREVIEW_BYTES = 256 * 1024
 """What is read of an object to show its beginning."""
 REPORT_BYTES = 8 * 1024 * 1024
@@ -82,7 +92,33 @@ async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, S
         if len(data) > most:
             break
     whole = len(data) <= most
+    if data.startswith(PARQUET):
+        return await _parquet(engine, stored, rows), stored
     return preview_of(bytes(data[:most]), output.address.port.type, whole=whole, rows=rows), stored
+
+
+async def _parquet(engine: Engine, stored: Stored, rows: int) -> Preview:
+    """Of a Parquet file, which is read from its end: from a copy without a name. Beyond the bound, only what it is."""
+    connector = engine.connectors.get("parquet")
+    if connector is None or stored.size > PARQUET_BYTES:
+        return Preview("binary", whole=False)
+    with TemporaryFile(dir=engine.home.runs) as copy:
+        async for chunk in engine.storage.read(stored.namespace, stored.name):
+            await asyncio.to_thread(copy.write, chunk)
+        copy.flush()
+        options = {"path": f"/proc/self/fd/{copy.fileno()}"}
+        try:
+            return await asyncio.to_thread(_first_rows, connector, options, rows)
+        except InvalidRequest:
+            # Not what its beginning says, or there is no library for it.
+            return Preview("binary", whole=False)
+
+
+def _first_rows(connector: Connector, options: dict[str, str], rows: int) -> Preview:
+    columns = tuple(column.name for column in connector.probe(options).columns)
+    with closing(cast("Generator[tuple[str, ...]]", connector.rows(options))) as source:
+        found = list(islice(source, rows + 1))
+    return table_of(columns, found[:rows], whole=len(found) <= rows)
 
 
 def content(engine: Engine, output: Output) -> AsyncIterator[bytes]:

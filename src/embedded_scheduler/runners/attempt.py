@@ -54,8 +54,8 @@ _PATIENCE_FOR_LEFTOVERS_S = 60
 class Order:
     """What to run, as the node wrote it. `kind` is builtin, exec or module; sizes in bytes, 0 = no limit.
 
-    `sandbox` is the command that runs `inside` within a sandbox, empty = none; `node` the `host:port` of the node there,
-    empty = none; `routes` its other ways out, each `<numeric host inside> <port> <host:port outside>`.
+    `sandbox` is the command that runs `inside` within a sandbox, empty = none; `node` the `host:port` of the node
+    there, empty = none; `routes` its other ways out, each `<numeric host inside> <port> <host:port outside>`.
     """
 
     __slots__ = (

@@ -14,15 +14,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from embedded_scheduler.domain.table_metadata import TableMetadata, decode
+from embedded_scheduler.domain.table_metadata import BESIDE, TableMetadata, decode
 from embedded_scheduler.errors import NotFound, Unavailable
 from embedded_scheduler.spi.storage import Stored
 from embedded_scheduler.storage.names import check_address, check_component
 
 _CHUNK = 1024 * 1024
 _PENDING = ".pending-"
-METADATA = ".metadata-"
-"""Begins the name of the file that describes an object, beside it."""
 _LONGEST_METADATA = 4 * 1024 * 1024
 
 T = TypeVar("T")
@@ -242,8 +240,8 @@ class LocalStorage:
 
 def _metadata_name(name: str) -> str:
     """The file with an object's table metadata. A name that leaves no room for the prefix is known by its digest."""
-    beside = f"{METADATA}{name}"
-    return beside if len(os.fsencode(beside)) <= 255 else METADATA + hashlib.sha256(os.fsencode(name)).hexdigest()
+    beside = f"{BESIDE}{name}"
+    return beside if len(os.fsencode(beside)) <= 255 else BESIDE + hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _remove(name: str, directory: int) -> None:

@@ -14,7 +14,13 @@ from nodeconsole.cli.output import plain
 from nodeconsole.cli.text import moment, size
 from nodeconsole.client import ClientError
 
-_BY_ENDING = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
+_ENDINGS = {
+    "csv": (".csv", ".tsv", ".txt"),
+    "parquet": (".parquet", ".pq"),
+    "json": (".json", ".jsonl", ".ndjson"),
+    "sqlite": (".db", ".sqlite", ".sqlite3"),
+}
+_BY_ENDING = {ending: connector for connector, endings in _ENDINGS.items() for ending in endings}
 
 
 async def add(call: Invocation) -> Exit:
@@ -22,7 +28,7 @@ async def add(call: Invocation) -> Exit:
     path = _source(args.path)
     connector = args.connector or _BY_ENDING.get(path.suffix.lower())
     if connector is None:
-        raise CommandError(f"{args.path}: say --connector csv or --connector sqlite", Exit.USAGE)
+        raise CommandError(f"{args.path}: say --connector NAME ({', '.join(_ENDINGS)})", Exit.USAGE)
     options: dict[str, Any] = {"path": str(path)} | dict(args.option) | ({"table": args.table} if args.table else {})
     options |= {key: {"secret": name} for key, name in args.secret}
     request = DatasetRequest(

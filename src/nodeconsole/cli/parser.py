@@ -329,7 +329,7 @@ def _add_datasets(tree: _Tree) -> None:
     add = datasets.command("add", "register a CSV file or a table of a SQLite file")
     add.add_argument("name", metavar="NAME")
     add.add_argument("path", metavar="PATH")
-    add.add_argument("--connector", metavar="NAME", help="csv or sqlite (default: by the file's ending)")
+    add.add_argument("--connector", metavar="NAME", help="csv, parquet, json or sqlite (default: by the file's ending)")
     add.add_argument("--table", help="table of a SQLite file")
     add.add_argument("--option", type=_pair, action="append", default=[], metavar="KEY=VALUE")
     add.add_argument("--secret", type=_pair, action="append", default=[], metavar="KEY=NAME", help="a stored secret")

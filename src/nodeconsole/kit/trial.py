@@ -27,8 +27,9 @@ from embedded_scheduler.domain.environment import (
 from embedded_scheduler.domain.identifiers import task_id_for
 from embedded_scheduler.domain.job import JobSpec, parse_job
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.domain.table_metadata import BESIDE
 from embedded_scheduler.spi.runner import LaunchSpec, Runner
-from embedded_scheduler.storage.local import METADATA, LocalStorage
+from embedded_scheduler.storage.local import LocalStorage
 from nodeconsole.kit.project import KitFault
 
 JOB = "trial"
@@ -187,7 +188,7 @@ class Bench:
         named = {output.path for output in self.outputs(party)}
         named |= {self._input_path(self.party(party), name) for name in self.plan.data.get(party, {})}
         directory = self._storages[party].directory(result_namespace(self.spec.job_id, self.party(party)))
-        lying = (path for path in directory.iterdir() if not path.name.startswith(METADATA))
+        lying = (path for path in directory.iterdir() if not path.name.startswith(BESIDE))
         return sorted(path for path in lying if path not in named)
 
     @property

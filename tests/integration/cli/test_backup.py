@@ -43,6 +43,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Home:
     (home.images / "psi.json").write_text('{"content": "sha256:1"}')
     (home.storage / "job-1").mkdir()
     (home.storage / "job-1" / "result").write_bytes(b"r" * 3_000_000)
+    (home.storage / "job-1" / ".metadata-result").write_bytes(b"{}")
     (home.storage / "job-1" / ".pending-x").touch()
     (home.storage / "job-1" / "link").symlink_to("/etc/passwd")
     return home
@@ -132,7 +133,8 @@ def test_storage_comes_along_when_asked_for(left: Home, tmp_path: Path) -> None:
     write_backup(left, without)
     write_backup(left, with_it, with_storage=True)
     assert not [name for name in _names(without) if name.startswith("storage/")]
-    assert [name for name in _names(with_it) if name.startswith("storage/")] == ["storage/job-1/result"]
+    kept = {name for name in _names(with_it) if name.startswith("storage/")}
+    assert kept == {"storage/job-1/result", "storage/job-1/.metadata-result"}
     restore_backup(with_it, Home(tmp_path / "copy"))
     assert (tmp_path / "copy" / "storage" / "job-1" / "result").read_bytes() == b"r" * 3_000_000
 

@@ -182,4 +182,5 @@ async def _over(client: NodeClient, job_id: str) -> JobDetail:
 
 
 def _results(home: Path, job_id: str) -> list[Path]:
-    return sorted((home / "storage" / f"{job_id}-guest-0").iterdir())
+    """Without the metadata beside them."""
+    return sorted((home / "storage" / f"{job_id}-guest-0").glob("[!.]*"))

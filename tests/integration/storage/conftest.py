@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.support.rclone import rclone_server
-from tests.support.s3_server import S3Server, server_process
+from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, server_process
 
 from embedded_scheduler.storage.s3 import Place
 
 _BUCKETS = 12
+SECRET = f"{ACCESS_KEY}:{SECRET_KEY}"
 
 
 @pytest.fixture

@@ -56,6 +56,26 @@ def test_a_character_cut_in_two_at_the_end_is_no_fault() -> None:
     assert preview_of(data, "dataset", whole=True, rows=5).kind == "binary"
 
 
+@pytest.mark.parametrize(
+    ("data", "whole", "rows", "total"),
+    [
+        (b'{"id": 1, "b": null}\n{"id": "x", "b": [true]}\n', True, (("1", ""), ("x", "[true]")), 2),
+        (b'[{"id": 1, "b": 2}]', True, (("1", "2"),), 1),
+        (b'[{"id": 1, "b": 2},\n{"id": 2, "b"', False, (("1", "2"),), None),
+    ],
+)
+def test_objects_are_a_table(data: bytes, whole: bool, rows: tuple[tuple[str, ...], ...], total: int | None) -> None:
+    expected = Preview("table", ("id", "b"), rows, total, whole=whole)
+    assert preview_of(data, "dataset", whole=whole, rows=5) == expected
+    assert preview_of(data, "report", whole=whole, rows=5).columns != ("id", "b")
+
+
+@pytest.mark.parametrize("data", [b'{"one": "object"}', b"[1]", b'{"a": 1} and text', b'[{"a": 1}] and text'])
+def test_other_json_is_no_table(data: bytes) -> None:
+    assert preview_of(data, "dataset", whole=True, rows=5).columns != ("a",)
+    assert preview_of(data, "dataset", whole=True, rows=5).columns != ("one",)
+
+
 @given(st.binary(max_size=300), st.booleans(), st.sampled_from(["dataset", "model", ""]))
 def test_anything_can_be_shown(data: bytes, whole: bool, declared: str) -> None:
     shown = preview_of(data, declared, whole=whole, rows=3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 
 from quart import Quart
@@ -17,7 +19,7 @@ from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import compatibility, policies, precedents, receipts, rehearsal, results, votes
 from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.engine.watchdog import Stuck
-from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound
+from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound
 from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.storage import FileStorage, Storage, Stored
 from embedded_scheduler.store import attempts, job_search
@@ -40,6 +42,8 @@ from embedded_scheduler.wire.console import (
 )
 
 _LONGEST_PAGE = 500
+_PATIENCE_FOR_RESULTS_S = 5.0
+_LOG = logging.getLogger(__name__)
 _LONGEST_WAIT = 24 * 36_500
 """Hours. A longer setting is shown as a hundred years."""
 
@@ -276,12 +280,19 @@ class Jobs:
         ]
 
     async def _results(self, outputs: list[results.Output]) -> list[ResultRow]:
-        """What of the declared outputs is there."""
+        """What of the declared outputs is there. A job is shown without them while the storage is not."""
         storage = self._engine.storage
+        kept: dict[tuple[str, str], Stored] = {}
+        try:
+            async with asyncio.timeout(_PATIENCE_FOR_RESULTS_S):
+                for namespace in {output.address.address.namespace for output in outputs}:
+                    kept |= {(namespace, found.name): found for found in await storage.list(namespace)}
+        except (NodeError, TimeoutError) as error:
+            _LOG.warning("the results cannot be listed: %s", error)
         rows = []
         for output in outputs:
             address = output.address.address
-            stored = await storage.stat(address.namespace, address.name)
+            stored = kept.get((address.namespace, address.name))
             if stored is None:
                 continue
             rows.append(
