@@ -213,15 +213,6 @@ class DataScreen(InventoryScreen, DataActions):
         else:
             self._pattern = " ".join(words)
 
-    async def reload(self, changes: Changes) -> bool:
-        asked = self._tab
-        done = await super().reload(changes)
-        if asked != self._tab:
-            # Another tab was chosen meanwhile: what came is not for it.
-            self.rows, self._loaded = (), False
-            self.changed(EVERYTHING)
-        return done
-
     def act_list_open(self, *_: str) -> None:
         row = self.chosen
         if isinstance(row, OwnData):

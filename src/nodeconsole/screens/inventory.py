@@ -41,8 +41,10 @@ class InventoryScreen(ListingScreen[Any]):
     async def reload(self, changes: Changes) -> bool:
         if not changes.everything and not self._kind.subjects & changes.subjects:
             return True
-        rows = await self.session.ask(self._kind.load)
-        if rows is None:
+        kind = self._kind
+        rows = await self.session.ask(kind.load)
+        if rows is None or kind is not self._kind:
+            # Another kind was chosen meanwhile: what came is not for it.
             return False
         self.take_rows(rows)
         return True

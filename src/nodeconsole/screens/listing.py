@@ -94,8 +94,10 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         """What Tab put into the line of the filter: no news when it arrives as typed."""
 
     def on_mount(self) -> None:
-        if not self._pattern:
-            self.recall_view()
+        asked = self._pattern
+        self.recall_view()
+        if asked:
+            self.recall_filter(asked)
         super().on_mount()
 
     # What is kept over a restart.
