@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from nodeconsole.screens.base import ConsoleScreen
 from tests.support.console import press, until, until_shown
 from tests.support.hosted import Hosted
 from tests.support.showcase import app_of, serving
@@ -21,15 +20,16 @@ SMALL, WIDE = (80, 24), (132, 40)
 ZH = {"language": "zh_CN", "glyphs": "safe"}
 MONO = {"theme": "mono", "glyphs": "ascii"}
 
+TRAINING = ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb")
 # Keys, one by one; `>` before a text waits until it is shown.
 SCREENS: dict[str, tuple[str, ...]] = {
     "pulse": ("g", "p", ">psi-credit-daily"),
     "jobs": ("g", "j", ">job-7df2fc58", "j"),
     "jobs-menu": ("g", "j", ">job-7df2fc58", "x"),
     "jobs-sort": ("g", "j", ">job-7df2fc58", "s"),
-    "graph": ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb"),
-    "tasks": ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb", "t", "t", ">read_c"),
-    "timeline": ("g", "j", ">job-00a61f93", "j", "j", "enter", ">train_sgb", "t", "l", ">binning"),
+    "graph": TRAINING,
+    "tasks": (*TRAINING, "t", "t", ">read_c"),
+    "timeline": (*TRAINING, "t", "l", ">binning"),
     "logs": ("g", "l", ">job-8306d03b"),
     "log": ("g", "l", ">job-8306d03b", "enter", ">frame"),
     "approvals": ("g", "a", ">risk-join-2026q4"),
@@ -43,6 +43,23 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "palette": ("g", "j", ">job-7df2fc58", ";", ">Enter"),
     "settings": ("g", ",", ">k9s"),
     "warnings": ("g", "w", ">dave"),
+    "jobs-preview": ("g", "j", ">job-7df2fc58", "p", ">asked by"),
+    "jobs-columns": ("g", "j", ">job-7df2fc58", "o", ">WIDTH"),
+    "jobs-filter": ("g", "j", ">job-7df2fc58", "/", *"status:r", "tab", ">status:running"),
+    "job-events": (*TRAINING, *("tab",) * 3, ">68 events"),
+    "job-results": (*TRAINING, *("tab",) * 4, ">0.304171"),
+    "job-spec": (*TRAINING, *("tab",) * 5, ">table_reader"),
+    "task": (*TRAINING, "enter", ">compute"),
+    "runs": ("g", "j", ">job-8306d03b", "j", "t", ">export-q4"),
+    "reject": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "X", ">Reject this job?"),
+    "difference": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "=", ">dc35dac4"),
+    "grant": ("g", "a", ">risk-join-2026q4", "j", "enter", ">flow-d2f582ce"),
+    "grants": ("g", "d", ">loans_2026", "tab", "tab", ">credit-2026"),
+    "component": ("g", "c", ">lattice", "enter", ">seed"),
+    "form": ("g", "c", ">lattice", "enter", ">seed", "enter", ">0.8"),
+    "compose": ("g", "j", ">job-7df2fc58", "N", ">an empty job"),
+    "event": ("g", "u", ">job-", "enter", ">e076"),
+    "invite": ("g", "o", ">erin", "N", ">Invite a partner?"),
 }
 CHINESE = (
     "pulse",
@@ -59,6 +76,10 @@ CHINESE = (
     "statistics",
     "audit",
     "settings",
+    "runs",
+    "difference",
+    "component",
+    "warnings",
 )
 BROAD = ("pulse", "jobs", "graph", "timeline", "card", "partners", "data", "components", "statistics", "audit")
 COLOURLESS = ("pulse", "jobs", "graph", "log", "card")
@@ -83,11 +104,6 @@ def _after(*steps: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
         await until(
             pilot, lambda: not any(worker.group == "reload" and worker.node in shown for worker in pilot.app.workers)
         )
-        await pilot.pause()
-        # A scroll bar that came with the text leaves it less room; the next second would show that.
-        for screen in shown:
-            if isinstance(screen, ConsoleScreen):
-                screen.tick()
         await pilot.pause()
 
     return run

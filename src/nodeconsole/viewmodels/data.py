@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import approval_status
-from nodeconsole.viewmodels.facts import bullets, fact_lines, when
+from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, when
 from nodeconsole.viewmodels.grants import asked_limits, grant_badge, kind_name
 from nodeconsole.viewmodels.inventory import dataset_facts
 from nodeconsole.viewmodels.spans import Column, Line, Span
@@ -105,7 +105,7 @@ def dataset_page(own: OwnData, usage: DatasetUsage | None, display: Display, wid
         (text("datasets.description"), printable(dataset.description)),
         (text("data.source"), f"{printable(dataset.connector)}  {options}"),
         (text("datasets.column.rows").lower(), f"{count(dataset.rows)}   {size(dataset.size_bytes)}"),
-        (text("datasets.fingerprint"), printable(dataset.fingerprint)),
+        (text("datasets.fingerprint"), grouped(printable(dataset.fingerprint))),
         (text("datasets.registered"), when(dataset.registered_ms, display)),
         *_shown_facts(own, display),
     ]
@@ -203,7 +203,7 @@ def grant_columns(display: Display) -> tuple[Column, ...]:
         Column("kind", text("grants.column.kind"), 9, drop=2),
         Column("what", text("grants.column.what"), 18, flex=2, most=60),
         Column("state", text("grants.column.state"), 11),
-        Column("limits", text("grants.column.limits"), 14, flex=1, most=40, drop=1),
+        Column("limits", text("grants.column.limits"), 16, flex=1, most=40, drop=1),
         Column("age", text("grants.column.age"), 5, right=True),
     )
 
@@ -224,7 +224,7 @@ def _limits(grant: GrantRow, display: Display) -> str:
     permit = grant.permit
     if permit is None:
         return ""
-    uses = f"{permit.used}/{permit.times_limit}" if permit.times_limit else display.text("grant.used", n=permit.used)
+    uses = f"{permit.used}/{permit.times_limit or '-'}"
     return f"{uses} {when(permit.time_limit_ms, display)[:10]}" if permit.time_limit_ms else uses
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodeconsole.viewmodels.facts import fact_lines, when
+from nodeconsole.viewmodels.facts import fact_lines, grouped, when
 from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.text import printable
 
@@ -20,7 +20,7 @@ def dataset_facts(dataset: DatasetRow, display: Display, width: int) -> list[Lin
         (text("datasets.id"), printable(dataset.dataset_id)),
         (text("datasets.description"), printable(dataset.description) or "-"),
         (text("datasets.columns"), columns or "-"),
-        (text("datasets.fingerprint"), printable(dataset.fingerprint)),
+        (text("datasets.fingerprint"), grouped(printable(dataset.fingerprint))),
         (text("datasets.registered"), when(dataset.registered_ms, display)),
     ]
     return fact_lines(facts, width)
