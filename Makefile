@@ -73,9 +73,9 @@ dist: $(VENV)/.dist ## the standalone executable dist/nodeconsole, checked by ru
 dist-check: ## run the demo with dist/nodeconsole where there is no Python
 	packaging/check-executable dist/nodeconsole
 
-test-interop: $(VENV)/.dev ## PSI of the spu wheel through two nodes (large download, own environment)
+test-interop: $(VENV)/.dev ## the spu wheel and the pack `algorithms` through nodes (large download, own environment)
 	packaging/interop-venv "$(PYTHON)" .venv-interop
-	NODECONSOLE_INTEROP_PYTHON=$(CURDIR)/.venv-interop/bin/python $(BIN)/python -m pytest -m interop tests/interop
+	NODECONSOLE_INTEROP_WHEELS=$(CURDIR)/.venv-interop/wheels NODECONSOLE_INTEROP_PYTHON=$(CURDIR)/.venv-interop/bin/python $(BIN)/python -m pytest -m interop tests/interop
 
 ray: ## Ray in an environment of its own, for the tests of its runner (400 MB)
 	packaging/ray-venv "$(PYTHON)" .venv-ray

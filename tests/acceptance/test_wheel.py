@@ -63,6 +63,9 @@ def test_the_wheel_carries_types_and_data(environment: Path) -> None:
         assert (site / package / "py.typed").exists()
     patterns = (
         "nodeconsole/themes/*.toml",
+        "nodeconsole/shipped_packs/algorithms/pack.toml",
+        "nodeconsole/shipped_packs/algorithms/requirements.lock",
+        "nodeconsole/shipped_packs/algorithms/code/spu_alignment/manifest.json",
         "nodeconsole/i18n/*.toml",
         "nodeconsole/demo_data/*.csv",
         "embedded_scheduler/store/sql/*.sql",
