@@ -14,6 +14,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,20 +34,12 @@ from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, En
 BUSYBOX = Path("/bin/busybox")
 _STARTING_S = 20.0
 _LARGEST = 2 << 20
-_LEFT_OUT = {
-    "test",
-    "tests",
-    "idlelib",
-    "lib2to3",
-    "ensurepip",
-    "tkinter",
-    "turtledemo",
-    "distutils",
-    "pydoc_data",
-    "site-packages",
-    "dist-packages",
-    "__pycache__",
-}
+_LEFT_OUT = re.compile(
+    r"(__pycache__|config-.*|curses|dbm|dist-packages|distutils|ensurepip|idlelib|lib2to3|msilib|pydoc_data|site-packages"
+    r"|sqlite3|tests?|tkinter|turtledemo|unittest|venv|wsgiref|xmlrpc)$"
+)
+"""Directories of the standard library that no program of the tests needs."""
+_LEFT_OUT_MODULES = re.compile(r"(_?test|_?xx|_ctypes_test|_curses|_dbm|_gdbm|_sqlite3|_tkinter|audioop|nis|readline)")
 _NEEDED = ("podman", "crun", "busybox", "unshare")
 _NEEDED_ROOTLESS = ("newuidmap", "setpriv")
 _CONFIGURATION = """
@@ -135,11 +128,10 @@ class Engine:
             connection.close()
 
     def stop(self) -> None:
-        # A rootless one is a process below the one that was started.
-        os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(20)
+        # A rootless one is a process below the one that was started. Asked to end, it takes five seconds.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
 
     def kill(self) -> None:
         """Its containers go on."""
@@ -275,19 +267,17 @@ def _remove_storage(root: Path) -> None:
 
 @functools.cache
 def python_tree() -> Mapping[str, bytes | Path]:
-    """The files of a small Python for an image: this interpreter, its libraries, the standard library without tests."""
-    interpreter = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    standard = Path(sysconfig.get_path("stdlib"))
-    found: dict[str, bytes | Path] = {"usr/bin/python3": interpreter.resolve()}
-    binaries = [interpreter.resolve()]
-    for path in sorted(standard.rglob("*")):
-        below = path.relative_to(standard)
-        if path.is_file() and not _LEFT_OUT & set(below.parts) and path.stat().st_size < _LARGEST:
-            name = f"{standard}/{below}".lstrip("/")
-            if path.suffix == ".py":
-                found |= compiled(name, path)
-            elif path.suffix == ".so":
-                found[name] = path
+    """The files of a small Python for an image: this interpreter, its libraries, what programs of the tests import."""
+    interpreter = (Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}").resolve()
+    found: dict[str, bytes | Path] = {"usr/bin/python3": interpreter}
+    binaries = [interpreter]
+    for directory, below, names in os.walk(sysconfig.get_path("stdlib")):
+        below[:] = [name for name in below if not _LEFT_OUT.match(name)]
+        for path in (Path(directory, name) for name in names):
+            if path.suffix == ".py" and path.stat().st_size < _LARGEST:
+                found |= compiled(str(path).lstrip("/"), path)
+            elif path.suffix == ".so" and not _LEFT_OUT_MODULES.match(path.name):
+                found[str(path).lstrip("/")] = path
                 binaries.append(path)
     for library in _libraries(binaries):
         found[str(library).lstrip("/")] = library
@@ -295,14 +285,14 @@ def python_tree() -> Mapping[str, bytes | Path]:
 
 
 def compiled(name: str, path: Path) -> dict[str, bytes | Path]:
-    """A module of an image with its translation, if this machine has it: in there nobody could keep one."""
+    """A module of an image: its translation, if this machine has a fresh one, for in there nobody could keep one."""
     translated = Path(importlib.util.cache_from_source(str(path)))
-    if not translated.exists():
+    code = translated.read_bytes() if translated.exists() else b""
+    made_from = path.stat()
+    facts = [int(made_from.st_mtime) & 0xFFFFFFFF, made_from.st_size & 0xFFFFFFFF]
+    if [int.from_bytes(code[place : place + 4], "little") for place in (8, 12)] != facts:
         return {name: path}
-    code = translated.read_bytes()
-    # Marked as unchecked, so that it is taken whatever the times of the files are.
-    unchecked = code[:4] + (1).to_bytes(4, "little") + bytes(8) + code[16:]
-    return {name: path, importlib.util.cache_from_source(name): unchecked}
+    return {f"{name}c": code}
 
 
 def _libraries(binaries: Sequence[Path]) -> set[Path]:

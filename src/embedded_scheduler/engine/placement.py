@@ -13,7 +13,7 @@ matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -21,9 +21,9 @@ from embedded_scheduler.config import RunnersSection
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
-from embedded_scheduler.errors import Refused
+from embedded_scheduler.errors import NodeError, Refused, Unavailable
 from embedded_scheduler.sentences import Words, say, together
-from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.spi.runner import DependentRunner, Runner
 from embedded_scheduler.store.components import Component
 
 
@@ -52,7 +52,10 @@ class Placement:
     settings: RunnersSection
 
     def place(self, component: Component, part: Part | None = None) -> Placed:
-        """The runner for a component, or for a part of a job with it. `Refused` says why none runs it."""
+        """The runner for a component, or for a part of a job with it.
+
+        `Refused` says why none runs it; `Unavailable`, why none does just now.
+        """
         name, why = self._wanted(component, part)
         if name:
             return Placed(self._bound(name, why, component.image_url), why)
@@ -65,13 +68,13 @@ class Placement:
             if not refusal:
                 return Placed(runner)
             refusals.append(refusal)
-        raise Refused(together(refusals) or say("no_runner"))
+        raise _error(self.runners.values(), component.image_url, together(refusals) or say("no_runner"))
 
     def refusal(self, component: Component, part: Part | None = None) -> Words:
         """Why no runner runs it; empty = one does."""
         try:
             self.place(component, part)
-        except Refused as refused:
+        except (Refused, Unavailable) as refused:
             return refused.words
         return ""
 
@@ -96,8 +99,14 @@ class Placement:
             raise Refused(say("runner_unknown", why=why, runner=shorten(name), runners=tuple(self.runners)))
         refusal = runner.accepts(image_url)
         if refusal:
-            raise Refused(say("runner_cannot", runner=name, why=why, refusal=refusal))
+            raise _error([runner], image_url, say("runner_cannot", runner=name, why=why, refusal=refusal))
         return runner
+
+
+def _error(runners: Iterable[Runner], image_url: str, words: Words) -> NodeError:
+    """None of these runs it: for ever, or as long as something is away that one of them needs."""
+    passing = any(isinstance(runner, DependentRunner) and runner.away(image_url) for runner in runners)
+    return Unavailable(words) if passing else Refused(words)
 
 
 def _reach(resources: Mapping[str, object], cpu: float, memory: float) -> bool:

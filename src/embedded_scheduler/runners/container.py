@@ -81,6 +81,13 @@ class ContainerRunner(KeptRunner):
             return refusal.message
         return ""
 
+    def away(self, image_url: str) -> bool:
+        try:
+            self._admitted(image_url)
+        except Refused:
+            return False
+        return not self._find()[0]
+
     def secrets_for(self, image_url: str) -> Sequence[str]:
         name = self._settings.credentials.get(self._admitted(image_url).registry)
         return [name] if name else []

@@ -152,6 +152,15 @@ class SecretiveRunner(Protocol):
 
 
 @runtime_checkable
+class DependentRunner(Protocol):
+    """What a runner may offer besides: that what it needs can be away for a while, such as an engine that restarts."""
+
+    def away(self, image_url: str) -> bool:
+        """Whether `accepts` refuses the address only because of that, so the same launch may work later."""
+        ...
+
+
+@runtime_checkable
 class TidyRunner(Protocol):
     """What a runner may offer besides: removing what no attempt needs any more."""
 

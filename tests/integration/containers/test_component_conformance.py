@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.integration.cli.test_commands import run
-from tests.support import container_engine
+from tests.support.component_image import load_component
 
 from nodeconsole.cli.exits import Exit
-from nodeconsole.kit.archives import write_sdk_wheel
 from nodeconsole.kit.conformance import ComponentConformance
 from nodeconsole.kit.runners import runner_for
 from nodeconsole.kit.scaffold import create
@@ -25,23 +23,10 @@ IMAGE = "localhost/nodeconsole-test/counting:0.1.0"
 PARTIES = ("guest.0", "host.0")
 
 
-def build(machine: Machine, directory: Path) -> Path:
-    """A new component and its image, as its Dockerfile lays it out."""
-    project = directory / "counting"
-    create("counting", "me", ("guest", "host"), project)
-    content: dict[str, bytes | Path] = dict(container_engine.python_tree())
-    package = project / "counting"
-    content |= {f"opt/counting/counting/{path.name}": path for path in package.iterdir() if path.is_file()}
-    with zipfile.ZipFile(write_sdk_wheel(directory)) as wheel:
-        content |= {f"opt/sdk/{name}": wheel.read(name) for name in wheel.namelist()}
-    environment = ["PYTHONPATH=/opt/counting:/opt/sdk", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"]
-    entry = ["/usr/bin/python3", "-m", "counting"]
-    machine.engine.load(IMAGE, content, {"Entrypoint": entry, "WorkingDir": "/opt/counting", "Env": environment})
-    return project
-
-
 async def test_a_new_component_conforms_as_a_container(machine: Machine, tmp_path: Path) -> None:
-    project = build(machine, tmp_path)
+    project = tmp_path / "counting"
+    create("counting", "me", ("guest", "host"), project)
+    load_component(machine.engine, IMAGE, project / "counting")
     plan = Plan(
         json.loads((project / "counting" / "manifest.json").read_text()),
         IMAGE,

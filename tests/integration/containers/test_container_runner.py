@@ -338,3 +338,4 @@ async def test_doctor_says_which_engine_there_is_and_how_it_contains(harness: Ha
     assert missing is not None
     assert (missing.level, "/nowhere/engine.sock" in str(missing.text)) == ("error", True)
     assert "there is no container engine here" in harness.runner().accepts(PYTHON_IMAGE)
+    assert [harness.runner().away(image) for image in (PYTHON_IMAGE, "elsewhere.example/psi:1")] == [True, False]

@@ -12,7 +12,7 @@ from embedded_scheduler.config import RunnerRule, RunnersSection
 from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.placement import Part, Placement
-from embedded_scheduler.errors import Refused
+from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.store.components import Component
 
 GUEST = Party("guest", 0, "alice")
@@ -125,3 +125,30 @@ def test_a_choice_that_cannot_be_is_refused_and_not_replaced(
         placement.place(registered, wanted)
     assert said in refused.value.message
     assert str(placement.refusal(registered, wanted)) == refused.value.message
+
+
+@dataclass
+class Dependent(Stub):
+    """A runner whose engine is away."""
+
+    def accepts(self, image_url: str) -> str:
+        return super().accepts(image_url) or "the engine is away"
+
+    def away(self, image_url: str) -> bool:
+        return not super().accepts(image_url)
+
+
+@pytest.mark.parametrize("runner", ["", "container"])
+@pytest.mark.parametrize(
+    ("image", "error", "said"),
+    [("registry/a", Unavailable, "the engine is away"), ("elsewhere/a", Refused, "container does not run elsewhere/a")],
+)
+def test_what_is_away_may_come_back_and_what_is_not_run_never_will_be(
+    runner: str, image: str, error: type[Exception], said: str
+) -> None:
+    runners: Mapping[str, Any] = {**RUNNERS, "container": Dependent("container", ("registry/",))}
+    runners = {name: runners[name] for name in ("process", "container")}
+    placement = Placement(runners, RunnersSection())
+    with pytest.raises(error, match=said):
+        placement.place(component(image=image, runner=runner))
+    assert said in str(placement.refusal(component(image=image, runner=runner)))
