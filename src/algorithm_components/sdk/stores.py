@@ -13,10 +13,12 @@ import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
+from queue import Full, Queue
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +27,7 @@ from algorithm_components.sdk.libraries import library
 
 CHUNK = 1024 * 1024
 _PART = 8 * 1024 * 1024
+_PARTS_AT_ONCE = 2
 _PARTITION = re.compile(r"data_(0|[1-9][0-9]{0,8})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _LONGEST_METADATA = 4 * 1024 * 1024
@@ -231,11 +234,34 @@ class ObjectStore:
             if len(first) < _PART:
                 self._obstore.put(self._store, key, bytes(first), use_multipart=False)
             else:
-                self._obstore.put(self._store, key, chain([bytes(first)], rest), chunk_size=_PART, max_concurrency=2)
+                self._upload(key, chain([bytes(first)], rest))
         # What an earlier object left: further partitions, and metadata that does not describe this one.
         with self._explained(f"{address}: what was there before cannot be removed"):
             for other in [each for each in self._beside(address) if each != key]:
                 self._obstore.delete(self._store, other)
+
+    def _upload(self, key: str, chunks: Iterable[bytes]) -> None:
+        """In parts, by a thread of its own: the library cannot be used by what it takes its bytes from, and that may
+        read from the store itself. A source that fails makes the upload fail, which aborts it."""
+        feed: Queue[bytes | _BrokenOffError | None] = Queue(2)
+
+        def taken() -> Iterator[bytes]:
+            while (piece := feed.get()) is not None:
+                if isinstance(piece, _BrokenOffError):
+                    raise piece
+                yield piece
+
+        with ThreadPoolExecutor(1) as thread:
+            upload = thread.submit(
+                self._obstore.put, self._store, key, taken(), chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE
+            )
+            try:
+                for piece in chain(chunks, [None]):
+                    _offer(feed, piece, upload)
+                upload.result()
+            except BaseException:
+                _offer(feed, _BrokenOffError(), upload)
+                raise
 
     def describe(self, address: Address, content: bytes) -> None:
         with self._explained(f"{address}: its metadata cannot be written"):
@@ -278,6 +304,20 @@ class ObjectStore:
         except self._obstore.exceptions.BaseError as error:
             # The error's own text is long, and may quote what was sent.
             raise ComponentError(f"{what}: the object store {self._at} {_reason(error)}") from None
+
+
+class _BrokenOffError(Exception):
+    """What was to be stored will not come."""
+
+
+def _offer(feed: Queue[bytes | _BrokenOffError | None], piece: bytes | _BrokenOffError | None, upload: Any) -> None:
+    """Wait for room, as long as there is somebody who takes."""
+    while not upload.done():
+        try:
+            feed.put(piece, timeout=0.2)
+        except Full:
+            continue
+        return
 
 
 class _Download(io.RawIOBase):

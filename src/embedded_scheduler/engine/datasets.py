@@ -8,6 +8,7 @@ import io
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.domain.environment import DEFAULT_NAMESPACE, source_dataset
@@ -17,7 +18,7 @@ from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.table_metadata import TableMetadata
 from embedded_scheduler.engine import secrets
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused
+from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused, Unavailable
 from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Connector, FileConnector
 from embedded_scheduler.spi.storage import DescribingStorage, LinkingStorage
@@ -28,6 +29,7 @@ from embedded_scheduler.store.datasets import Dataset
 _LONGEST = 128
 _LONGEST_DESCRIPTION = 2000
 _ROWS_AT_ONCE = 5000
+_BYTES_AT_ONCE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ async def stage(engine: Engine, namespace: str, name: str) -> None:
     opened = await secrets.open_options(engine, dataset.options)
     try:
         if not await _linked(engine, dataset, connector, opened):
-            await engine.storage.write(namespace, name, _exported(dataset, connector, opened))
+            await engine.storage.write(namespace, name, await _content(dataset, connector, opened))
         # Looked at afterwards: a change before or while it was laid out shows.
         now = await asyncio.to_thread(_fingerprint, connector, opened)
         if isinstance(engine.storage, DescribingStorage):
@@ -230,6 +232,22 @@ async def _linked(engine: Engine, dataset: Dataset, connector: Connector, option
         return False
     path = await asyncio.to_thread(connector.plain_file, options)
     return path is not None and await storage.link(dataset.namespace, dataset.name, path) is not None
+
+
+async def _content(dataset: Dataset, connector: Connector, options: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    """A file that is what components read goes as it is."""
+    plain = connector.plain_file if isinstance(connector, FileConnector) else None
+    path = await asyncio.to_thread(plain, options) if plain else None
+    return _exported(dataset, connector, options) if path is None else _file(path)
+
+
+async def _file(path: Path) -> AsyncIterator[bytes]:
+    try:
+        with await asyncio.to_thread(path.open, "rb") as file:
+            while chunk := await asyncio.to_thread(file.read, _BYTES_AT_ONCE):
+                yield chunk
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 async def _exported(dataset: Dataset, connector: Connector, options: Mapping[str, Any]) -> AsyncIterator[bytes]:

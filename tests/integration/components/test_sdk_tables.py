@@ -73,6 +73,14 @@ def test_a_table_that_breaks_off_leaves_nothing(tables: Tables, s3: S3Server, tm
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_a_table_is_made_of_another_one(tables: Tables) -> None:
+    tables.write(HERE, ["id"], ([f"{number:0100d}"] for number in range(200_000)))
+    there = Address("job-1-guest-0", "task-2-data0")
+    with tables.read(HERE) as table:
+        assert tables.write(there, table.header, table) == 200_000
+    assert tables.read_bytes(there) == tables.read_bytes(HERE)
+
+
 def test_a_blob_comes_back(tables: Tables) -> None:
     content = bytes(range(256)) * 50_000
     tables.write_chunks(HERE, [content[:100], content[100:]])
