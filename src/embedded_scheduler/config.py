@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from embedded_scheduler.errors import InvalidRequest
 
 MIB = 1024 * 1024
+GIB = 1024 * MIB
 
 
 class Section(BaseModel):
@@ -196,6 +197,9 @@ class StorageSection(Section):
     """Keys: `<namespace>/<name>/data_<n>` (official; fate has other metadata), or `<namespace>-<name>` (guide)."""
     secret: str = "storage"  # noqa: S105 - a name
     """Name of the node's secret with `<access key>:<secret key>`."""
+    quota_gib: float = Field(default=0, ge=0)
+    """For results, prepared datasets, logs, working files and unread messages; when it is used up, new jobs are
+    refused. 0 = as much as there is."""
 
     @field_validator("endpoint")
     @classmethod
@@ -316,6 +320,8 @@ class Limits(Section):
     channel_session_bytes: int = 2048 * MIB
     """Unread bytes one session may hold on this node; beyond it a sender waits, then gets E0000000700."""
     open_jobs: int = 10_000
+    disk_free_gib: float = Field(default=0.5, ge=0)
+    """New jobs are refused while less than this is free where the node's home is."""
     concurrent_attempts: int = 32
     """Components running at once; further ones wait in the outbox."""
     partner_requests_per_second: float = Field(default=200, gt=0)
@@ -363,9 +369,21 @@ class Timing(Section):
 class Retention(Section):
     """Days; what is older is removed (the ledger never is)."""
 
-    runs_days: int = 30
+    runs_days: int = Field(default=30, ge=0)
+    """Working files of attempts, and what has no setting of its own here; 0 = kept for good."""
+    results_days: int = Field(default=30, ge=0)
+    """What tasks stored; not set = as `runs_days`, 0 = kept for good."""
+    logs_days: int = Field(default=30, ge=0)
+    """Of the tasks; not set = as `runs_days`, 0 = kept for good."""
     messages_days: int = Field(default=7, ge=1)
     """Stored answers are also the memory of used nonces, which has to last longer than a signed request is valid."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_runs(cls, given: object) -> object:
+        if not isinstance(given, dict) or "runs_days" not in given:
+            return given
+        return {"results_days": given["runs_days"], "logs_days": given["runs_days"], **given}
 
 
 class Settings(Section):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import shutil
 import socket
 import sqlite3
 import stat
@@ -20,6 +19,8 @@ from embedded_scheduler.addresses import parse_address, parse_loopback
 from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, Home, Settings
 from embedded_scheduler.domain.lifecycle import AgreementState
+from embedded_scheduler.domain.space import Level, Usage, level_of
+from embedded_scheduler.engine.space import disk_level, kept_free, quota_of
 from embedded_scheduler.errors import NodeError, StoreError
 from embedded_scheduler.security.identity import CERTIFICATE_FILE
 from embedded_scheduler.security.keys import CERT
@@ -29,7 +30,6 @@ from embedded_scheduler.store import migrate
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.wire.console import DoctorReport, Finding
 
-LOW_DISK = 1024 * MIB
 NO_DISK = 100 * MIB
 _FEW_FILES = 1024
 WARN_DAYS = 30
@@ -40,24 +40,24 @@ def offline_report(home: Home) -> DoctorReport:
     if not home.path.is_dir():
         missing = say("home_missing", path=str(home.path))
         return DoctorReport(findings=[_error("home", missing, f"nodeconsole init --home {home.path}")])
-    findings = [*home_findings(home)]
     try:
         settings = home.load()
     except NodeError as error:
+        findings = [*home_findings(home, Settings(node_id=""))]
         findings.append(_error("settings", error.message, say("edit", path=str(home.settings_file))))
     else:
-        findings.append(_ok("settings", say("settings_ok", node=settings.node_id)))
+        findings = [*home_findings(home, settings), _ok("settings", say("settings_ok", node=settings.node_id))]
         findings += _port_findings(home, settings)
     findings.append(_database_finding(home))
     return DoctorReport(findings=findings)
 
 
-def home_findings(home: Home) -> Iterator[Finding]:
+def home_findings(home: Home, settings: Settings) -> Iterator[Finding]:
     """The directory, its secrets, its disk, and the limits of this process: the same whether the node runs or not."""
     yield _directory_finding(home.path)
     if home.platform_token.exists():
         yield _secret_finding(home.platform_token)
-    yield _disk_finding(home.path)
+    yield disk_finding(home, settings)
     yield _files_finding()
 
 
@@ -150,14 +150,34 @@ def _secret_finding(path: Path) -> Finding:
     return _ok("platform token", say("old_token_ok"))
 
 
-def _disk_finding(path: Path) -> Finding:
-    usage = shutil.disk_usage(path)
-    text = say("disk", free=usage.free // MIB, total=usage.total // MIB)
-    if usage.free < NO_DISK:
+def disk_finding(home: Home, settings: Settings) -> Finding:
+    """How much is left where the home is, and what follows from it."""
+    free, total, level = disk_level(home, settings)
+    text = say("disk", free=free // MIB, total=total // MIB)
+    if free < NO_DISK:
         return _error("disk", text, say("disk_none_fix"))
-    if usage.free < LOW_DISK:
-        return _warning("disk", text, say("disk_low_fix"))
-    return _ok("disk", text)
+    if level is Level.FULL:
+        keep = kept_free(settings) // MIB
+        return _error("disk", say("disk_keep", free=free // MIB, total=total // MIB, keep=keep), say("disk_low_fix"))
+    return _ok("disk", text) if level is Level.FINE else _warning("disk", text, say("disk_low_fix"))
+
+
+def quota_finding(usage: Usage, settings: Settings) -> Finding:
+    """How much of the quota is used."""
+    quota, used = quota_of(settings), usage.total
+    if not quota:
+        code = "quota_none" if usage.storage else "quota_unseen"
+        return _ok("quota", say(code, used=used // MIB))
+    if not usage.storage:
+        return _warning("quota", say("quota_unseen", used=used // MIB), say("storage_fault_fix"))
+    percent = 100 * used // quota
+    facts = {"used": used // MIB, "quota": quota // MIB}
+    match level_of(used, quota):
+        case Level.FULL:
+            return _error("quota", say("quota_over", **facts), say("quota_fix"))
+        case Level.SOON | Level.TIGHT:
+            return _warning("quota", say("quota_tight", percent=percent, **facts), say("quota_fix"))
+    return _ok("quota", say("quota", percent=percent, **facts))
 
 
 def _files_finding() -> Finding:

@@ -47,6 +47,7 @@ from embedded_scheduler.engine.resources import ResourceSource, ResourceWatch
 from embedded_scheduler.engine.retention import Retention
 from embedded_scheduler.engine.rotation import Rotation
 from embedded_scheduler.engine.sessions import SessionPolicy
+from embedded_scheduler.engine.space import SpaceWatch
 from embedded_scheduler.engine.supervisor import Service, Supervisor
 from embedded_scheduler.engine.termination import ContractWatch
 from embedded_scheduler.engine.tokens import TokenUses
@@ -247,6 +248,7 @@ class Node:
             watching,
             Delivery(engine, watching),
             Retention(engine),
+            SpaceWatch(engine),
             Expiry(engine),
             OpenApplications(engine),
             Rotation(engine),

@@ -118,6 +118,9 @@ platform.listen = "{platform}"
 # storage.layout = "official"
 # Name of the secret that holds the access key.
 # storage.secret = "storage"
+# How much results, prepared datasets, logs, working files and unread messages may take together, in GiB. From 80 % on
+# the node warns, at 100 % it refuses new jobs. 0 = no limit.
+# storage.quota_gib = 0
 
 # Which runner runs what neither its registration nor the job says: process, container, ray,
 # kubernetes; "" is the first that can.
@@ -167,6 +170,8 @@ platform.listen = "{platform}"
 # limits.channel_message_bytes = 1073741824
 # limits.channel_session_bytes = 2147483648
 # limits.open_jobs = 10000
+# New jobs are refused while less than so many GiB are free where this home is.
+# limits.disk_free_gib = 0.5
 # limits.concurrent_attempts = 32
 # What one partner may take: requests per second (and at once after a pause), requests at one time, bytes, jobs that are
 # not over, channel sessions of jobs that are not known here yet.
@@ -202,8 +207,11 @@ platform.listen = "{platform}"
 # timing.retry_first = 0.2
 # timing.retry_longest = 30.0
 
-# Days; what is older is removed. The ledger never is.
+# Days after the end of a job; what is older is removed, 0 = never. The ledger never is. Results and logs go with the
+# working files (runs_days) unless they have a setting of their own; `nodeconsole job keep JOB` keeps single results.
 # retention.runs_days = 30
+# retention.results_days = 30
+# retention.logs_days = 30
 # retention.messages_days = 7
 """
 

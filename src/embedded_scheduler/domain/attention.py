@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from embedded_scheduler.domain.space import Level, level_of
+
 DAY_MS = 86_400_000
 
 
@@ -69,6 +71,16 @@ def disk(own_node: str, free: int, now_ms: int, *, low: int, none_left: int) -> 
         return None
     severity = Severity.ERROR if free < none_left else Severity.WARNING
     return Concern("disk", severity, "node", own_node, own_node, now_ms, {"free_mib": str(free // (1024 * 1024))})
+
+
+def quota(own_node: str, used: int, most: int, now_ms: int) -> Concern | None:
+    """Bytes that the node's files take of those that they may; `most` 0 = there is no quota."""
+    level = level_of(used, most)
+    if level is Level.FINE:
+        return None
+    severity = Severity.WARNING if level is Level.TIGHT else Severity.ERROR
+    kind = "quota_over" if level is Level.FULL else "quota"
+    return Concern(kind, severity, "node", own_node, own_node, now_ms, {"percent": str(100 * used // most)})
 
 
 def partner(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from embedded_scheduler.clock import Clock, Mint
 from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.domain.space import Usage
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.credentials import Credentials
@@ -21,6 +23,16 @@ from embedded_scheduler.spi.storage import Storage
 from embedded_scheduler.store.database import Database
 from embedded_scheduler.store.jobs import Copies
 from embedded_scheduler.store.logs import LogStore
+
+
+@dataclass(slots=True)
+class Room:
+    """What `engine.space` saw last, `at` on the monotonic clock. `stale`: something was removed since."""
+
+    usage: Usage | None = None
+    at: float = 0.0
+    stale: bool = False
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(slots=True)
@@ -48,6 +60,7 @@ class Engine:
     credentials: Credentials = field(default_factory=Credentials)
     watchlist: Watchlist = field(default_factory=Watchlist)
     copies: Copies = field(default_factory=Copies)
+    room: Room = field(default_factory=Room)
     identity: Identity | None = None
     """What this node introduces itself with; None = it makes no contracts. Replaced when the key is rotated."""
     introducer: Introducer | None = None

@@ -15,7 +15,7 @@ from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.domain.policy import Action
 from embedded_scheduler.domain.session import common_style, session_conflict
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import components, permits, policies, progress
+from embedded_scheduler.engine import components, permits, policies, progress, space
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import (
@@ -58,6 +58,7 @@ async def submit(
     """
     job_id = engine.mint.job_id()
     spec, coordinator = await plan(engine, job_id, document)
+    await space.check_room(engine, engine.node_id)
     cause = Cause(actor, trace_id or job_id)
     own = "own job" if engine.settings.approval.own_jobs == "auto" else ""
     approve = await _ruled(engine, spec, coordinator, otherwise=own, frank=True)
@@ -131,6 +132,7 @@ async def create_all(
     if spec.coordinator_hint not in ("", engine.node_id):
         raise Refused(f"the job names {spec.coordinator_hint} as its coordinator, not {engine.node_id}")
     if not await _known_already(engine, spec):
+        await space.check_room(engine, initiator)
         for node in spec.nodes:
             if node != engine.node_id and not engine.directory.knows(node):
                 raise Refused(f"{node} is no partner of the coordinator {engine.node_id}")
@@ -168,6 +170,7 @@ async def create(
         if spec.initiator == engine.node_id:
             # What starts here is stored here before anybody else hears of it.
             raise Forbidden(f"{engine.node_id} has not submitted job {job_id}: nobody else can in its name")
+        await space.check_room(engine, coordinator)
         approve = await _policy(engine, spec, coordinator, shown)
         cause = Cause(f"peer:{coordinator}", trace_id)
         await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve, shown=shown)

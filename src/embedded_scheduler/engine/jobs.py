@@ -16,7 +16,7 @@ from embedded_scheduler.domain.lifecycle import JOB, TASK, ApprovalState, TaskSt
 from embedded_scheduler.domain.party import matches_role
 from embedded_scheduler.domain.planner import combined_state
 from embedded_scheduler.domain.snapshot import JobSnapshot
-from embedded_scheduler.engine import progress, votes
+from embedded_scheduler.engine import progress, space, votes
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.creation import Submitted, create, create_all, own_problems, submit
 from embedded_scheduler.engine.transitions import Cause, advance
@@ -96,7 +96,7 @@ async def decide(engine: Engine, job_id: str, *, approve: bool, reason: str, act
     """
     snapshot = await progress.view(engine, job_id)
     if approve:
-        problems = await own_problems(engine, snapshot.spec)
+        problems = [*await own_problems(engine, snapshot.spec), *filter(None, [await space.no_room(engine)])]
         if problems:
             raise Refused(say("cannot_approve", problems=together(problems)))
     here, cause = progress.scene(engine), Cause(actor, await _trace(engine, job_id))

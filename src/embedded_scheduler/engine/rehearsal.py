@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded_scheduler.domain.policy import Action
-from embedded_scheduler.engine import compatibility, creation, trials
+from embedded_scheduler.engine import compatibility, creation, space, trials
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.sentences import Words
@@ -35,4 +35,5 @@ async def rehearse(engine: Engine, document: Mapping[str, Any]) -> Rehearsal:
     refused = (ruling.note,) if ruling.action is Action.REFUSE else ()
     said = (finding.sentence for finding in await compatibility.of_job(engine, spec))
     warnings = (*spec.flow.warnings, *filter(None, said))
-    return Rehearsal((*problems, *refused), warnings, coordinator)
+    full = await space.no_room(engine)
+    return Rehearsal((*problems, *refused, *((full,) if full else ())), warnings, coordinator)

@@ -32,7 +32,7 @@ PREVIEW_BYTES = 256 * 1024
 """What is read of an object to show its beginning."""
 REPORT_BYTES = 8 * 1024 * 1024
 """What is read of a report: it is drawn whole or not at all."""
-_REPORTS = frozenset({"report", "metric"})
+REPORTS = frozenset({"report", "metric"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, S
     stored = await engine.storage.stat(address.namespace, address.name)
     if stored is None:
         raise NotFound(f"nothing is stored for {output.task}.{output.address.port.key} of {output.party.key}")
-    most = REPORT_BYTES if output.address.port.type in _REPORTS else PREVIEW_BYTES
+    most = REPORT_BYTES if output.address.port.type in REPORTS else PREVIEW_BYTES
     data = bytearray()
     async for chunk in engine.storage.read(stored.namespace, stored.name):
         data += chunk

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from embedded_scheduler.clock import DAY_MS
+from embedded_scheduler.domain.space import Usage, removal_ms
 from embedded_scheduler.engine import attempts as attempt_verbs
+from embedded_scheduler.engine import space
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.engine.keeping import namespaces_in_use, remove
 from embedded_scheduler.errors import NodeError
-from embedded_scheduler.store import attempts, jobs, peers, retention
+from embedded_scheduler.store import attempts, keeping, peers, retention
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
 
@@ -20,6 +23,16 @@ _LOG = logging.getLogger(__name__)
 
 EVERY = 3600.0
 AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """What of one job goes: results in these namespaces, working files of these attempts, its logs."""
+
+    job_id: str
+    places: tuple[str, ...]
+    runs: tuple[Attempt, ...]
+    logs: bool
 
 
 class Retention:
@@ -45,43 +58,55 @@ class Retention:
         for peer in await engine.db.read(peers.all):
             while await engine.db.write(partial(retention.crop_answers, source=peer.node_id, now_ms=now)):
                 pass
-        before = now - ages.runs_days * DAY_MS
-        # Jobs stay known for ever; their folders of logs are those that still have files.
-        folders = await asyncio.to_thread(_folders, engine.home.logs)
         removed = 0
-        for begin in range(0, len(folders), AT_ONCE):
-            batch = folders[begin : begin + AT_ONCE]
-
-            def old(reader: Reader, names: list[str] = batch) -> list[tuple[str, list[Attempt]]]:
-                return [
-                    (job_id, attempts.of_job(reader, job_id)) for job_id in jobs.ended_before(reader, names, before)
-                ]
-
-            for job_id, runs in await engine.db.read(old):
+        async with engine.room.looking:
+            usage = await space.measure(engine)
+        job_ids = sorted(usage.jobs)
+        for begin in range(0, len(job_ids), AT_ONCE):
+            batch = job_ids[begin : begin + AT_ONCE]
+            for old in await engine.db.read(partial(self._old, usage=usage, job_ids=batch, now_ms=now)):
                 try:
-                    await self._remove(job_id, runs)
+                    await self._remove(old)
                     removed += 1
                 except (NodeError, OSError) as error:
                     # The folder of logs goes last, so the next pass finds this job again.
-                    _LOG.error("files of job %s cannot be removed: %s", job_id, error)
+                    _LOG.error("files of job %s cannot be removed: %s", old.job_id, error)
         if removed:
-            _LOG.info("removed logs and results of %d old jobs", removed)
+            engine.room.stale = True
+            _LOG.info("removed files of %d old jobs", removed)
         return removed
 
-    async def _remove(self, job_id: str, runs: list[Attempt]) -> None:
+    def _old(self, reader: Reader, *, usage: Usage, job_ids: Sequence[str], now_ms: int) -> list[_Old]:
+        """What of these jobs is due."""
+        ages = self._engine.settings.retention
+        kept, used = keeping.kept_of(reader, job_ids), namespaces_in_use(self._engine, reader)
+        found = []
+        for job in keeping.facts(reader, job_ids).values():
+            files = usage.jobs[job.job_id]
+            places: tuple[str, ...] = ()
+            # Where nobody can say what is in the storage, it is looked for as long as there are logs.
+            if _is_due(job.ended_ms, ages.results_days, now_ms) and (files.objects or not usage.storage):
+                places = tuple(keeping.namespaces(reader, [job.job_id]))
+            if job.job_id in kept or any(place in used for place in places):
+                places = ()
+            logs = files.has_logs and _is_due(job.ended_ms, ages.logs_days, now_ms)
+            runs = _is_due(job.ended_ms, ages.runs_days, now_ms) and bool(files.runs or logs)
+            old = _Old(job.job_id, places, tuple(attempts.of_job(reader, job.job_id)) if runs else (), logs=logs)
+            if places or runs or logs:
+                found.append(old)
+        return found
+
+    async def _remove(self, old: _Old) -> None:
         engine = self._engine
-        for run in runs:
+        for run in old.runs:
             runner = engine.runners.get(run.runner)
             if runner is not None:
                 await runner.forget(attempt_verbs.handle_of(run))
-            namespace = f"{job_id}-{run.role}-{run.index}"
-            for stored in await engine.storage.list(namespace):
-                await engine.storage.delete(namespace, stored.name)
-        await asyncio.to_thread(shutil.rmtree, engine.home.logs / job_id)
+        await remove(engine, old.job_id, old.places, actor="node")
+        if old.logs:
+            await asyncio.to_thread(shutil.rmtree, engine.home.logs / old.job_id)
 
 
-def _folders(logs: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in logs.iterdir() if entry.is_dir())
-    except FileNotFoundError:
-        return []
+def _is_due(ended_ms: int | None, days: int, now_ms: int) -> bool:
+    due_ms = removal_ms(ended_ms, days, kept=False)
+    return due_ms is not None and due_ms < now_ms

@@ -74,6 +74,16 @@ class DescribingStorage(Protocol):
 
 
 @runtime_checkable
+class CountedStorage(Protocol):
+    """What a storage may offer besides: everything it holds, for those who watch its size."""
+
+    def everything(self) -> AsyncIterator[Stored]:
+        """One after the other, in no order, an object possibly in several pieces. `size` is what a piece takes up here:
+        with the object's metadata, and nothing for what is only a link to somebody else's file."""
+        ...
+
+
+@runtime_checkable
 class RemoteStorage(Protocol):
     """What a storage on another machine (or in another process) offers besides."""
 

@@ -14,6 +14,8 @@ LayoutName = Literal["official", "fate", "guide"]
 
 _PARTITION = re.compile(r"data_(0|[1-9][0-9]{0,8})")
 _METADATA = "metadata"
+_OF_JOB = re.compile(r"(.+?-[^-/]+-[0-9]+)-([^/]+)")
+_OF_DATASET = re.compile(r"([^-/]+)-([^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Layout(Protocol):
         """What a key of this namespace holds; None if it is none of the layout's."""
         ...
 
+    def address(self, key: str) -> tuple[str, str] | None:
+        """Namespace and name that a key belongs to, where this node wrote it; None if it is none of the layout's."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Directories:
@@ -74,6 +80,11 @@ class Directories:
             return None
         return Place(name, int(partition[1]) if partition else None)
 
+    def address(self, key: str) -> tuple[str, str] | None:
+        namespace, _, rest = key.partition("/")
+        place = self.place(namespace, key) if rest else None
+        return None if place is None else (namespace, place.name)
+
 
 @dataclass(frozen=True, slots=True)
 class FlatKeys:
@@ -96,6 +107,12 @@ class FlatKeys:
     def place(self, namespace: str, key: str) -> Place | None:
         name = key.removeprefix(f"{namespace}-")
         return Place(name, 0) if name and name != key and "/" not in name else None
+
+    def address(self, key: str) -> tuple[str, str] | None:
+        # Nothing says where a namespace ends: with a number if it is of a job's results, else at the first hyphen.
+        data = key.removeprefix(".metadata/")
+        found = _OF_JOB.fullmatch(data) or _OF_DATASET.fullmatch(data)
+        return None if found is None else (found[1], found[2])
 
 
 LAYOUTS: dict[LayoutName, Layout] = {"official": Directories(), "fate": Directories(fate=True), "guide": FlatKeys()}

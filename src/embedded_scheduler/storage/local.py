@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import os
@@ -110,6 +111,20 @@ class LocalStorage:
             return [*await asyncio.to_thread(self._objects, namespace)]
         except NotFound:
             return []
+
+    async def everything(self) -> AsyncIterator[Stored]:
+        with self._translated():
+            namespaces = await asyncio.to_thread(lambda: sorted(self._root.iterdir()))
+        shared: dict[tuple[int, int], list[Stored]] = {}
+        for directory in namespaces:
+            for found, status in await asyncio.to_thread(_pieces, directory):
+                yield found if status.st_nlink == 1 else dataclasses.replace(found, size=0)
+                if status.st_nlink > 1:
+                    names = shared.setdefault((status.st_dev, status.st_ino), [])
+                    names.append(found)
+                    if len(names) == status.st_nlink:
+                        # All its names are here: it is nobody else's file.
+                        yield names[0]
 
     async def delete(self, namespace: str, name: str) -> None:
         self.path(namespace, name)
@@ -236,6 +251,22 @@ class LocalStorage:
             if error.errno == errno.ENOSPC:
                 raise Unavailable(f"the disk of {self._root} is full: free some space and try again") from error
             raise Unavailable(f"the storage {self._root} cannot be used: {error.strerror or error}") from error
+
+
+def _pieces(directory: Path) -> list[tuple[Stored, os.stat_result]]:
+    """The files of a namespace, those with metadata and those that are being written included."""
+    found = []
+    if directory.is_symlink():
+        return []
+    # What is removed meanwhile, or is no directory, is nothing of ours.
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                name = entry.name.removeprefix(BESIDE)
+                piece = Stored(directory.name, name, status.st_size, status.st_mtime_ns // 1_000_000)
+                found.append((piece, status))
+    return found
 
 
 def _metadata_name(name: str) -> str:

@@ -170,6 +170,21 @@ class S3Storage:
         partitions = self._partitions(namespace, await self._keys(store, namespace))
         return [_stored(namespace, name, partitions[name]) for name in sorted(partitions)]
 
+    async def everything(self) -> AsyncIterator[Stored]:
+        """Of the whole bucket what lies where this layout puts things; a thousand keys for a request."""
+        store = await self._store()
+        batches = aiter(self._obstore.list(store))
+        while True:
+            with self._translated():
+                batch = await anext(batches, None)
+            if batch is None:
+                return
+            for each in batch:
+                address = self._layout.address(each["path"])
+                if address is not None:
+                    modified_ms = int(each["last_modified"].timestamp() * 1000)
+                    yield Stored(*address, each["size"], modified_ms)
+
     async def delete(self, namespace: str, name: str) -> None:
         check_address(namespace, name)
         store = await self._store()

@@ -263,12 +263,6 @@ def open_count_of(reader: Reader, node_id: str, most: int) -> int:
     return 0 if row is None else int(row["number"])
 
 
-def ended_before(reader: Reader, job_ids: Sequence[str], before_ms: int) -> list[str]:
-    """Those of `job_ids` that are over since before `before_ms`."""
-    rows = reader.all("jobs.ended_before", job_ids=json.dumps(list(job_ids)), before_ms=before_ms)
-    return [str(row["job_id"]) for row in rows]
-
-
 def states(reader: Reader, flow_id: str | None) -> dict[str, str]:
     """Job id → state, of one flow or of all."""
     if flow_id is None:

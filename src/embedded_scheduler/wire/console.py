@@ -342,6 +342,21 @@ class StopRow(Message):
     """Why the last try to tell it failed."""
 
 
+class Keeping(Message):
+    """What becomes of a job's results on this node. Epoch ms."""
+
+    kept_ms: int | None = None
+    """Since then they are kept for good."""
+    kept_by: str = ""
+    removed_ms: int | None = None
+    removed_by: str = ""
+    """`operator:<user>`; `node` = they were old enough."""
+    removal_ms: int | None = None
+    """When they are removed; None = never, or not before the job is over."""
+    actions: list[str] = Field(default_factory=list)
+    """keep, release, discard; only as part of a job."""
+
+
 class JobDetail(Message):
     job: JobRow
     tasks: list[TaskRow]
@@ -352,6 +367,7 @@ class JobDetail(Message):
     warnings: list[str] = Field(default_factory=list)
     policy: list[str] = Field(default_factory=list)
     """What this node's policy said of the job when it came, sentence by sentence; empty = it was not asked."""
+    keeping: Keeping = Field(default_factory=Keeping)
     stops: list[StopRow] = Field(default_factory=list)
     """Who is asked to stop, as far as this node does the asking; empty = nobody asked for it."""
 
@@ -367,6 +383,10 @@ class ResultRow(Message):
     name: str
     size: int
     path: str = ""
+    format: str = ""
+    """csv, parquet or json, where what is stored beside a table says so."""
+    rows: int | None = None
+    columns: list[ColumnRow] = Field(default_factory=list)
 
 
 class Decision(Message):

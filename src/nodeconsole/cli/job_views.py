@@ -11,7 +11,8 @@ from nodeconsole.cli.drawing import display_here, print_lines, width_here
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation
 from nodeconsole.cli.output import plain
-from nodeconsole.cli.text import moment, size
+from nodeconsole.cli.space import RESULT_COLUMNS, keeping_note, result_words
+from nodeconsole.cli.text import moment
 from nodeconsole.client import NodeClient
 from nodeconsole.exports.forms import ExportError
 from nodeconsole.exports.saving import save_result
@@ -130,8 +131,8 @@ async def results(call: Invocation) -> Exit:
         rows = [row for row in detail.results if args.task in ("", row.task)]
         if args.save:
             return await _save(call, client, detail, rows)
-        if not args.task or call.out.as_json:
-            return _list(call, rows)
+        if not args.task or call.out.as_json or args.columns:
+            return _list(call, detail, rows)
         for row in rows:
             shown = await client.result(detail.job.job_id, row.task, row.party, row.output, rows=args.rows)
             call.out.line(f"{row.task}.{row.output}  {row.type}  {row.party}")
@@ -139,16 +140,17 @@ async def results(call: Invocation) -> Exit:
     return Exit.OK
 
 
-def _list(call: Invocation, rows: Sequence[ResultRow]) -> Exit:
+def _list(call: Invocation, detail: JobDetail, rows: Sequence[ResultRow]) -> Exit:
     if call.out.as_json:
         call.out.document(plain(rows))
         return Exit.OK
-    table = (
-        (row.task, row.party, row.output, row.type, size(row.size), row.path or f"{row.namespace}#{row.name}")
-        for row in rows
-    )
-    columns = ("RESULT OF", "PARTY", "OUTPUT", "TYPE", "SIZE", "WHERE")
-    call.out.table(columns, table, empty="no results on this node")
+    call.out.table(RESULT_COLUMNS, map(result_words, rows), empty="no results on this node")
+    for row in rows if call.args.columns else ():
+        call.out.line()
+        call.out.line(f"{row.task}.{row.output} of {row.party}")
+        call.out.table(("COLUMN", "TYPE"), ((c.name, c.type) for c in row.columns), empty="no columns are stated")
+    if note := keeping_note(detail.keeping):
+        call.out.note(note)
     return Exit.OK
 
 

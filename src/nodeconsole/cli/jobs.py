@@ -23,7 +23,8 @@ from embedded_scheduler.wire.console import (
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_document
 from nodeconsole.cli.output import bar, plain
-from nodeconsole.cli.text import moment, size, span
+from nodeconsole.cli.space import RESULT_COLUMNS, keeping_note, result_words
+from nodeconsole.cli.text import moment, span
 from nodeconsole.client import NodeClient, NodeUnreachable
 
 _RETRY_SECONDS = 1.0
@@ -336,11 +337,9 @@ def _show_results(call: Invocation, detail: JobDetail) -> None:
     if not detail.results:
         return
     call.out.line()
-    rows = [
-        (row.task, row.party, row.output, row.type, size(row.size), row.path or f"{row.namespace}#{row.name}")
-        for row in detail.results
-    ]
-    call.out.table(("RESULT OF", "PARTY", "OUTPUT", "TYPE", "SIZE", "WHERE"), rows, empty="")
+    call.out.table(RESULT_COLUMNS, map(result_words, detail.results), empty="")
+    if note := keeping_note(detail.keeping):
+        call.out.line(note)
 
 
 def _waiting(waiting: Waiting | None) -> str:

@@ -16,6 +16,7 @@ from nodeconsole.cli.text import clean
 from nodeconsole.client import ClientError, NodeUnreachable
 
 _JOB_VIEWS = ("graph", "timeline", "events", "task", "results", "runs")
+_KEEPING = ("keep", "release", "discard")
 _KIT = ("new", "test", "build", "sdk")
 _PACKS = ("install", "upgrade", "packs", "verify", "uninstall", "pack")
 
@@ -71,6 +72,7 @@ _MODULES = {
     "secret": "secrets",
     "context": "contexts",
     "ledger": "ledger",
+    "space": "space",
     "stats": "pulse",
     "attention": "pulse",
     "top": "pulse",
@@ -84,6 +86,8 @@ def _command(args: argparse.Namespace) -> Command:
     name = _MODULES.get(args.command, "node")
     if args.command == "job" and verb in _JOB_VIEWS:
         name = "job_views"
+    elif args.command == "job" and verb in _KEEPING:
+        name = "space"
     elif args.command == "component" and verb in _KIT:
         name = "component_kit"
     elif args.command == "component" and verb in _PACKS:

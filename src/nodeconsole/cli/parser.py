@@ -221,6 +221,8 @@ def _add_node(tree: _Tree) -> None:
     tree.command("doctor", "check the node and say how to repair what is wrong; works also when it is down")
     attention = "say what needs a person: decisions, failures, what ends, who does not answer"
     tree.command("attention", attention)
+    space = tree.command("space", "say what takes the disk, by kind, job and dataset, and what can be removed")
+    space.add_argument("--limit", type=_count, default=20, metavar="N", help="so many jobs and datasets (default: 20)")
     stats = tree.command("stats", "count jobs by outcome, flow and partner, and how long they ran")
     stats.add_argument("--hours", type=_hours, default=24, metavar="N", help="the last N hours (default: 24)")
     top = tree.command("top", "watch the node: machine, jobs, partners; q ends it")
@@ -255,6 +257,10 @@ def _add_jobs(tree: _Tree) -> None:
     reject = jobs.command("reject", "refuse to take part in a job")
     stop = jobs.command("stop", "stop a job, or one task and everything after it")
     rerun = jobs.command("rerun", "run a finished job of this node again, as a new job")
+    keep = jobs.command("keep", "keep a job's results on this node for good")
+    release = jobs.command("release", "let a job's results be removed when they are old enough")
+    discard = jobs.command("discard", "remove a job's results from this node now")
+    discard.add_argument("--yes", action="store_true", help="do so; without it, only say what would be removed")
     logs = jobs.command("logs", "print the log of a task")
     graph = jobs.command("graph", "draw a job's tasks and what they read from one another")
     timeline = jobs.command("timeline", "show when each party worked on each task")
@@ -271,6 +277,9 @@ def _add_jobs(tree: _Tree) -> None:
         reject,
         stop,
         rerun,
+        keep,
+        release,
+        discard,
         logs,
         graph,
         timeline,
@@ -287,6 +296,7 @@ def _add_jobs(tree: _Tree) -> None:
     task.add_argument("task", metavar="TASK")
     results.add_argument("--task", default="", metavar="NAME", help="the beginning of what this task stored")
     results.add_argument("--rows", type=_count, default=20, metavar="N", help="of a table (default: 20)")
+    results.add_argument("--columns", action="store_true", help="list the columns of the tables instead")
     results.add_argument("--save", metavar="DIRECTORY", help="save all of it as files (administrators)")
     results.add_argument(
         "--as", dest="form", choices=FORMS, default="", help="with --save: reports and tables in this form"

@@ -13,9 +13,11 @@ from embedded_scheduler.wire.console import (
     JobDifference,
     JobPage,
     JobRow,
+    Keeping,
     StopRequest,
     SubmitReply,
 )
+from embedded_scheduler.wire.console_space import Discarded
 from embedded_scheduler.wire.console_tasks import FlowRuns, ResultPreview, TaskDetail
 from nodeconsole.client.calls import Calls, body_of, path_of
 from nodeconsole.client.stream import ByteStream
@@ -89,3 +91,15 @@ class JobCalls(Calls):
         """Stop the job, or one task with everything that follows it."""
         body = body_of(StopRequest, task_name=task_name, reason=reason)
         return await self._send(JobRow, "POST", path_of("jobs", job_id, "stop"), body)
+
+    async def keep(self, job_id: str) -> Keeping:
+        """The results of the job stay on the node until somebody releases or removes them."""
+        return await self._send(Keeping, "POST", path_of("jobs", job_id, "keep"), {})
+
+    async def release(self, job_id: str) -> Keeping:
+        """They go when they are old enough."""
+        return await self._send(Keeping, "POST", path_of("jobs", job_id, "release"), {})
+
+    async def discard(self, job_id: str) -> Discarded:
+        """Remove them now. There is no way back."""
+        return await self._send(Discarded, "POST", path_of("jobs", job_id, "discard"), {})

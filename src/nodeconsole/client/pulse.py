@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from embedded_scheduler.wire.console import DoctorReport, EventPage, LedgerReport, NodeStatus
 from embedded_scheduler.wire.console_pulse import AttentionList, LedgerPage, Overview, ResourceReport, Statistics
+from embedded_scheduler.wire.console_space import SpaceReport
 from nodeconsole.client.calls import Calls
 from nodeconsole.client.stream import ByteStream, PageStream
 
@@ -23,6 +24,10 @@ class PulseCalls(Calls):
 
     async def doctor(self) -> DoctorReport:
         return await self._get(DoctorReport, "/doctor", patient=True)
+
+    async def space(self, *, limit: int = 20) -> SpaceReport:
+        """What the node stores, as of some seconds ago; so many of the largest jobs and datasets."""
+        return await self._get(SpaceReport, "/space", {"limit": limit}, patient=True)
 
     async def statistics(self, *, hours: int = 24) -> Statistics:
         """Counted at most every few seconds, however often it is asked."""

@@ -14,7 +14,7 @@ COMMANDS = {
     "init", "up", "serve", "attach", "bridge", "status", "doctor", "attention", "stats", "top", "demo", "completion",
     "man", "web", "keys",
     "job submit", "job check", "job list", "job show", "job diff", "job approve", "job wait", "job reject",
-    "job stop", "job rerun",
+    "job stop", "job rerun", "job keep", "job release", "job discard", "space",
     "job components", "component import",
     "job logs",
     "job graph", "job timeline", "job events", "job task", "job results", "job runs",

@@ -21,6 +21,7 @@ from embedded_scheduler.api.console import (
     policy,
     pulse,
     secrets,
+    space,
     tasks,
     tokens,
 )
@@ -35,7 +36,7 @@ def create_app(console: Console) -> Quart:
     app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
     app.extensions[endpoint.OPERATORS] = console.operators
     endpoint.install_errors(app)
-    for family in (node, tokens, jobs, tasks, logs, events, pulse):
+    for family in (node, tokens, jobs, tasks, space, logs, events, pulse):
         family.install(app, console)
     for family in (catalogue, packs, contracts, policy, secrets, grants, messages):
         family.install(app, console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from quart import Quart
 
@@ -16,13 +17,15 @@ from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.lifecycle import JOB, JobState
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.domain.snapshot import JobSnapshot
+from embedded_scheduler.domain.space import removal_ms
+from embedded_scheduler.domain.table_metadata import TableMetadata
 from embedded_scheduler.engine import compatibility, policies, precedents, receipts, rehearsal, results, votes
 from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound
 from embedded_scheduler.sentences import say
-from embedded_scheduler.spi.storage import FileStorage, Storage, Stored
-from embedded_scheduler.store import attempts, job_search
+from embedded_scheduler.spi.storage import DescribingStorage, FileStorage, Storage, Stored
+from embedded_scheduler.store import attempts, job_search, keeping
 from embedded_scheduler.store import jobs as store
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.wire.console import (
@@ -33,6 +36,7 @@ from embedded_scheduler.wire.console import (
     JobDifference,
     JobPage,
     JobRow,
+    Keeping,
     ResultRow,
     StopRequest,
     SubmitReply,
@@ -149,6 +153,8 @@ class Jobs:
             detail.card = await cards.card(self._engine, snapshot)
             await receipts.job_opened(self._engine, snapshot)
         detail.results = await self._results(outputs)
+        over, kept = JOB.is_terminal(snapshot.state), detail.keeping.kept_ms is not None
+        detail.keeping.actions = views.result_actions(over=over, stored=bool(detail.results), kept=kept)
         return detail
 
     async def difference(self, job_id: str) -> JobDifference:
@@ -249,6 +255,7 @@ class Jobs:
             warnings=list(s.spec.flow.warnings),
             policy=_policy_lines(reader, job_id),
             stops=views.stop_rows(s),
+            keeping=keeping_of(reader, job_id, self._engine.settings.retention.results_days),
         )
         return detail, s, results.declared(reader, s, runs)
 
@@ -295,19 +302,29 @@ class Jobs:
             stored = kept.get((address.namespace, address.name))
             if stored is None:
                 continue
-            rows.append(
-                ResultRow(
-                    task=output.task,
-                    party=output.party.key,
-                    output=output.address.port.key,
-                    type=output.address.port.type,
-                    namespace=stored.namespace,
-                    name=stored.name,
-                    size=stored.size,
-                    path=_local_path(storage, stored),
-                )
-            )
+            described = None
+            if isinstance(storage, DescribingStorage) and output.address.port.type not in results.REPORTS:
+                described = await _described(storage, stored)
+            rows.append(views.result_row(output, stored, described, _local_path(storage, stored)))
         return rows
+
+
+async def _described(storage: DescribingStorage, stored: Stored) -> TableMetadata | None:
+    """What lies beside a table; it is shown without where that cannot be had."""
+    try:
+        async with asyncio.timeout(_PATIENCE_FOR_RESULTS_S):
+            return await storage.description(stored.namespace, stored.name)
+    except (NodeError, TimeoutError) as error:
+        _LOG.warning("the description of %s/%s cannot be read: %s", stored.namespace, stored.name, error)
+        return None
+
+
+def keeping_of(reader: Reader, job_id: str, days: int) -> Keeping:
+    """What becomes of a job's results, which go after so many days (0 = never)."""
+    head, found = store.head(reader, job_id), keeping.of(reader, job_id)
+    ended_ms = head.ended_ms if head is not None and found.removed_ms is None else None
+    due_ms = removal_ms(ended_ms, days, kept=found.kept_ms is not None)
+    return Keeping(**asdict(found), removal_ms=due_ms)
 
 
 def last_signs(console: Console, stuck: Stuck) -> dict[str, int]:

@@ -13,10 +13,13 @@ from embedded_scheduler.addresses import Address, parse_address
 from embedded_scheduler.api.console import endpoint
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.clock import DAY_MS
-from embedded_scheduler.diagnosis import certificate_findings, home_findings
+from embedded_scheduler.diagnosis import certificate_findings, disk_finding, home_findings, quota_finding
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.roles import Role
+from embedded_scheduler.domain.space import Usage
 from embedded_scheduler.engine.credentials import IMPORTED
+from embedded_scheduler.engine.space import fresh
+from embedded_scheduler.engine.space import jobs as space_of_jobs
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.sentences import say
@@ -29,6 +32,7 @@ from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.wire.console import DoctorReport, Finding, NodeStatus
 
 _SOON_MS = 14 * DAY_MS
+_SOON_REMOVED_DAYS = 7
 _MINUTE_MS = 60_000
 
 
@@ -79,7 +83,7 @@ class NodeFacts:
     async def _standing(self, partners: Iterable[Peer], agreed: list[Contract]) -> list[Finding]:
         """What an operator should not have to ask for; the same sentences as in `doctor`."""
         findings = [*_unsigned(partners), *self._plain_http(partners), *await self._certificates_lately(agreed)]
-        findings += [*self._containment(), self._platform()]
+        findings += [*self._containment(), self._platform(), *await self._space()]
         return [finding for finding in findings if finding.level != "ok"]
 
     async def _certificates_lately(self, agreed: list[Contract]) -> list[Finding]:
@@ -89,8 +93,29 @@ class NodeFacts:
             self._certificates_seen = (known, await self._certificates(agreed))
         return self._certificates_seen[1]
 
+    async def _space(self) -> list[Finding]:
+        """As seen last: the status is asked for several times a second. A disk that is only tight is for `doctor`."""
+        engine = self._engine
+        disk = await asyncio.to_thread(disk_finding, engine.home, engine.settings)
+        usage = engine.room.usage
+        found = [quota_finding(usage, engine.settings)] if usage is not None else []
+        return [*found, *((disk,) if disk.level == "error" else ())]
+
+    async def _due(self, usage: Usage) -> list[Finding]:
+        """Results that nobody kept and that go soon."""
+        by = await space_of_jobs(self._engine, usage)
+        latest_ms = self._engine.clock.now_ms() + _SOON_REMOVED_DAYS * DAY_MS
+        soon = sum(job.files.objects > 0 and (job.removal_ms or latest_ms) < latest_ms for job in by)
+        if not soon:
+            return []
+        text = say("results_due", count=soon, days=_SOON_REMOVED_DAYS)
+        return [Finding.of("retention", "ok", text, say("results_due_fix"))]
+
     async def doctor(self) -> DoctorReport:
-        findings = await asyncio.to_thread(lambda: list(home_findings(self._engine.home)))
+        engine = self._engine
+        findings = await asyncio.to_thread(lambda: list(home_findings(engine.home, engine.settings)))
+        usage = await fresh(engine)
+        findings += [quota_finding(usage, engine.settings), *await self._due(usage)]
         findings += [*self._containment(), *await self._runners()]
         findings.append(await self._storage())
         findings.append(await self._database())

@@ -13,12 +13,13 @@ from embedded_scheduler.api.console import endpoint, views
 from embedded_scheduler.api.console.catalogue import Peers
 from embedded_scheduler.api.console.jobs import Jobs, last_signs
 from embedded_scheduler.api.console.state import Console
-from embedded_scheduler.diagnosis import LOW_DISK, NO_DISK, WARN_DAYS, endings
+from embedded_scheduler.diagnosis import NO_DISK, WARN_DAYS, endings
 from embedded_scheduler.domain import attention
 from embedded_scheduler.domain.attention import Concern, Severity
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.window import HOUR_MS, Window, window
 from embedded_scheduler.engine.resources import EVERY
+from embedded_scheduler.engine.space import LOW_DISK, kept_free, quota_of
 from embedded_scheduler.engine.supervisor import ServiceState
 from embedded_scheduler.store import contracts, grants, jobs, ledger, outbox, peers, statistics
 from embedded_scheduler.store.contracts import Contract
@@ -247,8 +248,14 @@ class Pulse:
 
     async def _disk(self, now_ms: int) -> list[Concern]:
         free = await asyncio.to_thread(self._console.resources.disk_free)
-        concern = attention.disk(self._engine.node_id, free, now_ms, low=LOW_DISK, none_left=NO_DISK)
-        return [concern] if concern is not None else []
+        engine = self._engine
+        keep = kept_free(engine.settings)
+        low, none_left = max(LOW_DISK, 2 * keep), max(NO_DISK, keep)
+        found = [attention.disk(engine.node_id, free, now_ms, low=low, none_left=none_left)]
+        if engine.room.usage is not None:
+            used = engine.room.usage.total
+            found.append(attention.quota(engine.node_id, used, quota_of(engine.settings), now_ms))
+        return [concern for concern in found if concern is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +298,8 @@ _TEXTS = {
     "undelivered": "{undelivered} messages for {name} are not delivered",
     "service": "the service {name} of this node crashed and starts again: {error}",
     "disk": "{free_mib} MiB are left on the disk of this node",
+    "quota": "{percent} % of the space for this node's files are used",
+    "quota_over": "the space for this node's files is used up: new jobs are refused",
 }
 
 

@@ -16,12 +16,16 @@ from embedded_scheduler.domain.lifecycle import (
     TaskState,
 )
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
+from embedded_scheduler.domain.table_metadata import TableMetadata
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
 from embedded_scheduler.engine.compatibility import IN_THE_WAY, Finding
 from embedded_scheduler.engine.components import BUILTIN
+from embedded_scheduler.engine.results import Output
+from embedded_scheduler.engine.space import StoringJob
 from embedded_scheduler.engine.traffic import Traffic
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.sentences import Words, say
+from embedded_scheduler.spi.storage import Stored
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.datasets import Dataset
@@ -37,6 +41,7 @@ from embedded_scheduler.wire.console import (
     EventRow,
     JobRow,
     PortRow,
+    ResultRow,
     ShareRow,
     StopRow,
     TaskRow,
@@ -44,6 +49,7 @@ from embedded_scheduler.wire.console import (
     said,
 )
 from embedded_scheduler.wire.console import Stuck as StuckRow
+from embedded_scheduler.wire.console_space import JobSpaceRow
 from embedded_scheduler.wire.console_tasks import AttemptRow, LinkRow, TrafficRow
 
 
@@ -389,4 +395,48 @@ def component_row(
         parameters=len(manifest.params),
         actions=["disable" if component.enabled else "enable", *([] if builtin else ["register", "unregister"])],
         manifest=dict(raw or {}),
+    )
+
+
+def result_actions(*, over: bool, stored: bool, kept: bool) -> list[str]:
+    """What can be done about the results of a job, of which some are `stored` here."""
+    keeps = ["release"] if kept else ["keep"] if stored or not over else []
+    return [*keeps, *(["discard"] if over and stored else [])]
+
+
+def job_space(job: StoringJob) -> JobSpaceRow:
+    facts, files = job.facts, job.files
+    state = facts.state if facts is not None else ""
+    over = bool(state) and JOB.is_terminal(JobState(state))
+    return JobSpaceRow(
+        job_id=job.job_id,
+        flow_id=facts.flow_id if facts is not None else "",
+        state=state,
+        outcome=(facts.outcome or None) if facts is not None else None,
+        ended_ms=facts.ended_ms if facts is not None else None,
+        results=files.results,
+        logs=files.logs,
+        runs=files.runs,
+        channel=files.channel,
+        total=files.total,
+        kept=job.kept,
+        removal_ms=job.removal_ms,
+        actions=result_actions(over=over, stored=files.objects > 0, kept=job.kept) if state else [],
+    )
+
+
+def result_row(output: Output, stored: Stored, described: TableMetadata | None, path: str) -> ResultRow:
+    """`described`: what lies beside the table, if anything does."""
+    return ResultRow(
+        task=output.task,
+        party=output.party.key,
+        output=output.address.port.key,
+        type=output.address.port.type,
+        namespace=stored.namespace,
+        name=stored.name,
+        size=stored.size,
+        path=path,
+        format=described.file_type if described is not None else "",
+        rows=described.count if described is not None else None,
+        columns=[ColumnRow(name=name, type=kind) for name, kind in described.columns] if described is not None else [],
     )

@@ -136,9 +136,6 @@ SELECT count(*) AS number FROM (
     SELECT 1 FROM jobs INDEXED BY jobs_by_state WHERE state IN ('PENDING', 'READY', 'RUNNING')
       AND (coordinator = :node_id OR initiator = :node_id) LIMIT :most);
 
--- name: jobs.ended_before
-SELECT job_id FROM jobs WHERE job_id IN (SELECT value FROM json_each(:job_ids)) AND ended_ms < :before_ms;
-
 -- name: jobs.note_call
 UPDATE outbox SET state = :state, attempts = attempts + 1, last_error = :error, next_ms = :next_ms,
        done_ms = CASE WHEN :state = 'waiting' THEN NULL ELSE :now_ms END
