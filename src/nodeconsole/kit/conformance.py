@@ -32,12 +32,10 @@ from embedded_scheduler.domain.component import BoolStyle
 from embedded_scheduler.domain.environment import encode_value
 from embedded_scheduler.spi.conformance import Kit, NotConformant, expect
 from embedded_scheduler.spi.runner import END_OF_LOG, RunHandle, Runner
-from nodeconsole.kit.following import Ended, run_all
+from nodeconsole.kit.following import AFTER_FAILURE, Ended, run_all
 from nodeconsole.kit.outputs import look_at
 from nodeconsole.kit.trial import Bench, Plan, RunnerOf
 
-_UP = 5.0
-"""Seconds after which a component that waits for nobody is taken to be at work."""
 _LOOK_AGAIN = 0.02
 _OUTAGE = 1.0
 _NOWHERE = "http://127.0.0.1:1/v1/platform/schedule/task/callback"
@@ -60,7 +58,8 @@ class ComponentConformance(Kit):
     """Checks of one component. `plan` holds good input and good parameters for every party; `directory` is empty.
 
     `bad_parameter`: a name and the text of a value that the component has to refuse; by default one is found in the
-    description. `grace`: seconds between SIGTERM and SIGKILL; `within`: those a run may take.
+    description. `grace`: seconds between SIGTERM and SIGKILL; `within`: those a run may take; `up`: those that a runner
+    may need to start one: after them, one that waits for no other party is taken to be at work.
     """
 
     def __init__(
@@ -72,6 +71,7 @@ class ComponentConformance(Kit):
         bad_parameter: tuple[str, str] | None = None,
         grace: float = 10.0,
         within: float = 50.0,
+        up: float = 5.0,
     ) -> None:
         self._plan = plan
         self._runner_of = runner_of
@@ -79,6 +79,7 @@ class ComponentConformance(Kit):
         self._bad_parameter = bad_parameter
         self._grace = grace
         self._within = within
+        self._up = up
 
     async def good_input_ends_with_0_and_every_output(self) -> None:
         bench = self._bench("good")
@@ -107,7 +108,8 @@ class ComponentConformance(Kit):
         name, value = self._bad_parameter or _found_bad(self._plan.manifest, self._plan.parties[0])
         if not name:
             return
-        run = await self._run(self._bench("bad"), parameters={name: value})
+        # Every party has to refuse by itself, also one that is started later than another one fails.
+        run = await self._run(self._bench("bad"), parameters={name: value}, after_failure=self._up)
         for party in self._plan.parties:
             expect(not run.ended[party].exit.ok, f"{party} took {value!r} for the parameter {name}")
             expect(name.encode() in run.logs[party], f"{party} refused {name}={value!r} without naming the parameter")
@@ -135,7 +137,7 @@ class ComponentConformance(Kit):
 
     async def _at_work(self, runner: Runner, handle: RunHandle, node: LocalNode) -> None:
         """Return when it waits for another party, when it has ended, or after a while."""
-        deadline = time.monotonic() + _UP
+        deadline = time.monotonic() + self._up
         while time.monotonic() < deadline:
             if node.calls["pop"] or await runner.observe(handle) is not None:
                 return
@@ -240,10 +242,17 @@ class ComponentConformance(Kit):
         node: LocalNode | None = None,
         parameters: Mapping[str, str] | None = None,
         callback_url: str = "",
+        after_failure: float = AFTER_FAILURE,
     ) -> _Run:
         with node or LocalNode() as serving:
             launches = bench.launches(serving, parameters=parameters, callback_url=callback_url)
-            ended = await run_all(bench.runner, launches, within=self._within, on_line=lambda _party, _line: None)
+            ended = await run_all(
+                bench.runner,
+                launches,
+                within=self._within,
+                on_line=lambda _party, _line: None,
+                after_failure=after_failure,
+            )
             return _Run(
                 ended={end.party: end for end in ended},
                 logs={party: _own_lines(spec.log_path) for party, spec in launches.items()},

@@ -14,7 +14,7 @@ from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, Runner
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 
-_AFTER_FAILURE = 1.0
+AFTER_FAILURE = 1.0
 """Seconds in which the others may fail by themselves, and say why, before they are ended as a node would."""
 _LOG_POLL = 0.05
 
@@ -42,7 +42,14 @@ class Ended:
         return str(self.exit.code)
 
 
-async def run_all(runner: Runner, launches: Mapping[str, LaunchSpec], *, within: float, on_line: OnLine) -> list[Ended]:
+async def run_all(
+    runner: Runner,
+    launches: Mapping[str, LaunchSpec],
+    *,
+    within: float,
+    on_line: OnLine,
+    after_failure: float = AFTER_FAILURE,
+) -> list[Ended]:
     """Launch every party and return when all have ended: by themselves, because one failed, or `within` seconds."""
     began = time.monotonic()
     deadline = began + within
@@ -57,7 +64,7 @@ async def run_all(runner: Runner, launches: Mapping[str, LaunchSpec], *, within:
             if not done:
                 break
             if any(not task.result().exit.ok for task in done):
-                deadline = min(deadline, time.monotonic() + _AFTER_FAILURE)
+                deadline = min(deadline, time.monotonic() + after_failure)
         stopped = {party for party, task in endings.items() if task in pending}
         await asyncio.gather(*(_end(runner, launches[party]) for party in stopped))
     for spec in launches.values():

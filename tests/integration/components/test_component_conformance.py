@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.counting import PARTIES, conforms, counting, plan_of, program_of
 
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.spi.conformance import NotConformant
-from nodeconsole.kit.archives import build_program
 from nodeconsole.kit.conformance import ComponentConformance
-from nodeconsole.kit.project import open_project
-from nodeconsole.kit.scaffold import create
+from nodeconsole.kit.runners import runner_for
 from nodeconsole.kit.trial import Plan
 
-PARTIES = ("guest.0", "host.0")
 TABLE = "id,n\n" + "".join(f"{number},{number * 2}\n" for number in range(50))
 
 
@@ -31,41 +29,17 @@ def builtin_plan(name: str, data: Path) -> Plan:
 
 @pytest.mark.parametrize("name", ["probe", "sample_alignment"])
 async def test_our_own_components_conform(name: str, tmp_path: Path) -> None:
-    plan = builtin_plan(name, tmp_path / "table.csv")
-    await asyncio.gather(
-        *(
-            ComponentConformance(plan, ProcessRunner, tmp_path / check).run(check)
-            for check in ComponentConformance.checks()
-        )
-    )
+    await conforms(builtin_plan(name, tmp_path / "table.csv"), ProcessRunner, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def scaffold(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("conformance") / "counting"
-    create("counting", "me", ("guest", "host"), directory)
-    return directory
-
-
-def kit_for(project: Path, directory: Path, **options: Any) -> ComponentConformance:
-    opened = open_project(project)
-    program = build_program(opened, directory / "counting.pyz")
-    plan = Plan(
-        opened.manifest,
-        f"exec:{program}",
-        PARTIES,
-        {party: {"data": project / "data" / f"{party.split('.')[0]}.csv"} for party in PARTIES},
-        {party: {"column": "mean_radius"} for party in PARTIES},
-    )
-    return ComponentConformance(
-        plan, lambda runs: ProcessRunner(runs, allow_exec=(str(program),)), directory, **options
-    )
+    return counting(tmp_path_factory.mktemp("conformance"))
 
 
 async def test_a_new_component_conforms(scaffold: Path, tmp_path: Path) -> None:
-    await asyncio.gather(
-        *(kit_for(scaffold, tmp_path / check).run(check) for check in ComponentConformance.checks()),
-    )
+    address = f"exec:{program_of(scaffold, tmp_path)}"
+    await conforms(plan_of(scaffold, address), runner_for(address), tmp_path)
 
 
 SABOTAGE: list[tuple[str, list[tuple[str, str]], dict[str, Any], str]] = [
@@ -192,7 +166,10 @@ async def test_every_breach_is_found(scaffold: Path, tmp_path: Path) -> None:
         )
         source.write_text(text)
         try:
-            await kit_for(project, tmp_path / str(number) / "runs", **options).run(check)
+            address = f"exec:{program_of(project, tmp_path / str(number))}"
+            plan = plan_of(project, address)
+            kit = ComponentConformance(plan, runner_for(address), tmp_path / str(number) / "runs", **options)
+            await kit.run(check)
         except NotConformant as found:
             return said, str(found)
         return said, f"{check} found nothing"

@@ -7,7 +7,7 @@ import json
 import secrets
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import httpx
 import pytest
 from tests.integration.runners.conftest import PACKAGE, Harness
 from tests.support import ray_cluster
+from tests.support.counting import conforms, counting, plan_of, program_of
 from tests.support.hosted import started
 from tests.support.probe_jobs import chain, probe_job
 from tests.support.ray_cluster import RayOfATest
@@ -182,6 +183,20 @@ async def test_a_wrong_token_is_refused_with_what_to_do(harness: RayHarness, tmp
     spec = harness.spec("foreign", "print('ran')")
     with pytest.raises(Refused, match="does not let this node in: look at its token"):
         await harness.runner(token_file=wrong).launch(spec)
+
+
+async def test_the_component_that_passes_as_a_process_and_a_container_passes_as_a_job(
+    harness: RayHarness, tmp_path: Path
+) -> None:
+    project = counting(tmp_path)
+    program = program_of(project, tmp_path)
+    harness.allowed.append(str(program))
+
+    def runner_of(runs: Path) -> RayRunner:
+        return replace(harness, root=runs.parent).runner()
+
+    # A job of Ray may take seconds to begin, the more so the more of them begin at once.
+    await conforms(plan_of(project, f"exec:{program}"), runner_of, tmp_path, at_once=2, up=30.0)
 
 
 _CALLER = """#!/usr/bin/env python3
