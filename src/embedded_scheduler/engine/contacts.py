@@ -36,7 +36,8 @@ class Contacts:
         now = self._clock.now_ms()
         known = self.of(message.node_id)
         if reply.delivery is not Delivery.FAILED:
-            known = replace(known, last_ok_ms=now, took_ms=round((self._clock.monotonic() - began) * 1000))
+            waited_ms = round((self._clock.monotonic() - began) * 1000)
+            known = replace(known, last_ok_ms=now, took_ms=waited_ms if reply.took_ms is None else reply.took_ms)
         if reply.delivery is not Delivery.OK:
             known = replace(known, last_error=reply.error, last_error_ms=now)
         self._known[message.node_id] = known

@@ -32,6 +32,8 @@ class Reply:
     data: Mapping[str, Any]
     error: str = ""
     """Why not, as a sentence that names the partner."""
+    took_ms: int | None = None
+    """How long it took, where the gateway knows that better than whoever waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
