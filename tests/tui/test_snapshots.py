@@ -52,7 +52,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "task": (*TRAINING, "enter", ">compute"),
     "runs": ("g", "j", ">job-8306d03b", "j", "t", ">export-q4"),
     "reject": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "X", ">Reject this job?"),
-    "difference": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "=", ">dc35dac4"),
+    "difference": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "=", ">e35dac4e95"),
     "grant": ("g", "a", ">risk-join-2026q4", "j", "enter", ">flow-d2f582ce"),
     "grants": ("g", "d", ">loans_2026", "tab", "tab", ">credit-2026"),
     "component": ("g", "c", ">lattice", "enter", ">seed"),
