@@ -324,6 +324,14 @@ class Limits(Section):
     """New jobs are refused while less than this is free where the node's home is."""
     concurrent_attempts: int = 32
     """Components running at once; further ones wait in the outbox."""
+    attempt_cpu: float = Field(default=0, ge=0)
+    """Cores, GiB, GiB and hours that one component gets at most, and gets when nobody says anything; 0 = no limit."""
+    attempt_memory: float = Field(default=0, ge=0)
+    attempt_disk: float = Field(default=0, ge=0)
+    attempt_hours: float = Field(default=0, ge=0)
+    memory: float = Field(default=0, ge=0)
+    """GiB that the memory limits of all running components may add up to; further ones wait. 0 = what this machine
+    has."""
     partner_requests_per_second: float = Field(default=200, gt=0)
     partner_burst: int = Field(default=1000, gt=0)
     """Requests that a partner may send at once after a pause; beyond it the rate per second counts."""

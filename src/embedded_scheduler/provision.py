@@ -173,6 +173,13 @@ platform.listen = "{platform}"
 # New jobs are refused while less than so many GiB are free where this home is.
 # limits.disk_free_gib = 0.5
 # limits.concurrent_attempts = 32
+# The most that one component gets, and gets when nobody says anything: cores, GiB, GiB, hours; 0 = no limit.
+# limits.attempt_cpu = 0.0
+# limits.attempt_memory = 0.0
+# limits.attempt_disk = 0.0
+# limits.attempt_hours = 0.0
+# GiB that the memory limits of all running components may add up to, others wait; 0 = what this machine has.
+# limits.memory = 0.0
 # What one partner may take: requests per second (and at once after a pause), requests at one time, bytes, jobs that are
 # not over, channel sessions of jobs that are not known here yet.
 # limits.partner_requests_per_second = 200

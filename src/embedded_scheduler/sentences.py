@@ -59,6 +59,9 @@ ENGLISH: Mapping[str, str] = {
     "by_tasks": "task {tasks}",
     "by_party": "{party} ({node})",
     # on what
+    "waits_for_memory": "waits for memory: needs {needs}, {free} of {of} are free; starts by itself",
+    "too_much_memory": "{party} wants {needs} of memory, all components of this node together get {of}: setting "
+    "limits.memory",
     "wait_decide": "approve or reject",
     "wait_approval": "their approval",
     "wait_decisions": "the decisions of all parties",

@@ -17,6 +17,7 @@ from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.clock import Clock, SystemClock
 from embedded_scheduler.config import Home, Limits, PlatformListener, Settings
+from embedded_scheduler.domain.failure import Failure
 from embedded_scheduler.engine.applications import Accepted, Application
 from embedded_scheduler.engine.credentials import Credentials
 from embedded_scheduler.engine.introductions import Introduction
@@ -103,7 +104,17 @@ class Recorder:
     async def audit_confirm(self, engine: Any, job_id: str, *, approved: bool, source: str) -> None:
         self._do("audit_confirm", None, job_id=job_id, approved=approved, source=source)
 
-    async def callback(self, engine: Any, task_id: str, status: str, role: str, *, source: str, proven: bool) -> None:
+    async def callback(
+        self,
+        engine: Any,
+        task_id: str,
+        status: str,
+        role: str,
+        *,
+        source: str,
+        proven: bool,
+        failure: Failure | None,
+    ) -> None:
         self._do("callback", None, task_id=task_id, status=status, role=role, source=source, proven=proven)
 
     async def component_callback(
@@ -112,8 +123,8 @@ class Recorder:
         said = {"task_id": task_id, "status": status, "role": role, "token": token, "trusted": trusted}
         self._do("component_callback", None, **said)
 
-    async def poll(self, engine: Any, task_id: str, role: str, *, source: str = "") -> str:
-        return str(self._do("poll", "RUNNING", task_id=task_id, role=role, source=source))
+    async def poll(self, engine: Any, task_id: str, role: str, *, source: str = "") -> tuple[str, Failure | None]:
+        return str(self._do("poll", "RUNNING", task_id=task_id, role=role, source=source)), None
 
     async def status_all(self, engine: Any, job_id: str, *, source: str = "") -> Any:
         return self._do("status_all", Status(), job_id=job_id, source=source)

@@ -15,6 +15,7 @@ from typing import Any
 
 from embedded_scheduler.clock import Clock, RandomMint, SystemClock
 from embedded_scheduler.config import Approval, Home, Limits, Settings, Timing
+from embedded_scheduler.domain.failure import read_failure
 from embedded_scheduler.domain.lifecycle import JOB
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
 from embedded_scheduler.engine import components, jobs, progress
@@ -362,11 +363,13 @@ async def _status_all(engine: Engine, source: str, body: Mapping[str, Any]) -> d
 
 
 async def _poll(engine: Engine, source: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    return {"status": await jobs.poll(engine, body["task_id"], body["role"], source=source)}
+    status, failure = await jobs.poll(engine, body["task_id"], body["role"], source=source)
+    return {"status": status} | ({"failure": failure.document} if failure else {})
 
 
 async def _callback(engine: Engine, source: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    await jobs.callback(engine, body["task_id"], body["status"], body["role"], source=source)
+    failure = read_failure(body.get("failure"))
+    await jobs.callback(engine, body["task_id"], body["status"], body["role"], source=source, failure=failure)
     return {}
 
 

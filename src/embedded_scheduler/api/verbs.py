@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.domain.failure import Failure
 from embedded_scheduler.domain.permit import Permit
 
 
@@ -99,14 +100,22 @@ class JobVerbs(Protocol):
     async def audit_confirm(self, engine: Any, job_id: str, *, approved: bool, source: str) -> None: ...
 
     async def callback(
-        self, engine: Any, task_id: str, status: str, role: str, *, source: str, proven: bool
+        self,
+        engine: Any,
+        task_id: str,
+        status: str,
+        role: str,
+        *,
+        source: str,
+        proven: bool,
+        failure: Failure | None,
     ) -> None: ...
 
     async def component_callback(
         self, engine: Any, task_id: str, status: str, role: str, *, token: str | None, trusted: bool
     ) -> None: ...
 
-    async def poll(self, engine: Any, task_id: str, role: str, *, source: str = "") -> str: ...
+    async def poll(self, engine: Any, task_id: str, role: str, *, source: str = "") -> tuple[str, Failure | None]: ...
 
     async def status_all(self, engine: Any, job_id: str, *, source: str = "") -> JobStatus: ...
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import default_code
+from embedded_scheduler.domain.limits import KINDS, amount
 from embedded_scheduler.errors import InvalidRequest
 
 MAX_NAME = 128
@@ -109,6 +110,8 @@ class ComponentManifest:
     """Extension member `adversary`: against whom the author claims protection."""
     bool_style: BoolStyle
     """Extension member `boolStyle`: how the program wants booleans written."""
+    resources: Mapping[str, float]
+    """Extension member `resources`: what it may use (`domain.limits.KINDS`) when the job does not say."""
     raw: Mapping[str, Any] = field(compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
     """Deviations that were read over, as sentences."""
@@ -164,6 +167,7 @@ class _Reading:
             disclosure=tuple(self._disclosures()),
             adversary=self._text(self.raw, "adversary"),
             bool_style=self._bool_style(),
+            resources=self._resources(),
             raw=self.raw,
             warnings=tuple(dict.fromkeys(self.warnings)),
         )
@@ -255,6 +259,20 @@ class _Reading:
             else:
                 self.warnings.append(f"{where} says nothing, left out")
         return found
+
+    def _resources(self) -> dict[str, float]:
+        value = self.raw.get("resources")
+        if value in (None, ""):
+            return {}
+        if not isinstance(value, Mapping):
+            self.warnings.append("resources is not an object, left out")
+            return {}
+        found = {kind: amount(value.get(kind)) for kind in KINDS}
+        unread = sorted(str(kind) for kind in value if found.get(str(kind)) is None)
+        if unread:
+            known = ", ".join(KINDS)
+            self.warnings.append(f"resources: {shorten(', '.join(unread))} left out; {known} are known, as numbers")
+        return {kind: number for kind, number in found.items() if number is not None}
 
     def _bool_style(self) -> BoolStyle:
         value = self.raw.get("boolStyle")

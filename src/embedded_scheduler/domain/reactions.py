@@ -20,6 +20,7 @@ from embedded_scheduler.domain.effects import (
     RecordVerdict,
     RequestStop,
 )
+from embedded_scheduler.domain.failure import Failure
 from embedded_scheduler.domain.lifecycle import (
     JOB,
     TASK,
@@ -156,22 +157,29 @@ def share_ended(s: JobSnapshot, task_name: str, party: Party, *, ok: bool, reaso
     return [FireShare(task_name, party, TaskTrigger.FAIL, outcome, "stopped" if stopped else reason)]
 
 
-def partner_status(s: JobSnapshot, task_name: str, node_id: str, role: str, status: TaskState) -> list[Decision]:
-    """What a partner says of its shares, by answer to a poll or by callback. Terminal states stay (digest §10)."""
+def partner_status(
+    s: JobSnapshot, task_name: str, node_id: str, role: str, status: TaskState, failure: Failure | None = None
+) -> list[Decision]:
+    """What a partner says of its shares, by answer to a poll or by callback. Terminal states stay (digest §10).
+
+    `failure`: why it failed, where the partner says so.
+    """
     decisions: list[Decision] = []
     for share in s.tasks[task_name].shares:
         mine = share.party.node_id == node_id and matches_role(share.party, role)
         if not mine or TASK.is_terminal(share.state) or share.state is TaskState.PENDING:
             continue
-        decisions += _towards(task_name, share, status)
+        decisions += _towards(task_name, share, status, failure)
     return decisions
 
 
-def _towards(task_name: str, share: Share, status: TaskState) -> Iterator[Decision]:
+def _towards(task_name: str, share: Share, status: TaskState, failure: Failure | None) -> Iterator[Decision]:
     if status is TaskState.SUCCESS:
         yield FireShare(task_name, share.party, TaskTrigger.SUCCEED, Outcome.SUCCEEDED)
     elif status is TaskState.FAILED:
-        yield FireShare(task_name, share.party, TaskTrigger.FAIL, Outcome.FAILED, f"{share.party.node_id} says FAILED")
+        said = f": {failure.words}" if failure else ""
+        reason = f"{share.party.node_id} says FAILED{said}"
+        yield FireShare(task_name, share.party, TaskTrigger.FAIL, Outcome.FAILED, reason)
     elif status is TaskState.RUNNING and TASK.allows(share.state, TaskTrigger.RUN):
         yield FireShare(task_name, share.party, TaskTrigger.RUN)
 

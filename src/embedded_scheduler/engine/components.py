@@ -145,6 +145,9 @@ def problems(reader: Reader, spec: JobSpec, own: Sequence[Party], placement: Pla
         refusals = [reason for part in parts if (reason := refusal(component, placement, part))]
         found += [say("about", name=task_name, what=reason) for reason in refusals]
         manifest = parse_manifest(component.manifest)
+        if not refusals:
+            wanting = [reason for part in parts if (reason := placement.too_much(component, manifest, part))]
+            found += [say("about", name=task_name, what=reason) for reason in wanting]
         for party in parties:
             faults = _faults(reader, spec, task_name, party, manifest)
             found += [say("about", name=task_name, what=fault) for fault in faults]

@@ -10,6 +10,7 @@ from typing import Any
 from embedded_scheduler.clock import Clock, Mint
 from embedded_scheduler.config import Home, Settings
 from embedded_scheduler.domain.space import Usage
+from embedded_scheduler.engine.admission import MemoryBudget
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.credentials import Credentials
@@ -59,6 +60,7 @@ class Engine:
     builtin_manifests: Sequence[Mapping[str, Any]] = ()
     credentials: Credentials = field(default_factory=Credentials)
     watchlist: Watchlist = field(default_factory=Watchlist)
+    memory: MemoryBudget = field(init=False)
     copies: Copies = field(default_factory=Copies)
     room: Room = field(default_factory=Room)
     identity: Identity | None = None
@@ -66,6 +68,9 @@ class Engine:
     introducer: Introducer | None = None
     on_identity: Callable[[Identity, Identity | None], None] = lambda _now, _before: None
     """Told of a new identity and the one it replaced, which is None once the overlap has ended."""
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryBudget(self.settings.limits.memory)
 
     @property
     def node_id(self) -> str:
@@ -78,4 +83,4 @@ class Engine:
 
     @property
     def placement(self) -> Placement:
-        return Placement(self.runners, self.settings.runners)
+        return Placement(self.runners, self.settings.runners, self.settings.limits, self.memory)

@@ -8,14 +8,15 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision, NoteCall
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
-from embedded_scheduler.engine import attempts, messages, permits, progress
+from embedded_scheduler.engine import attempts, failures, messages, permits, progress
+from embedded_scheduler.engine.admission import Waits
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.ports import Delivery as Verdict
@@ -57,6 +58,10 @@ class _Places:
 
     def of(self, node_id: str) -> int:
         return min(self.free, self.left.get(node_id, CALLS_PER_PARTNER))
+
+
+_TURN_MS = 2000
+"""After so long it is looked again whether there is room for what waits for memory."""
 
 
 class Delivery:
@@ -165,6 +170,8 @@ class Delivery:
                 case _:
                     await attempts.terminate(self._engine, row)
             self._faults.pop(row.lane, None)
+        except Waits as wait:
+            await self._again(row, str(wait), pause_ms=_TURN_MS)
         except StoreError as error:
             # Disk full and the like: nothing is lost, the row is still there.
             self._rest(row)
@@ -191,6 +198,9 @@ class Delivery:
     async def _launch(self, row: OutboxRow) -> None:
         try:
             await attempts.launch(self._engine, row, adopt=self._watching.adopt, failing=self._failing(row))
+        except Waits:
+            # Nothing fails: it has its turn when others have ended.
+            raise
         except Unavailable:
             self._failing_since.setdefault(row.id, self._engine.clock.monotonic())
             raise
@@ -198,7 +208,10 @@ class Delivery:
 
     async def _call(self, row: OutboxRow) -> None:
         engine = self._engine
-        reply = await engine.gateway.call(await permits.outgoing(engine, row))
+        message = await permits.outgoing(engine, row)
+        if row.operation == "task/callback":
+            message = replace(message, body=await failures.with_failure(engine, row))
+        reply = await engine.gateway.call(message)
         reached("call.answered")
         if reply.delivery is Verdict.FAILED:
             self._down.add(row.target)
@@ -257,9 +270,9 @@ class Delivery:
             0.0 if row.id not in self._failing_since else self._engine.clock.monotonic() - self._failing_since[row.id]
         )
 
-    async def _again(self, row: OutboxRow, error: str) -> None:
+    async def _again(self, row: OutboxRow, error: str, *, pause_ms: int | None = None) -> None:
         """Put an effect off. Raises nothing: what cannot be written down rests."""
-        later = self._engine.clock.now_ms() + self._backoff_ms(row)
+        later = self._engine.clock.now_ms() + (self._backoff_ms(row) if pause_ms is None else pause_ms)
         note = NoteCall(row.key, CallState.WAITING, error, later)
         try:
             if row.job_id == messages.NO_JOB:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision
+from embedded_scheduler.domain.failure import Failure
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.domain.job import SYNC_CALLBACK
 from embedded_scheduler.domain.lifecycle import JOB, TASK, ApprovalState, TaskState
 from embedded_scheduler.domain.party import matches_role
 from embedded_scheduler.domain.planner import combined_state
 from embedded_scheduler.domain.snapshot import JobSnapshot
-from embedded_scheduler.engine import progress, space, votes
+from embedded_scheduler.engine import failures, progress, space, votes
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.creation import Submitted, create, create_all, own_problems, submit
 from embedded_scheduler.engine.transitions import Cause, advance
@@ -226,7 +227,16 @@ async def stop_task(engine: Engine, task_id: str, *, source: str) -> None:
     await progress.react(engine, snapshot.spec.job_id, Cause(f"peer:{source}"), reaction)
 
 
-async def callback(engine: Engine, task_id: str, status: str, role: str, *, source: str, proven: bool = False) -> None:
+async def callback(
+    engine: Engine,
+    task_id: str,
+    status: str,
+    role: str,
+    *,
+    source: str,
+    proven: bool = False,
+    failure: Failure | None = None,
+) -> None:
     """A participant says how far its part is (control layer §3.9).
 
     The truth in callback mode, and in poll mode where the participant's signature proves it (`proven`), as it would
@@ -244,7 +254,7 @@ async def callback(engine: Engine, task_id: str, status: str, role: str, *, sour
             engine,
             job_id,
             Cause(f"peer:{node}"),
-            lambda s: reactions.partner_status(s, name, node, role, word),
+            lambda s: reactions.partner_status(s, name, node, role, word, failure),
         )
     # Where that was not (all of) the truth yet: a task may end before the answer to its start is taken in here.
     if snapshot.spec.sync_type != SYNC_CALLBACK and _is_awaited(snapshot, name, node):
@@ -303,10 +313,11 @@ async def component_callback(
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 
-async def poll(engine: Engine, task_id: str, role: str, *, source: str = "") -> str:
+async def poll(engine: Engine, task_id: str, role: str, *, source: str = "") -> tuple[str, Failure | None]:
     """The status of this node's shares of a task in `role`, or in all its roles when empty (control layer §3.8).
 
-    SUCCESS when this node has no part in the task; FAILED for a task that will not be started any more.
+    SUCCESS when this node has no part in the task; FAILED for a task that will not be started any more. Beside FAILED,
+    what the asking node may know of why.
     """
     s, name = await _view_of_task(engine, task_id)
     if source:
@@ -315,8 +326,9 @@ async def poll(engine: Engine, task_id: str, role: str, *, source: str = "") -> 
     own = [share.state for share in task.shares if s.is_local(share) and matches_role(share.party, role)]
     state = combined_state(own)
     if state in (TaskState.PENDING, TaskState.READY) and (task.cancelled or JOB.is_terminal(s.state)):
-        return TaskState.FAILED
-    return state
+        return TaskState.FAILED, None
+    failure = await failures.of_task(engine, s.spec.job_id, name, role) if state is TaskState.FAILED else None
+    return state, failure
 
 
 async def status_all(engine: Engine, job_id: str, *, source: str = "") -> JobStatus:
@@ -327,10 +339,17 @@ async def status_all(engine: Engine, job_id: str, *, source: str = "") -> JobSta
     return JobStatus(
         job_status=s.state.value,
         outcome=s.outcome.value if s.outcome else None,
-        reason=s.reason,
+        reason=s.reason if not source or source == engine.node_id else await _public_reason(engine, s),
         tasks={task.task_id: task.state.value for task in named},
         names={task.task_id: task.name for task in named},
     )
+
+
+async def _public_reason(engine: Engine, s: JobSnapshot) -> str:
+    if not s.reason:
+        return ""
+    found = await engine.db.read(lambda reader: attempts.of_job(reader, s.spec.job_id))
+    return failures.public_reason(s, found)
 
 
 async def job_list(engine: Engine, flow_id: str | None) -> dict[str, str]:

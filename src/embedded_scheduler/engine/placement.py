@@ -17,13 +17,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from embedded_scheduler.config import RunnersSection
+from embedded_scheduler.config import Limits, RunnersSection
+from embedded_scheduler.domain.component import ComponentManifest
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.domain.limits import EffectiveLimit, effective_limits
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.engine.admission import GIB, MemoryBudget, gib_text
 from embedded_scheduler.errors import NodeError, Refused, Unavailable
 from embedded_scheduler.sentences import Words, say, together
-from embedded_scheduler.spi.runner import DependentRunner, Runner
+from embedded_scheduler.spi.runner import DependentRunner, DistantRunner, Runner
 from embedded_scheduler.store.components import Component
 
 
@@ -44,12 +47,42 @@ class Placed:
     """Who chose it; empty = it was the first that can."""
 
 
+_NO_CAPS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """The runners of a node and its rules about them."""
 
     runners: Mapping[str, Runner]
     settings: RunnersSection
+    caps: Limits = _NO_CAPS
+    memory: MemoryBudget | None = None
+
+    def limits(self, part: Part, manifest: ComponentManifest) -> tuple[EffectiveLimit, ...]:
+        """What a part of a job may use here, and who said so."""
+        caps = self.caps
+        most = {
+            "cpu": caps.attempt_cpu,
+            "memory": caps.attempt_memory,
+            "disk": caps.attempt_disk,
+            "hours": caps.attempt_hours,
+        }
+        return effective_limits(part.spec.resources(part.party), manifest.resources, most)
+
+    def too_much(self, component: Component, manifest: ComponentManifest, part: Part) -> Words:
+        """Why a part can never start on this machine: it may use more memory than all components together; empty = it
+        can, or runs elsewhere."""
+        wanted = next((one.value for one in self.limits(part, manifest) if one.kind == "memory"), 0.0)
+        if self.memory is None or wanted * GIB <= self.memory.bytes:
+            return ""
+        try:
+            if isinstance(self.place(component, part).runner, DistantRunner):
+                return ""
+        except Unavailable:
+            # Where it will run is not known yet.
+            return ""
+        return say("too_much_memory", party=part.party.key, needs=gib_text(wanted * GIB), of=self.memory.text)
 
     def place(self, component: Component, part: Part | None = None) -> Placed:
         """The runner for a component, or for a part of a job with it.

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Collection
+from dataclasses import replace
 
 from embedded_scheduler.domain import reactions
+from embedded_scheduler.domain.failure import FailureCause, read_failure
 from embedded_scheduler.domain.lifecycle import TaskState
 from embedded_scheduler.engine import attempts, progress
 from embedded_scheduler.engine.context import Engine
@@ -16,7 +18,7 @@ from embedded_scheduler.engine.transitions import Cause
 from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watchlist import PollKey, PollState
 from embedded_scheduler.errors import NodeError, Unavailable
-from embedded_scheduler.spi.runner import Runner
+from embedded_scheduler.spi.runner import DistantRunner, Exit, Runner
 from embedded_scheduler.store import attempts as store
 from embedded_scheduler.store.attempts import Attempt
 
@@ -57,6 +59,8 @@ class Watching:
         """Watch an attempt from now on; once more is harmless."""
         if attempt.attempt_id not in self._adopted:
             self._adopted[attempt.attempt_id] = attempt
+            if not isinstance(self._engine.runners.get(attempt.runner), DistantRunner):
+                self._engine.memory.hold(attempt.attempt_id, attempt.memory_limit)
             self._fresh.append(attempt)
             self._engine.bus.wakeup("watching").set()
 
@@ -99,7 +103,7 @@ class Watching:
         pause = FIRST_PAUSE
         while True:
             try:
-                exit_ = await self._runner(attempt).wait(attempts.handle_of(attempt))
+                exit_ = await self._end_of(attempt)
                 await attempts.ended(self._engine, attempt, exit_)
                 break
             except NodeError as error:
@@ -112,6 +116,25 @@ class Watching:
         del self._adopted[attempt.attempt_id]
         # A slot is free.
         self._engine.bus.wakeup("delivery").set()
+
+    async def _end_of(self, attempt: Attempt) -> Exit:
+        """How it ended; one that is over its time is ended."""
+        runner, handle = self._runner(attempt), attempts.handle_of(attempt)
+        hours = next((limit for limit in attempt.limits if limit.kind == "hours"), None)
+        if hours is None:
+            return await runner.wait(handle)
+        ran_ms = self._engine.clock.now_ms() - (attempt.launched_ms or attempt.created_ms)
+        left = hours.value * 3600 - max(0, ran_ms) / 1000
+        try:
+            async with asyncio.timeout(max(0.0, left)):
+                return await runner.wait(handle)
+        except TimeoutError:
+            await runner.terminate(handle, self._engine.settings.timing.stop_grace)
+        exit_ = await runner.wait(handle)
+        if exit_.ok:
+            return exit_
+        why = f"over its time limit of {hours.value:g} hours, set by the {hours.origin}"
+        return replace(exit_, error=why, cause=FailureCause.TIME)
 
     def _runner(self, attempt: Attempt) -> Runner:
         runner = self._engine.runners.get(attempt.runner)
@@ -174,12 +197,12 @@ class Watching:
                 return
             word = str(reply.data.get("status") or "").upper()
             if word in (TaskState.SUCCESS, TaskState.FAILED, TaskState.RUNNING):
-                status = TaskState(word)
+                status, said = TaskState(word), read_failure(reply.data.get("failure"))
                 await progress.react(
                     engine,
                     key.job_id,
                     cause,
-                    lambda s: reactions.partner_status(s, key.task_name, key.node_id, key.role, status),
+                    lambda s: reactions.partner_status(s, key.task_name, key.node_id, key.role, status, said),
                 )
             return
         if state is None or state.failing_since is None:

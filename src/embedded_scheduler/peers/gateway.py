@@ -237,7 +237,7 @@ def _rendered_members(names: tuple[str, ...], body: Mapping[str, Any], profile: 
 def _callback(body: Mapping[str, Any], profile: Profile) -> Mapping[str, Any]:
     rendered = dict(_rendered_members(("task_id", "status", "role"), body, profile))
     rendered["status"] = shown_word(str(body.get("status")), ready_as_pending=profile.ready_as_pending)
-    return rendered
+    return rendered | ({"failure": body["failure"]} if "failure" in body and profile.failure_class else {})
 
 
 def _create(body: Mapping[str, Any], profile: Profile) -> Mapping[str, Any]:

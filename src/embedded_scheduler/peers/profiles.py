@@ -35,6 +35,8 @@ class Profile:
     """How it is asked first; on a refusal of the form the others are tried and what works is remembered."""
     omit_job_status: bool = False
     ready_as_pending: bool = False
+    failure_class: bool = True
+    """It is told beside FAILED why, as a class (our addition); others may refuse members that they do not know."""
     patient_poll: bool = True
     approval_channel: bool = True
     """It sends and understands `audit_confirm`; otherwise decisions are made at create."""
@@ -70,6 +72,7 @@ class Profile:
             omit_job_status=self.omit_job_status,
             ready_as_pending=self.ready_as_pending,
             patient_poll=self.patient_poll,
+            failure_class=self.failure_class,
         )
 
     @property
@@ -125,6 +128,7 @@ PROFILES: Mapping[str, Profile] = {
             omit_job_status=True,
             ready_as_pending=True,
             patient_poll=False,
+            failure_class=False,
             approval_channel=False,
             callback=False,
             end_signal=False,

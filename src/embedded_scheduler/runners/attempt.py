@@ -157,14 +157,26 @@ class Order:
 
 
 class Ending:
-    """How the component ended: one of the three is set. `fault` is the errno of a program that could not be started."""
+    """How the component ended: one of the first three is set. `fault` is the errno of a program that could not be
+    started; `peak` the largest memory of one of its processes in bytes, 0 = not measured; `starved`: the kernel killed
+    it because the machine ran out of memory."""
 
-    __slots__ = ("code", "fault", "signal")
+    __slots__ = ("code", "fault", "peak", "signal", "starved")
 
-    def __init__(self, code: int | None = None, signal: int | None = None, fault: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int | None = None,
+        signal: int | None = None,
+        fault: int | None = None,
+        *,
+        peak: int = 0,
+        starved: bool = False,
+    ) -> None:
         self.code = code
         self.signal = signal
         self.fault = fault
+        self.peak = peak
+        self.starved = starved
 
     def __str__(self) -> str:
         if self.code is not None:
@@ -172,8 +184,9 @@ class Ending:
         return f"signal {self.signal}" if self.signal is not None else "not started"
 
     def encode(self) -> bytes:
-        members = (("code", self.code), ("signal", self.signal), ("fault", self.fault))
-        return ("{" + ", ".join(f'"{k}": {"null" if v is None else v}' for k, v in members) + "}\n").encode()
+        members = (("code", self.code), ("signal", self.signal), ("fault", self.fault), ("peak", self.peak))
+        known = ", ".join(f'"{k}": {"null" if v is None else v}' for k, v in members)
+        return f'{{{known}, "starved": {"true" if self.starved else "false"}}}\n'.encode()
 
 
 def main(run_directory: str, begun: "Callable[[], None] | None" = None) -> "NoReturn":
@@ -278,6 +291,7 @@ def _run(order: Order) -> Ending:
         return Ending(signal=TERMINATE)
     # Tells why execve failed; a built-in component is not executed, and gets no descriptor that it need not have.
     failures, failure = os.pipe() if order.kind != "builtin" else (None, None)
+    killed = _killed_for_memory()
     child = os.fork()
     if child == 0:
         become_component(order, failure)
@@ -287,10 +301,8 @@ def _run(order: Order) -> Ending:
         # It may have come after the check above and before there was a child to receive it.
         os.kill(child, TERMINATE)
     fault = os.read(failures, 16) if failures is not None else b""
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if fault:
-        return Ending(fault=int(fault))
-    return Ending(code=status) if status >= 0 else Ending(signal=-status)
+    ending = _ending_of(child, killed, contained=False)
+    return Ending(fault=int(fault)) if fault else ending
 
 
 def _run_contained(order: Order) -> Ending:
@@ -301,6 +313,7 @@ def _run_contained(order: Order) -> Ending:
     # Tells which process speaks from inside, by its number out here.
     own.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     failures, failure = os.pipe()
+    killed = _killed_for_memory()
     child = os.fork()
     if child == 0:
         _become_sandbox(order, other.fileno(), failure)
@@ -308,7 +321,7 @@ def _run_contained(order: Order) -> Ending:
     os.close(failure)
     ready, listener, speaker = _receive_listener(own)
     if not ready:
-        ending = _ending_of(child)
+        ending = _ending_of(child, killed)
         _write_all(1, b"nodeconsole: the sandbox could not be set up; the lines above say why\n")
         return ending
     if order.routes and not _open_routes(order, speaker):
@@ -325,7 +338,7 @@ def _run_contained(order: Order) -> Ending:
     own.send(b"go")
     own.close()
     fault = os.read(failures, 16)
-    ending = _ending_of(child)
+    ending = _ending_of(child, killed)
     return Ending(fault=int(fault)) if fault else ending
 
 
@@ -429,12 +442,24 @@ def start_relay(listener: int, node: str) -> None:
     os.close(listener)
 
 
-def _ending_of(child: int) -> Ending:
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status < 0:
-        return Ending(signal=-status)
+def _ending_of(child: int, killed: int, *, contained: bool = True) -> Ending:
+    """Wait for it. `killed` = how many processes the kernel had killed for memory before it began."""
+    _, word, used = os.wait4(child, 0)
+    status = os.waitstatus_to_exitcode(word)
     # The sandbox passes a signal on as shells do.
-    return Ending(signal=status - 128) if status in _BY_SIGNAL else Ending(code=status)
+    number = -status if status < 0 else status - 128 if contained and status in _BY_SIGNAL else None
+    peak = used.ru_maxrss * 1024
+    if number is None:
+        return Ending(code=status, peak=peak)
+    return Ending(signal=number, peak=peak, starved=number == KILL and _killed_for_memory() > killed)
+
+
+def _killed_for_memory() -> int:
+    """How many processes of this machine the kernel has killed since boot because memory ran out."""
+    for line in _read("/proc/vmstat").splitlines():
+        if line.startswith(b"oom_kill "):
+            return int(line[9:])
+    return 0
 
 
 def _duplicate_above(descriptor: int, limit: int) -> int:

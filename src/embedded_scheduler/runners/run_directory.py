@@ -186,7 +186,11 @@ class RunDirectory:
             error = found.get("error", "")
             if fault is not None:
                 error = f"the component's program could not be started: {os.strerror(fault)}"
-            return Exit(code=found["code"], signal=found["signal"], error=error, cause=found.get("cause", ""))
+            cause = found.get("cause", "")
+            if found.get("starved"):
+                cause, error = "memory", "killed by the kernel: this machine ran out of memory"
+            peak = found.get("peak") or None
+            return Exit(found["code"], found["signal"], error=error, cause=cause, peak_bytes=peak)
         except (ValueError, KeyError, TypeError, AttributeError) as damage:
             return Exit(
                 code=None, error=f"{self.path / EXIT_FILE} cannot be read ({damage}): how it ended is not known"
@@ -194,7 +198,13 @@ class RunDirectory:
 
     def record(self, ending: Exit) -> None:
         """Write the exit file in the shim's place."""
-        members = {"code": ending.code, "signal": ending.signal, "error": ending.error, "cause": ending.cause}
+        members = {
+            "code": ending.code,
+            "signal": ending.signal,
+            "error": ending.error,
+            "cause": ending.cause,
+            "peak": ending.peak_bytes,
+        }
         replace_file(str(self.path / EXIT_FILE), json.dumps(members).encode(), durable=True)
 
     def close_log(self, log: Path, why: str) -> None:

@@ -80,6 +80,8 @@ class Exit:
     signal: int | None = None
     error: str = ""
     cause: str = ""
+    peak_bytes: int | None = None
+    """The most memory that it used, as far as the runner measures that: of one process, or of all."""
 
     @property
     def ok(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from embedded_scheduler.domain.limits import EffectiveLimit, Origin
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.store.database import Reader, Tx
 
@@ -38,6 +39,18 @@ class Attempt:
     """When the component first reported itself."""
     traffic: str = ""
     """What it did on the channel (`engine.traffic`); empty = not measured."""
+    component: str = ""
+    """`provider/name`."""
+    limits: tuple[EffectiveLimit, ...] = ()
+    input_bytes: int = 0
+    cause: str = ""
+    """A `domain.failure.FailureCause`; empty = it did not fail, or nobody can say."""
+    peak_bytes: int | None = None
+
+    @property
+    def memory_limit(self) -> int:
+        """In bytes; 0 = none."""
+        return next((int(limit.value * 1024**3) for limit in self.limits if limit.kind == "memory"), 0)
 
     def is_of(self, party: Party) -> bool:
         return (self.role, self.index) == (party.role, party.index)
@@ -56,6 +69,9 @@ def insert(
     session_id: str,
     token_hash: str,
     log_path: str,
+    component: str = "",
+    limits: Sequence[EffectiveLimit] = (),
+    input_bytes: int = 0,
 ) -> None:
     """Store an attempt before its launch; again with new facts as long as it was not launched."""
     tx.run(
@@ -71,6 +87,9 @@ def insert(
         session_id=session_id,
         token_hash=token_hash,
         log_path=log_path,
+        component=component,
+        limits=json.dumps([asdict(limit) for limit in limits]),
+        input_bytes=input_bytes,
         now_ms=tx.now_ms,
     )
 
@@ -84,7 +103,17 @@ def launched(tx: Tx, attempt_id: str) -> None:
     tx.run("attempts.launched", attempt_id=attempt_id, now_ms=tx.now_ms)
 
 
-def ended(tx: Tx, attempt_id: str, *, code: int | None, signal: int | None, error: str, traffic: str = "") -> bool:
+def ended(
+    tx: Tx,
+    attempt_id: str,
+    *,
+    code: int | None,
+    signal: int | None,
+    error: str,
+    traffic: str = "",
+    cause: str = "",
+    peak_bytes: int | None = None,
+) -> bool:
     """Record how it ended; False if that was known already."""
     cursor = tx.run(
         "attempts.ended",
@@ -94,6 +123,8 @@ def ended(tx: Tx, attempt_id: str, *, code: int | None, signal: int | None, erro
         signal=signal,
         error=error,
         traffic=traffic,
+        cause=cause,
+        peak_bytes=peak_bytes,
     )
     return cursor.rowcount == 1
 
@@ -122,6 +153,21 @@ def unfinished(reader: Reader) -> list[Attempt]:
     return [_attempt(row) for row in reader.all("attempts.unfinished")]
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one earlier run of a component needed."""
+
+    input_bytes: int
+    peak_bytes: int
+    cause: str
+
+
+def uses_of(reader: Reader, component: str, limit: int) -> list[Use]:
+    """Of the newest measured runs of `provider/name`, newest first."""
+    rows = reader.all("attempts.uses_of", component=component, limit=limit)
+    return [Use(row["input_bytes"], row["peak_bytes"], row["cause"]) for row in rows]
+
+
 def of_session(reader: Reader, session_id: str) -> list[Attempt]:
     return [_attempt(row) for row in reader.all("attempts.of_session", session_id=session_id)]
 
@@ -148,4 +194,15 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         exit_error=row["exit_error"],
         called_ms=row["called_ms"],
         traffic=row["traffic"],
+        component=row["component"],
+        limits=_limits(row["limits"]),
+        input_bytes=row["input_bytes"],
+        cause=row["cause"],
+        peak_bytes=row["peak_bytes"],
+    )
+
+
+def _limits(text: str) -> tuple[EffectiveLimit, ...]:
+    return tuple(
+        EffectiveLimit(one["kind"], one["value"], Origin(one["origin"]), one["asked"]) for one in json.loads(text)
     )

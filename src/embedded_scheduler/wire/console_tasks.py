@@ -32,6 +32,16 @@ class TrafficRow(Message):
     links: list[LinkRow] = Field(default_factory=list)
 
 
+class LimitRow(Message):
+    """What an attempt may use: cpu (cores), memory and disk (GiB), hours. `origin`: job, component or node; `asked`:
+    what was wanted, where the node gives less."""
+
+    kind: str
+    value: float
+    origin: str
+    asked: float | None = None
+
+
 class AttemptRow(Message):
     """One run of a share on this node. Times are epoch ms; None = has not happened."""
 
@@ -55,6 +65,13 @@ class AttemptRow(Message):
     """The last status that the component reported itself."""
     traffic: TrafficRow | None = None
     """None = it did not use the channel, or ran before this was measured."""
+    cause: str = ""
+    """Why it failed: memory, disk, time, signal, refused, image, engine, reported, exit; empty = it did not."""
+    limits: list[LimitRow] = Field(default_factory=list)
+    peak_bytes: int | None = None
+    """The most memory it used; None = not measured."""
+    usual_peak_bytes: int | None = None
+    """The most that earlier runs of this component here used."""
 
 
 class TaskDetail(Message):

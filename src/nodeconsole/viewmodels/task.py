@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LABEL = 24
 _TOPICS = 12
+_RAN_OUT = ("memory", "disk", "time")
+"""Causes that say more than the exit code."""
 
 
 class Part(NamedTuple):
@@ -137,15 +139,41 @@ def attempt_lines(attempt: AttemptRow, display: Display, width: int) -> list[Lin
     if attempt.where:
         lines += [(Span(f"    {part}", "dim"),) for part in wrap(printable(attempt.where), width - 4)]
     lines += [(Span("    " + "   ".join(f"{label} {at}" for label, at in times), "dim"),)]
+    used = _use_text(attempt, display)
+    if used:
+        lines += [(Span(f"    {part}", "dim"),) for part in wrap(used, width - 4)]
     if attempt.reason:
         lines += [(Span(f"    {part}", role),) for part in wrap(printable(attempt.reason), width - 4)]
     return lines
+
+
+def _use_text(attempt: AttemptRow, display: Display) -> str:
+    """`memory 7.9 GiB of 8 GiB (job)   cpu 4 (node, 16 asked)   earlier runs up to 8.1 GiB`"""
+    text = display.text
+    parts = []
+    limited = {limit.kind for limit in attempt.limits}
+    if attempt.peak_bytes and "memory" not in limited:
+        parts.append(text("task.used", size=size(attempt.peak_bytes)))
+    for limit in attempt.limits:
+        unit = " GiB" if limit.kind in ("memory", "disk") else ""
+        value = f"{limit.value:g}{unit}"
+        if limit.kind == "memory" and attempt.peak_bytes:
+            value = text("task.of", used=size(attempt.peak_bytes), limit=value)
+        origin = text(f"task.origin.{limit.origin}")
+        if limit.asked is not None:
+            origin = text("task.asked", origin=origin, asked=f"{limit.asked:g}{unit}")
+        parts.append(text(f"task.limit.{limit.kind}", value=value, origin=origin))
+    if attempt.usual_peak_bytes and attempt.ended_ms is None:
+        parts.append(text("task.usual", size=size(attempt.usual_peak_bytes)))
+    return "   ".join(parts)
 
 
 def _outcome(attempt: AttemptRow, display: Display) -> tuple[str, Role]:
     text = display.text
     if attempt.ended_ms is None:
         return (text("task.runs") if attempt.launched_ms else text("task.starts")), "run"
+    if attempt.cause in _RAN_OUT:
+        return text(f"task.cause.{attempt.cause}"), "bad"
     if attempt.exit_signal is not None:
         return text("task.signal", n=attempt.exit_signal), "bad"
     if attempt.exit_code is None:

@@ -330,7 +330,7 @@ class TestOtherVendorsCoordinate:
         for name in ("a", "b", "c"):
             await jobs.start_task(bob, "2023101615", f"uuid-{name}", name, source="fate")
             await net.until("bob", "2023101615", lambda s, n=name: s.tasks[n].state is TaskState.SUCCESS)
-            assert await jobs.poll(bob, f"uuid-{name}", "", source="fate") == "SUCCESS"
+            assert (await jobs.poll(bob, f"uuid-{name}", "", source="fate"))[0] == "SUCCESS"
             await jobs.stop(bob, "2023101615", name, source="fate")
         assert (await net.view("bob", "2023101615")).state is JobState.RUNNING
         net.strangers["fate"] = lambda message: Reply(
@@ -361,7 +361,7 @@ class TestOtherVendorsCoordinate:
         await jobs.stop_task(bob, "kus-1-a", source="fate")
         await jobs.stop_task(bob, "kus-1-a", source="fate")
         await net.until("bob", "kus-1", lambda s: s.tasks["a"].state is TaskState.FAILED)
-        assert await jobs.poll(bob, "kus-1-a", "host", source="fate") == "FAILED"
+        assert (await jobs.poll(bob, "kus-1-a", "host", source="fate"))[0] == "FAILED"
 
     async def test_manual_approval_is_impossible_without_a_channel_for_it(self, net: Cluster) -> None:
         bob = await self.drive(net)
@@ -407,7 +407,7 @@ class TestRepeatsAndContradictions:
     async def test_poll_right_after_task_start_has_a_status(self, bob: Any) -> None:
         await self.create(bob)
         await jobs.start_task(bob, "job-1", "task-a", "a", source="alice")
-        assert await jobs.poll(bob, "task-a", "host", source="alice") in ("READY", "RUNNING")
+        assert (await jobs.poll(bob, "task-a", "host", source="alice"))[0] in ("READY", "RUNNING")
 
     async def test_a_create_overtaken_by_its_stop_stays_dead(self, bob: Any) -> None:
         with pytest.raises(NotFound):

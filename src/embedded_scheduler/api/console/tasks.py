@@ -30,6 +30,10 @@ def install(app: Quart, console: Console) -> None:
     endpoint.route(app, "GET", "/runs", tasks.runs)
 
 
+_MOST_USES = 50
+"""Earlier runs of a component that are looked at for what it needs."""
+
+
 class Tasks:
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -44,6 +48,9 @@ class Tasks:
             ready = ledger.ready_shares(reader, found, task)
             mine = attempts.of_task(reader, found, task)
             rows = [views.attempt_row(a, ready.get(f"{a.role}.{a.index}"), self._traffic(a)) for a in mine]
+            for row_, attempt in zip(rows, mine, strict=True):
+                uses = attempts.uses_of(reader, attempt.component, _MOST_USES) if attempt.component else []
+                row_.usual_peak_bytes = max((use.peak_bytes for use in uses), default=None)
             return TaskDetail(job_id=found, task=row, attempts=rows)
 
         return await self._engine.db.read(look)

@@ -50,7 +50,7 @@ from embedded_scheduler.wire.console import (
 )
 from embedded_scheduler.wire.console import Stuck as StuckRow
 from embedded_scheduler.wire.console_space import JobSpaceRow
-from embedded_scheduler.wire.console_tasks import AttemptRow, LinkRow, TrafficRow
+from embedded_scheduler.wire.console_tasks import AttemptRow, LimitRow, LinkRow, TrafficRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,9 @@ def attempt_row(attempt: Attempt, ready_ms: int | None, measured: Traffic | None
         reason=attempt.exit_error,
         said=attempt.callback,
         traffic=_traffic_row(measured) if measured else None,
+        cause=attempt.cause,
+        limits=[LimitRow(kind=one.kind, value=one.value, origin=one.origin, asked=one.asked) for one in attempt.limits],
+        peak_bytes=attempt.peak_bytes,
     )
 
 

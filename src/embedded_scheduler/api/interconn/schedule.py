@@ -7,6 +7,7 @@ from quart import Quart
 from embedded_scheduler.api.authentication import PartnerAuthenticator, Partners
 from embedded_scheduler.api.family import Call, Family, Gate, InboxAnswers
 from embedded_scheduler.api.verbs import Host, JobVerbs
+from embedded_scheduler.domain.failure import read_failure
 from embedded_scheduler.domain.lifecycle import TaskState
 from embedded_scheduler.errors import ErrorCode, NodeError
 from embedded_scheduler.store.database import Database
@@ -113,13 +114,18 @@ async def poll(call: Call[JobVerbs, PollTask]) -> TaskStatus:
     """State of this node's share of a task, in one of its roles or over all of them."""
     style = call.caller.style
     try:
-        state = await call.verbs.poll(call.engine, call.body.task_id, call.body.role, source=call.caller.source)
+        state, failure = await call.verbs.poll(
+            call.engine, call.body.task_id, call.body.role, source=call.caller.source
+        )
     except NodeError as error:
         # For this partner one failed poll is a failed task; PENDING claims nothing and makes it ask again.
         if style.patient_poll or error.code not in _OUR_TROUBLE:
             raise
-        state = TaskState.PENDING
-    return TaskStatus(status=shown_word(state, ready_as_pending=style.ready_as_pending))
+        state, failure = TaskState.PENDING, None
+    status = TaskStatus(status=shown_word(state, ready_as_pending=style.ready_as_pending))
+    if failure is not None and style.failure_class:
+        status.failure = failure.document
+    return status
 
 
 # Not stored: a status told twice changes nothing, and this is the message that comes most often.
@@ -129,7 +135,10 @@ async def callback(call: Call[JobVerbs, TaskCallback]) -> None:
     source = call.caller.source
     status = task_word(call.body.status, told_by=source or "(unnamed)")
     proven = call.caller.proven and call.caller.in_force
-    await call.verbs.callback(call.engine, call.body.task_id, status, call.body.role, source=source, proven=proven)
+    failure = read_failure(call.body.failure)
+    await call.verbs.callback(
+        call.engine, call.body.task_id, status, call.body.role, source=source, proven=proven, failure=failure
+    )
 
 
 @family.endpoint("POST", "/job/audit_confirm", AuditConfirm, section="3.10")

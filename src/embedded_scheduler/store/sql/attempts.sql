@@ -1,10 +1,11 @@
 -- name: attempts.insert
 INSERT INTO attempts (attempt_id, job_id, task_name, role, idx, number, runner, handle, session_id, token_hash, log_path,
-                      created_ms)
+                      component, limits, input_bytes, created_ms)
 VALUES (:attempt_id, :job_id, :task_name, :role, :idx, :number, :runner, :handle, :session_id, :token_hash, :log_path,
-        :now_ms)
+        :component, :limits, :input_bytes, :now_ms)
 ON CONFLICT (attempt_id) DO UPDATE SET runner = excluded.runner, handle = excluded.handle,
-    session_id = excluded.session_id, token_hash = excluded.token_hash, log_path = excluded.log_path
+    session_id = excluded.session_id, token_hash = excluded.token_hash, log_path = excluded.log_path,
+    component = excluded.component, limits = excluded.limits, input_bytes = excluded.input_bytes
 WHERE attempts.launched_ms IS NULL;
 
 -- name: attempts.get
@@ -14,7 +15,8 @@ SELECT * FROM attempts WHERE attempt_id = :attempt_id;
 UPDATE attempts SET launched_ms = :now_ms WHERE attempt_id = :attempt_id AND launched_ms IS NULL;
 
 -- name: attempts.ended
-UPDATE attempts SET ended_ms = :now_ms, exit_code = :code, exit_signal = :signal, exit_error = :error, traffic = :traffic
+UPDATE attempts SET ended_ms = :now_ms, exit_code = :code, exit_signal = :signal, exit_error = :error, traffic = :traffic,
+    cause = :cause, peak_bytes = :peak_bytes
 WHERE attempt_id = :attempt_id AND ended_ms IS NULL;
 
 -- name: attempts.callback
@@ -31,6 +33,10 @@ SELECT * FROM attempts WHERE ended_ms IS NULL AND launched_ms IS NOT NULL;
 
 -- name: attempts.unfinished
 SELECT * FROM attempts WHERE ended_ms IS NULL;
+
+-- name: attempts.uses_of
+SELECT input_bytes, peak_bytes, cause FROM attempts
+WHERE component = :component AND peak_bytes IS NOT NULL ORDER BY ended_ms DESC LIMIT :limit;
 
 -- name: attempts.of_session
 SELECT * FROM attempts WHERE session_id = :session_id;

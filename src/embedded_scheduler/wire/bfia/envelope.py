@@ -40,6 +40,8 @@ class AnswerStyle:
     """status_all carries `status` alone: its reader takes every other member for a task or stops there."""
     ready_as_pending: bool = False
     """It does not know the word READY."""
+    failure_class: bool = True
+    """Beside FAILED it is told why, as a class."""
     patient_poll: bool = True
     """It tolerates a failed poll; otherwise trouble of our own is answered as PENDING."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -37,6 +37,8 @@ class TaskCallback(Message):
     task_id: Identifier
     status: Word
     role: Role = ""
+    failure: Any = None
+    """Our addition: `{stage, class, exit_code}` beside FAILED. What is not understood counts as not said."""
 
 
 class ComponentCallback(Message):
@@ -54,9 +56,10 @@ class StopTask(Message):
 
 
 class TaskStatus(Message):
-    """`data` of a poll."""
+    """`data` of a poll. `failure` is our addition, beside FAILED."""
 
     status: str
+    failure: dict[str, Any] | None = None
 
 
 def task_word(word: object, *, told_by: str) -> str:
