@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ssl
 import subprocess
 import sys
 import threading
@@ -74,7 +75,7 @@ class _Upload:
 class S3Server:
     """`objects` by key, `uploads` that were begun and neither completed nor aborted, `requests` in order."""
 
-    def __init__(self, bucket: str = "storage", *, virtual_host: str = "") -> None:
+    def __init__(self, bucket: str = "storage", *, virtual_host: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.bucket = bucket
         self.virtual_host = virtual_host
         """Host name in front of which the bucket has to stand; empty = the bucket is the path's first part."""
@@ -90,6 +91,9 @@ class S3Server:
             s3 = server
 
         self._http = _Server(("127.0.0.1", 0), Handler)
+        self._tls = tls is not None
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
 
     @property
     def port(self) -> int:
@@ -97,7 +101,7 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
-        return f"http://{self.virtual_host or '127.0.0.1'}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self.virtual_host or '127.0.0.1'}:{self.port}"
 
     @contextmanager
     def running(self) -> Iterator[S3Server]:

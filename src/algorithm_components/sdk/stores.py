@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ from algorithm_components.sdk.libraries import library
 CHUNK = 1024 * 1024
 _PART = 8 * 1024 * 1024
 _PARTS_AT_ONCE = 2
+_FRUITLESS = 6
+"""How often in a row a download may break off without a byte more."""
+_PAUSE_S = 0.1
 _PARTITION = re.compile(r"data_(0|[1-9][0-9]{0,8})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _LONGEST_METADATA = 4 * 1024 * 1024
@@ -184,9 +188,9 @@ class ObjectStore:
                 "checksum_algorithm": "SHA256",
                 "disable_bulk_delete": True,
             },
-            client_options={"connect_timeout": "10s", "timeout": "600s", "allow_http": not tls},
+            client_options={"connect_timeout": "10s", "read_timeout": "120s", "timeout": "24h", "allow_http": not tls},
             retry_config={
-                "max_retries": 10,
+                "max_retries": 5,
                 "retry_timeout": timedelta(minutes=3),
                 "backoff": {
                     "init_backoff": timedelta(milliseconds=100),
@@ -209,9 +213,11 @@ class ObjectStore:
         return [numbers[number] for number in sorted(numbers)]
 
     def opened(self, partition: str) -> io.BufferedReader:
-        with self._explained(f"{partition} cannot be read"):
-            result = self._obstore.get(self._store, partition)
-        return io.BufferedReader(_Download(self, partition, result), CHUNK)
+        return io.BufferedReader(_Download(self, partition), CHUNK)
+
+    def get(self, key: str, options: Any) -> Any:
+        with self.explained(f"{key} cannot be read"):
+            return self._obstore.get(self._store, key, options=options)
 
     @contextmanager
     def file(self, partition: str) -> Iterator[Path]:
@@ -230,13 +236,13 @@ class ObjectStore:
             first += chunk
             if len(first) >= _PART:
                 break
-        with self._explained(f"{address} cannot be written"):
+        with self.explained(f"{address} cannot be written"):
             if len(first) < _PART:
                 self._obstore.put(self._store, key, bytes(first), use_multipart=False)
             else:
                 self._upload(key, chain([bytes(first)], rest))
         # What an earlier object left: further partitions, and metadata that does not describe this one.
-        with self._explained(f"{address}: what was there before cannot be removed"):
+        with self.explained(f"{address}: what was there before cannot be removed"):
             for other in [each for each in self._beside(address) if each != key]:
                 self._obstore.delete(self._store, other)
 
@@ -264,7 +270,7 @@ class ObjectStore:
                 raise
 
     def describe(self, address: Address, content: bytes) -> None:
-        with self._explained(f"{address}: its metadata cannot be written"):
+        with self.explained(f"{address}: its metadata cannot be written"):
             self._obstore.put(self._store, self._metadata(address), content, use_multipart=False)
 
     def description(self, address: Address) -> bytes | None:
@@ -290,12 +296,12 @@ class ObjectStore:
         checked(address)
         if self._flat:
             return []
-        with self._explained(f"{address} cannot be listed"):
+        with self.explained(f"{address} cannot be listed"):
             pages = self._obstore.list(self._store, prefix=f"{address.namespace}/{address.name}")
             return [each["path"] for page in pages for each in page]
 
     @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
+    def explained(self, what: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError as error:
@@ -321,29 +327,55 @@ def _offer(feed: Queue[bytes | _BrokenOffError | None], piece: bytes | _BrokenOf
 
 
 class _Download(io.RawIOBase):
-    """The bytes of an object as a file. The library continues a broken download by itself."""
+    """The bytes of an object as a file. What breaks off goes on where it was, as long as it gets any further, and never
+    with another version."""
 
-    def __init__(self, store: ObjectStore, partition: str, result: Any) -> None:
+    def __init__(self, store: ObjectStore, key: str) -> None:
         self._store = store
-        self._partition = partition
-        self._left = result.meta["size"]
-        self._chunks = iter(result.stream(min_chunk_size=CHUNK))
+        self._key = key
+        self._at = self._size = self._fruitless = 0
+        self._tag = ""
         self._held = memoryview(b"")
+        self._chunks = self._open()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         if not self._held:
-            with self._store._explained(f"{self._partition} cannot be read"):
-                self._held = memoryview(next(self._chunks, b""))
-            self._left -= len(self._held)
-            if not self._held and self._left:
-                raise ComponentError(f"{self._partition} came with {self._left} bytes too few")
+            self._held = memoryview(self._next())
         size = min(len(buffer), len(self._held))
         buffer[:size] = self._held[:size]
         self._held = self._held[size:]
         return size
+
+    def _next(self) -> bytes:
+        while True:
+            try:
+                chunk = self._piece()
+            except ComponentError:
+                if self._fruitless > _FRUITLESS:
+                    raise
+                time.sleep(_PAUSE_S * 2**self._fruitless)
+                self._fruitless += 1
+                self._chunks = self._open()
+                continue
+            self._fruitless = 0
+            self._at += len(chunk)
+            return chunk
+
+    def _piece(self) -> bytes:
+        with self._store.explained(f"{self._key} cannot be read"):
+            chunk: bytes = next(self._chunks, b"")
+        if not chunk and self._at < self._size:
+            raise ComponentError(f"{self._key} came with {self._size - self._at} bytes too few")
+        return chunk
+
+    def _open(self) -> Iterator[bytes]:
+        going_on = {"range": {"offset": self._at}, "if_match": self._tag} if self._at else None
+        result = self._store.get(self._key, going_on)
+        self._size, self._tag = result.meta["size"], result.meta["e_tag"] or ""
+        return iter(result.stream(min_chunk_size=CHUNK))
 
 
 def _code(error: Exception) -> str:
@@ -358,6 +390,6 @@ def _reason(error: Exception) -> str:
     status = re.search(r"status code: (\d{3})", text)
     if status:
         return f"answers with status {status[1]}"
-    if "certificate" in text:
+    if "InvalidCertificate" in text:
         return "shows a certificate that is not trusted here"
     return "cannot be reached, or breaks connections off"

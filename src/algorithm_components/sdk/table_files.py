@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,7 +22,9 @@ from algorithm_components.sdk.libraries import library
 FORMATS = ("csv", "parquet", "json")
 _FIELD_LIMIT = 16 * 1024 * 1024
 _PIECE = 1024 * 1024
-_ROWS_AT_ONCE = 8192
+_ROWS_AT_ONCE = 1024
+_GROUP_BYTES = 8 * 1024 * 1024
+_GROUP_ROWS = 65_536
 _PARQUET = b"PAR1"
 _BOM = codecs.BOM_UTF8
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -152,8 +154,8 @@ def write_json(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
 def write_parquet(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """A column's type is that of its values in the first rows: whole numbers, numbers, booleans, or text."""
     arrow, parquet = library("pyarrow"), library("pyarrow.parquet")
-    source = iter(rows)
-    batch = list(islice(source, _ROWS_AT_ONCE))
+    groups = _row_groups(rows)
+    batch = next(groups, [])
     kinds = [_kind([row[at] for row in batch]) for at in range(len(header))]
     types = {"integer": arrow.int64(), "float": arrow.float64(), "boolean": arrow.bool_(), "string": arrow.string()}
     schema = arrow.schema([(name, types[kind]) for name, kind in zip(header, kinds, strict=True)])
@@ -164,7 +166,7 @@ def write_parquet(header: Sequence[str], rows: Iterable[Sequence[object]]) -> It
             writer.write_batch(_arrow_batch(arrow, schema, kinds, batch, begun))
             begun += len(batch)
             yield sink.take()
-            batch = list(islice(source, _ROWS_AT_ONCE))
+            batch = next(groups, [])
     yield sink.take()
 
 
@@ -188,6 +190,20 @@ def _arrow_batch(arrow: Any, schema: Any, kinds: Sequence[str], batch: list[Sequ
                 f"column {field.name}, rows from {begun + 1}: not all values are {kind} as those before: {error}"
             ) from None
     return arrow.record_batch(arrays, schema=schema)
+
+
+def _row_groups(rows: Iterable[Sequence[object]]) -> Iterator[list[Sequence[object]]]:
+    """Rows in lists of bounded size, however long they are."""
+    group: list[Sequence[object]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += sum(len(value) if isinstance(value, str) else 8 for value in row)
+        if size >= _GROUP_BYTES or len(group) >= _GROUP_ROWS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _kind(values: Iterable[object]) -> str:

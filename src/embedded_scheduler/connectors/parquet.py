@@ -13,7 +13,7 @@ from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.spi.connector import Column, Probe
 
 _NAME = "parquet"
-_ROWS_AT_ONCE = 8192
+_ROWS_AT_ONCE = 1024
 
 
 class ParquetConnector:

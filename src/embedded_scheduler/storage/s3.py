@@ -23,7 +23,7 @@ from embedded_scheduler.storage.names import check_address, check_component
 from embedded_scheduler.storage.s3_faults import fault
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import ClientConfig, S3Store
 
 PART = 8 * 1024 * 1024
@@ -32,6 +32,9 @@ _PARTS_AT_ONCE = 2
 _CHUNK = 1024 * 1024
 _LONGEST_METADATA = 4 * 1024 * 1024
 _REGION = "us-east-1"
+_FRUITLESS = 2
+"""How often in a row a download may break off without a byte more."""
+_PAUSE_S = 0.1
 
 _RETRIES: Any = {
     "max_retries": 5,
@@ -155,7 +158,7 @@ class S3Storage:
         if name not in partitions:
             raise NotFound(f"nothing is stored as {namespace}/{name}")
         for partition in partitions[name]:
-            async for chunk in self._content(store, partition):
+            async for chunk in self._content(store, partition["path"]):
                 yield chunk
 
     async def stat(self, namespace: str, name: str) -> Stored | None:
@@ -214,10 +217,26 @@ class S3Storage:
 
     # Requests
 
-    async def _content(self, store: S3Store, partition: ObjectMeta) -> AsyncIterator[bytes]:
+    async def _content(self, store: S3Store, key: str) -> AsyncIterator[bytes]:
+        """What breaks off goes on where it was, as long as it gets any further, and never with another version."""
+        reading, fruitless = _Reading(key), 0
+        while True:
+            before = reading.at
+            try:
+                async for chunk in self._going_on(store, reading):
+                    yield chunk
+            except Unavailable:
+                fruitless = fruitless + 1 if reading.at == before else 0
+                if not reading.tag or fruitless > _FRUITLESS:
+                    raise
+                await asyncio.sleep(_PAUSE_S * 2**fruitless)
+            else:
+                return
+
+    async def _going_on(self, store: S3Store, reading: _Reading) -> AsyncIterator[bytes]:
         with self._translated():
-            result = await self._obstore.get_async(store, partition["path"])
-        left = result.meta["size"]
+            result = await self._obstore.get_async(store, reading.key, options=reading.options)
+        reading.tag, size = result.meta["e_tag"] or "", result.meta["size"]
         stream = result.stream(_CHUNK)
         while True:
             # Only the store's own errors are translated, not those of whoever takes the bytes.
@@ -225,10 +244,10 @@ class S3Storage:
                 chunk = await anext(stream, None)
             if chunk is None:
                 break
-            left -= len(chunk)
+            reading.at += len(chunk)
             yield bytes(chunk)
-        if left:
-            raise Unavailable(f"{partition['path']} came with {left} bytes too few; try again")
+        if reading.at < size:
+            raise Unavailable(f"{reading.key} came with {size - reading.at} bytes too few; try again")
 
     async def _upload(self, store: S3Store, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
         source = _Source(first, rest)
@@ -337,6 +356,19 @@ class S3Storage:
             ) from None
 
 
+@dataclass(slots=True)
+class _Reading:
+    """How far a download has come, and of which version."""
+
+    key: str
+    at: int = 0
+    tag: str = ""
+
+    @property
+    def options(self) -> GetOptions | None:
+        return {"range": {"offset": self.at}, "if_match": self.tag} if self.at else None
+
+
 class _Source:
     """What an upload is fed with; `stop` makes it fail at the place where it waits, so that the upload is aborted."""
 
@@ -372,7 +404,13 @@ def _stored(namespace: str, name: str, partitions: Sequence[ObjectMeta]) -> Stor
 
 
 def _client_options(*, allow_http: bool) -> ClientConfig:
-    return {"connect_timeout": "5s", "timeout": "600s", "pool_idle_timeout": "30s", "allow_http": allow_http}
+    return {
+        "connect_timeout": "5s",
+        "read_timeout": "60s",
+        "timeout": "24h",
+        "pool_idle_timeout": "30s",
+        "allow_http": allow_http,
+    }
 
 
 def _library() -> Any:

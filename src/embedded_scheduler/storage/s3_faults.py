@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from embedded_scheduler.errors import NodeError, NotFound, Refused, Unavailable
+from embedded_scheduler.errors import Conflict, NodeError, NotFound, Refused, Unavailable
 
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w*)|certificate verify failed")
 _LONGEST = 300
 
 _CREDENTIALS = "the object store {at} does not accept the access key: check the secret {secret}"
@@ -53,11 +54,12 @@ def fault(error: Exception, *, at: str, bucket: str, secret: str, hidden: tuple[
     if _status(text) == 404:
         return NotFound(f"{at} has nothing there")
     if _status(text) == 412 or "Precondition" in type(error).__name__:
-        return Unavailable("the object changed while it was read; try again")
-    if "certificate" in text:
+        return Conflict("the object changed while it was read; try again")
+    certificate = _CERTIFICATE.search(text)
+    if certificate:
         return Refused(
-            f"the certificate of the object store {at} cannot be trusted: add its CA to this machine's list "
-            f"({_cause(text, 'certificate')})"
+            f"the certificate of the object store {at} cannot be trusted ({certificate[1] or 'invalid'}): let it show "
+            "one for this name, and add its CA to this machine's list"
         )
     for mark in ("dns error", "failed to lookup"):
         if mark in text:
@@ -75,11 +77,6 @@ def _code(text: str) -> str:
 def _status(text: str) -> int:
     found = _STATUS.search(text)
     return int(found[1]) if found else 0
-
-
-def _cause(text: str, word: str) -> str:
-    found = re.search(rf"[^\n\"]{{0,80}}{word}[^\n\"]{{0,80}}", text)
-    return found[0].strip() if found else word
 
 
 def _first_line(text: str, hidden: tuple[str, ...]) -> str:

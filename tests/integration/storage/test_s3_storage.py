@@ -12,7 +12,7 @@ import pytest
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, Fault, Request, S3Server
 
 from embedded_scheduler.domain.table_metadata import TableMetadata
-from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound, Refused, Unavailable
+from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Refused, Unavailable
 from embedded_scheduler.spi.storage import DescribingStorage, FileStorage, LinkingStorage, RemoteStorage, Storage
 from embedded_scheduler.storage.layouts import LayoutName
 from embedded_scheduler.storage.s3 import PART, Place, S3Storage
@@ -145,8 +145,19 @@ async def test_two_versions_are_never_mixed(s3: S3Server) -> None:
     await storage.write("n", "x", chunks(b"a" * 12 * MIB))
     s3.faults.append(Fault(reads, cut_after=3 * MIB))
     s3.faults.append(Fault(reads, before=lambda: s3.put("n/x/data_0", b"b" * 12 * MIB)))
-    with pytest.raises(Unavailable):
+    with pytest.raises(Conflict, match="changed while it was read"):
         await read(storage, "n", "x")
+
+
+async def test_a_download_may_break_off_as_often_as_it_gets_further(s3: S3Server) -> None:
+    content = bytes(range(256)) * 4096 * 8
+    s3.put("n/x/data_0", content)
+    s3.faults.append(Fault(reads, times=7, cut_after=MIB + 1))
+    assert await read(opened(s3), "n", "x") == content
+    s3.faults.append(Fault(reads, cut_after=MIB + 1))
+    s3.faults.append(Fault(reads, times=1000, cut_after=0))
+    with pytest.raises(Unavailable, match="breaks connections off"):
+        await read(opened(s3), "n", "x")
 
 
 async def test_a_busy_store_is_asked_again(s3: S3Server) -> None:
