@@ -13,13 +13,13 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import console, jobs, lists, logs, serving, signing, strangers, tables, trust
+from benchmarks import console, jobs, lists, logs, packs, serving, signing, strangers, tables, trust
 from benchmarks.pair import CONTAINED, Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
 
 LIMIT_SECONDS = 480.0
-LIMIT_OF_TABLES_SECONDS = 1800.0
+LONG_LIMIT_SECONDS = 1800.0
 
 PAIR_SECTIONS: dict[str, Callable[[Pair], Awaitable[list[Row]]]] = {
     "jobs": jobs.measure,
@@ -33,7 +33,7 @@ ALONE_SECTIONS: dict[str, Callable[[NodeProcess], Awaitable[list[Row]]]] = {
     "lists": lists.measure,
 }
 USUAL = (*PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS, "console")
-SECTIONS = (*USUAL, "tables")
+SECTIONS = (*USUAL, "tables", "packs")
 """What is not usual takes minutes and gigabytes of the disk: it is measured when it is named."""
 
 
@@ -58,6 +58,12 @@ async def run(only: list[str], directory: Path) -> list[Row]:
         rows += await _section("console", console.measure(directory / "console"))
     if "tables" in chosen:
         rows += await _section("tables", tables.measure(directory / "tables"))
+    if "packs" in chosen:
+        async with (
+            pair(directory / "sockets-plain") as plain,
+            pair(directory / "sockets-trusted", trusted=True) as trusted,
+        ):
+            rows += await _section("packs", packs.measure(plain, trusted))
     return rows
 
 
@@ -89,7 +95,7 @@ async def _section(name: str, work: Awaitable[list[Row]]) -> list[Row]:
 
 
 def _limit(only: list[str]) -> float:
-    return LIMIT_OF_TABLES_SECONDS if "tables" in only else LIMIT_SECONDS
+    return LIMIT_SECONDS if {"tables", "packs"}.isdisjoint(only) else LONG_LIMIT_SECONDS
 
 
 async def _bounded(only: list[str], directory: Path) -> list[Row]:

@@ -100,7 +100,7 @@ async def _rate(nodes: Pair) -> float:
     guest, host = nodes.nodes[GUEST].platform_url, nodes.nodes[HOST].platform_url
     payload = bytes(MESSAGE)
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
-        await _both_running(nodes, job_id)
+        await both_running(nodes, job_id)
         began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             group.create_task(_push(http, guest, job_id, payload))
@@ -110,7 +110,7 @@ async def _rate(nodes: Pair) -> float:
     return MESSAGES * MESSAGE / 1e6 / taken
 
 
-async def _both_running(nodes: Pair, job_id: str) -> None:
+async def both_running(nodes: Pair, job_id: str) -> None:
     for client in nodes.clients.values():
         while True:
             detail = await client.job(job_id)
