@@ -68,6 +68,11 @@ def parse_address(image_url: str) -> PackAddress:
     return PackAddress(pack_id(name, version), component)
 
 
+def pack_of(image_url: str) -> str:
+    """The pack that an address is of, as `<name>/<version>`; empty if it is of none."""
+    return image_url.removeprefix(SCHEME).rpartition(":")[0] if image_url.startswith(SCHEME) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class PythonRange:
     """Which Pythons fit, by major and minor version. `text` as it was written."""

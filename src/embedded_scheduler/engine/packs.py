@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from embedded_scheduler.domain.pack import SCHEME, InstalledPack, PackAddress, PackFiles, PackId, PackOrder, pack_id
+from embedded_scheduler.domain.pack import InstalledPack, PackAddress, PackFiles, PackId, PackOrder, pack_id, pack_of
 from embedded_scheduler.engine import components
 from embedded_scheduler.engine.bus import Wakeup
 from embedded_scheduler.engine.context import Engine
@@ -246,7 +246,7 @@ def belongs_to(component: Component, pack: InstalledPack) -> bool:
     """Whether a registration is of this pack, by its address."""
     if pack.image:
         return component.image_url == pack.image
-    return component.image_url.startswith(f"{SCHEME}{pack.id}:")
+    return pack_of(component.image_url) == str(pack.id)
 
 
 def _forget(tx: Tx, pack: InstalledPack, actor: str) -> None:

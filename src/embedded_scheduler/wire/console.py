@@ -521,6 +521,8 @@ class ComponentRow(Message):
     """Of `why_not`."""
     runner: str = ""
     """The runner that it is registered for; empty = the node's rules decide."""
+    pack: str = ""
+    """The component pack that it came with, `<name>/<version>`; empty = none."""
     enabled: bool = True
     registered_by: str = ""
     digest: str = ""

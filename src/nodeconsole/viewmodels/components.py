@@ -70,6 +70,7 @@ def component_facts(component: ComponentRow, display: Display, width: int) -> li
         (text("components.inputs"), _ports_text(component.inputs)),
         (text("components.outputs"), _ports_text(component.outputs)),
         (text("components.warnings"), text("sentence.then").join(grouped(component.warnings))),
+        (text("components.pack"), printable(component.pack)),
         (text("components.registered"), _provenance(component, display)),
     ]
     return fact_lines(facts, width)
@@ -116,6 +117,7 @@ def component_lines(
         (text("components.runner"), printable(component.runner)),
         (text("components.column_roles"), printable(" ".join(component.roles)) or text("components.any_role")),
         (text("components.versions"), printable(" ".join(versions))),
+        (text("components.pack"), printable(component.pack)),
         (text("components.registered"), _provenance(component, display)),
         (text("components.digest"), component.digest[:_DIGITS]),
         (text("components.available"), _available(component, elsewhere, display)),

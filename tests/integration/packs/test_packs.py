@@ -23,7 +23,11 @@ from embedded_scheduler.provision import provision
 from embedded_scheduler.server import BackgroundNode
 from nodeconsole.cli.exits import Exit
 from nodeconsole.client import ClientError
+from nodeconsole.i18n.catalogue import load
 from nodeconsole.packs import archive_of
+from nodeconsole.viewmodels.components import component_facts
+from nodeconsole.viewmodels.display import Display
+from nodeconsole.viewmodels.glyphs import UNICODE
 
 RUNNING, FINISHED = "RUNNING", "FINISHED"
 
@@ -98,6 +102,12 @@ async def test_a_pack_is_installed_used_checked_upgraded_and_removed(
     async with node.client() as client:
         addresses = {row.image_url for row in await client.components() if row.provider == "tiny"}
         assert addresses == {"pack:tiny/1.0.0:greeter", "pack:tiny/1.1.0:greeter"}
+        row = await client.component("tiny", "greeter", "1.1.0")
+        assert row.pack == "tiny/1.1.0"
+        shown = "".join(
+            span.text for line in component_facts(row, Display(load("en_US"), UNICODE, 0), 80) for span in line
+        )
+        assert "tiny/1.1.0" in shown, "the console says which pack a component came with"
         assert all(row.runnable for row in await client.components())
     which = await run("component", "uninstall", "tiny", home=home)
     assert (which.code, "tiny/1.0.0, tiny/1.1.0" in which.err) == (Exit.USAGE, True)

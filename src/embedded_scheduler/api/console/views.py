@@ -15,6 +15,7 @@ from embedded_scheduler.domain.lifecycle import (
     JobState,
     TaskState,
 )
+from embedded_scheduler.domain.pack import pack_of
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.table_metadata import TableMetadata
 from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
@@ -383,6 +384,7 @@ def component_row(
         title=manifest.title,
         description=manifest.description,
         image_url=component.image_url,
+        pack=pack_of(component.image_url),
         roles=list(manifest.roles),
         warnings=list(manifest.warnings),
         registered_ms=component.registered_ms,
