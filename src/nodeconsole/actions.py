@@ -96,6 +96,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.runs", "statistics", ("t",), row=True),
     Action("statistics.window", "statistics", ("w",), footer=4),
     Action("statistics.save", "statistics", ("ctrl+s",), footer=6, command=("save", "export"), argument="[PATH]"),
+    # What takes the disk.
+    Action("results.keep", "space", ("K",), footer=2, offered="keep", level=Level.ONCE, row=True, command=("keep",)),
+    Action("results.release", "space", ("U",), offered="release", level=Level.ONCE, row=True, command=("release",)),
+    Action("results.discard", "space", ("D",), offered="discard", level=Level.TYPED, row=True, command=("discard",)),
     # Every list.
     Action("list.open", "list", ("enter",), footer=1, row=True),
     Action("list.describe", "list", ("d",), row=True),
@@ -169,6 +173,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel.up", "job_tasks", ("{",)),
     Action("results.open", "job_results", ("enter",), footer=1, row=True),
     Action("results.save", "job_results", ("ctrl+s",), row=True, command=("save",), argument="[PATH]"),
+    Action(
+        "results.keep", "job_results", ("K",), footer=5, offered="keep", level=Level.ONCE, row=True, command=("keep",)
+    ),
+    Action(
+        "results.release", "job_results", ("U",), offered="release", level=Level.ONCE, row=True, command=("release",)
+    ),
+    Action(
+        "results.discard", "job_results", ("D",), offered="discard", level=Level.TYPED, row=True, command=("discard",)
+    ),
     Action("panel.down", "job_results", ("}",)),
     Action("panel.up", "job_results", ("{",)),
     Action("events.open", "job_events", ("enter",), footer=1, row=True),
@@ -487,6 +500,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go.audit", GLOBAL, ("g u", "7"), command=("audit",), argument="[SINCE]", section="audit"),
     Action("go.statistics", GLOBAL, ("g s", "8"), command=("stats",), argument="[SPAN]", section="statistics"),
     Action("go.doctor", GLOBAL, ("g h",), command=("doctor",), argument="[FILTER]", section="doctor"),
+    Action("go.space", GLOBAL, ("g e",), command=("space",), argument="[FILTER]", section="space"),
     Action("go.settings", GLOBAL, ("g ,", ","), command=("settings",), argument="[FILTER]", section="settings"),
     Action("go.notifications", GLOBAL, ("g n",), command=("notifications",), section="notifications"),
     Action("go.policy", GLOBAL, command=("policy",), section="policy"),

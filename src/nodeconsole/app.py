@@ -50,6 +50,7 @@ SECTIONS: Mapping[str, str] = {
     "audit": "nodeconsole.screens.audit:AuditScreen",
     "doctor": "nodeconsole.screens.doctor:DoctorScreen",
     "statistics": "nodeconsole.screens.statistics:StatisticsScreen",
+    "space": "nodeconsole.screens.space:SpaceScreen",
     "settings": "nodeconsole.screens.settings:SettingsScreen",
     "notifications": "nodeconsole.screens.notifications:NotificationsScreen",
     "warnings": "nodeconsole.screens.standing:WarningsScreen",

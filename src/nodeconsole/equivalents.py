@@ -49,6 +49,7 @@ VIEWS: Mapping[str, Equivalent] = {
     "invitations": Equivalent("peer contracts --all", "GET", "/invitations"),
     "audit": Equivalent("ledger list", "GET", "/ledger"),
     "statistics": Equivalent("stats", "GET", "/statistics"),
+    "space": Equivalent("space", "GET", "/space"),
     "policy": Equivalent("policy show", "GET", "/policy"),
     "tokens": Equivalent("token list", "GET", "/tokens"),
     "secrets": Equivalent("secret list", "GET", "/secrets"),
@@ -76,6 +77,9 @@ WRITES: Mapping[str, Equivalent] = {
     "job.reject": _REJECT,
     "job.stop": _STOP,
     "job.rerun": _RERUN,
+    "results.keep": Equivalent("job keep OBJECT", "POST", "/jobs/OBJECT/keep", "{}"),
+    "results.release": Equivalent("job release OBJECT", "POST", "/jobs/OBJECT/release", "{}"),
+    "results.discard": Equivalent("job discard OBJECT --yes", "POST", "/jobs/OBJECT/discard", "{}"),
     "task.stop": Equivalent(
         "job stop OBJECT --task TASK", "POST", "/jobs/OBJECT/stop", '{"task_name": "TASK", "reason": ""}'
     ),

@@ -112,7 +112,7 @@ class JobScreen(Moves, ConsoleScreen):
         if self._detail is None:
             return ()
         task = self.chosen_task
-        return [*self._detail.job.actions, *(task.actions if task else ())]
+        return [*self._detail.job.actions, *(task.actions if task else ()), *self._tab.offered()]
 
     def repaint_body(self) -> None:
         detail = self._detail

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.widget import Widget
 
+from nodeconsole.screens import keeping
 from nodeconsole.screens.movement import Movable
 from nodeconsole.viewmodels.document import coloured, json_lines, marked, places, yaml_lines
 from nodeconsole.viewmodels.graph import Cell, Layout
@@ -48,6 +49,7 @@ from nodeconsole.viewmodels.jobgraph import (
     upstream_of,
 )
 from nodeconsole.viewmodels.results import preview_lines
+from nodeconsole.viewmodels.space import keeping_span
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count, printable, size
 from nodeconsole.widgets.bar import Bar
@@ -105,6 +107,10 @@ class JobTab:
     def note(self) -> str:
         """What is seen of how much, for the right end of the head line."""
         return ""
+
+    def offered(self) -> Sequence[str]:
+        """What the node offers for what this tab shows, beside what it offers for job and task."""
+        return ()
 
     def find(self, text: str) -> None:
         """What was typed behind `/`: the next task whose name has it."""
@@ -464,7 +470,9 @@ class ResultsTab(JobTab):
     def show(self, detail: JobDetail) -> None:
         display = self.session.display()
         self._table.set_columns(result_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
-        self._table.show(detail.results, empty=(display.text("results.none"), display.text("results.none_hint")))
+        gone = keeping_span(detail.keeping, display) if detail.keeping.removed_ms is not None else None
+        hint = gone.text if gone is not None else display.text("results.none_hint")
+        self._table.show(detail.results, empty=(display.text("results.none"), hint))
         self._rule.show(self.title(display.text("results.about")), cut=display.glyphs.rule)
         self._panel.show([(Span(" "), *line) for line in self._lines(max(20, self._panel.view_width - 2))])
 
@@ -475,6 +483,29 @@ class ResultsTab(JobTab):
         preview = self._previews.get((_result_key(row), row.size))
         shown = preview_lines(preview, display, width) if preview else []
         return [*shown, (), *result_lines(row, display, width)]
+
+    def note(self) -> str:
+        """What becomes of them."""
+        detail = self.screen.detail
+        found = keeping_span(detail.keeping, self.session.display()) if detail is not None else None
+        return found.text if found is not None else ""
+
+    def offered(self) -> Sequence[str]:
+        return self.screen.detail.keeping.actions if self.screen.detail is not None else ()
+
+    def act_results_keep(self, *_: str) -> None:
+        if self.screen.detail is not None:
+            keeping.keep(self.screen, self.session, self.screen.detail.job.job_id)
+
+    def act_results_release(self, *_: str) -> None:
+        if self.screen.detail is not None:
+            keeping.release(self.screen, self.session, self.screen.detail.job.job_id)
+
+    def act_results_discard(self, *_: str) -> None:
+        detail = self.screen.detail
+        if detail is not None:
+            total = sum(row.size for row in detail.results)
+            keeping.ask_discard(self.screen, self.session, detail.job.job_id, total)
 
     def find(self, text: str) -> None:
         found = self.next_place([_result_key(row) for row in self._table.items], text, self._table.cursor)

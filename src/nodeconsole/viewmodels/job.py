@@ -172,7 +172,9 @@ def result_lines(result: ResultRow, display: Display, width: int) -> list[Line]:
     facts = f"  {printable(result.type)}  {size(result.size)}  {printable(result.party)}"
     place = printable(result.path or f"{result.namespace}/{result.name}")
     where = [(Span(f"    {part}"),) for part in wrap(f"{display.glyphs.arrow} {place}", width - 4)]
-    return [(Span(title, "ok"), Span(facts, "dim")), *where]
+    schema = ", ".join(f"{printable(column.name)} {printable(column.type)}" for column in result.columns)
+    columns = [(Span(f"    {part}", "dim"),) for part in wrap(schema, width - 4)] if schema else []
+    return [(Span(title, "ok"), Span(facts, "dim")), *where, *columns]
 
 
 def approval_lines(detail: JobDetail, display: Display) -> list[Line]:
@@ -193,7 +195,10 @@ def result_columns(display: Display) -> tuple[Column, ...]:
         Column("task", text("job.column.task"), 14, flex=2),
         Column("output", text("results.output"), 12, flex=1),
         Column("type", text("results.type"), 10, flex=1, most=20),
-        Column("party", text("results.party"), 10, drop=2),
+        Column("format", text("results.format"), 7, drop=3),
+        Column("party", text("results.party"), 10, drop=4),
+        Column("rows", text("results.rows_of"), 9, right=True, drop=2),
+        Column("columns", text("results.columns_of"), 7, right=True, drop=1),
         Column("size", text("results.size"), 10, right=True),
     )
 
@@ -203,7 +208,10 @@ def result_cells(row: ResultRow) -> Line:
         Span(printable(row.task), "strong"),
         Span(printable(row.output)),
         Span(printable(row.type), "dim"),
+        Span(printable(row.format), "dim"),
         Span(printable(row.party), "dim"),
+        Span(count(row.rows) if row.rows is not None else ""),
+        Span(count(len(row.columns)) if row.columns else ""),
         Span(size(row.size)),
     )
 
