@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError, _Connection
 
 BUSYBOX = Path("/bin/busybox")
@@ -126,6 +128,11 @@ class Engine:
                 raise RuntimeError(answer[-2000:].decode())
         finally:
             connection.close()
+
+    def cpu_seconds(self) -> float:
+        """What the service has computed so far, with the programs that it started and that have ended."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system + times.children_user + times.children_system
 
     def stop(self) -> None:
         # A rootless one is a process below the one that was started. Asked to end, it takes five seconds.

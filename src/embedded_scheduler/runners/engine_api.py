@@ -59,8 +59,11 @@ class EngineFacts:
         return f"{self.product} {self.version}, {'rootless' if self.rootless else 'rootful'}"
 
 
-_KNOWN: dict[tuple[str, str, str], EngineFacts] = {}
-"""By socket, product and version."""
+_KNOWN: dict[tuple[str, str], EngineFacts] = {}
+"""By socket, and the name with the version by which the engine answers there."""
+
+_LOOK_AGAIN = "100ms"
+"""How often Podman looks whether a container has ended: by itself it never rests, at half a core for each that runs."""
 
 
 class EngineApi:
@@ -70,16 +73,18 @@ class EngineApi:
         self._path = path
 
     def facts(self, *, fresh: bool = False) -> EngineFacts:
-        """Asks whether it is there; what it can limit is remembered unless `fresh`: it costs Podman a second to say."""
+        """Asks whether it is there; what it is and can limit is remembered unless `fresh`: Podman takes long to say."""
+        with self._stream("GET", "/_ping", patience_s=_PATIENCE_S) as response:
+            name = response.headers.get("Server", "")
+        known = (self._path, name)
+        if fresh or not name or known not in _KNOWN:
+            _KNOWN[known] = self._asked()
+        return _KNOWN[known]
+
+    def _asked(self) -> EngineFacts:
         answer = self._json("GET", "/version")
         names = " ".join(str(part.get("Name")) for part in answer.get("Components") or ())
         product, version = "Podman" if "Podman" in names else "Docker", str(answer.get("Version"))
-        known = (self._path, product, version)
-        if fresh or known not in _KNOWN:
-            _KNOWN[known] = self._abilities(product, version)
-        return _KNOWN[known]
-
-    def _abilities(self, product: str, version: str) -> EngineFacts:
         info = self._json("GET", "/info")
         options = [str(option) for option in info.get("SecurityOptions") or ()]
         rootless = bool(info.get("Rootless")) or "name=rootless" in options
@@ -143,10 +148,13 @@ class EngineApi:
             if found is not None and found["State"]["Running"]:
                 raise refusal from None
 
-    def wait(self, name: str, patience_s: float) -> bool:
-        """Whether it has ended; False after the patience."""
+    def wait(self, name: str, patience_s: float, podman: str = "") -> bool:
+        """Whether it has ended; False after the patience. `podman`: Podman's version, if it is one."""
+        path = (
+            f"/v{podman}/libpod/containers/{name}/wait?interval={_LOOK_AGAIN}" if podman else f"/containers/{name}/wait"
+        )
         try:
-            self._call("POST", f"/containers/{name}/wait", patience_s=patience_s)
+            self._call("POST", path, patience_s=patience_s)
         except EngineGoneError as gone:
             if isinstance(gone.__cause__, TimeoutError):
                 return False

@@ -314,7 +314,7 @@ class _Keeper:
         while True:
             try:
                 with suppress(EngineRefusalError):
-                    self.api.wait(self._plan.container, _LONGEST_WAIT_S)
+                    self.api.wait(self._plan.container, _LONGEST_WAIT_S, self._plan.podman)
                 found = self._inspect()
             except (EngineGoneError, EngineRefusalError) as fault:
                 away = time.monotonic() - answered

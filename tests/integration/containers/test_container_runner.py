@@ -157,6 +157,19 @@ async def test_a_keeper_that_is_killed_does_not_keep_the_attempt_from_being_ende
     assert harness.engine.api.container(container_name("alice", harness.root, "a")) is None
 
 
+async def test_a_container_that_runs_costs_its_engine_next_to_nothing(harness: Harness) -> None:
+    """Podman's answer to Docker's way of waiting takes half a core as long as the container runs."""
+    spec = harness.spec("a", COUNTING)
+    runner = harness.runner()
+    await runner.launch(spec)
+    await harness.until(lambda: "line 5\n" in harness.log("a"))
+    before = harness.engine.cpu_seconds()
+    await harness.until(lambda: "line 35\n" in harness.log("a"))
+    # Of one and a half seconds.
+    assert harness.engine.cpu_seconds() - before < 0.3
+    assert (await runner.wait(runner.handle(spec))).ok
+
+
 async def test_a_container_that_somebody_removes_ends_its_attempt(harness: Harness) -> None:
     spec = harness.spec("a", "import time; print('up', flush=True); time.sleep(600)")
     runner = harness.runner()
