@@ -117,7 +117,7 @@ def test_the_console_has_words_for_every_kind_in_both_languages() -> None:
     for display in (EN, ZH):
         for kind in _TEXTS:
             assert f"attention.{kind}" in display.catalogue.keys, kind
-    facts = {"days": "9", "by": "bob", "task": "psi", "undelivered": "2", "free_mib": "7"}
+    facts = {"days": "9", "by": "bob", "task": "psi", "undelivered": "2", "free_mib": "7", "percent": "90"}
     assert all("{" not in attention_text(item(kind, facts=facts), ZH) for kind in _TEXTS)
 
 

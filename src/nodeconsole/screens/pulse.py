@@ -119,7 +119,8 @@ class PulseScreen(PanesScreen):
             return
         self._report = report
         self._samples = [*self._samples, *report.samples][-_KEPT_SAMPLES:]
-        self.repaint_body()
+        if self._whole:
+            self.repaint_body()
 
     # What one does there.
 
