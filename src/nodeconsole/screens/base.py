@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual import events
+from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.css.query import NoMatches
 from textual.screen import Screen
@@ -194,6 +195,9 @@ class ConsoleScreen(Screen[None]):
 
     def on_unmount(self) -> None:
         self.session.leave(self)
+        # Textual 8 puts widgets' caches of painted lines into a cache of its own, as keys: it would keep a thousand of
+        # them, with every line, long after their widgets are gone.
+        StylesCache.get_inner_outer.cache_clear()
 
     def on_screen_resume(self) -> None:
         self.retranslate()
