@@ -63,7 +63,7 @@ contracts: $(VENV)/.dev ## import contracts between the layers
 
 check: format-check lint types contracts test ## what CI runs
 
-bench: $(VENV)/.dev ## benchmarks, at most five minutes, prints ratios
+bench: $(VENV)/.dev ## benchmarks, at most twelve minutes, prints ratios
 	$(BIN)/python -m benchmarks
 
 dist: $(VENV)/.dist ## the standalone executable dist/nodeconsole, checked by running the demo with it

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 from textual import events
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
-from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -478,10 +477,8 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def _prompt_kind(self) -> str:
-        try:
-            return self.query_one(Prompt).kind
-        except NoMatches:
-            return ""
+        # Not `query_one`, which would keep every prompt that ever was in its cache.
+        return next((prompt.kind for prompt in self.query(Prompt)), "")
 
     def open_prompt(
         self, kind: str, label: str, value: str = "", words: Sequence[str] = (), *, begun: bool = False

@@ -48,7 +48,8 @@ class CommandLine:
 
     def _fill(self, line: str) -> None:
         self._line = self._filled = line
-        self._screen.query_one(Prompt).fill(line)
+        for prompt in self._screen.query(Prompt):
+            prompt.fill(line)
 
     # Completion.
 
