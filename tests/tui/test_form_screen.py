@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -234,13 +233,13 @@ async def test_what_was_typed_is_kept_until_it_is_submitted(node: FakeNode, make
         assert (await Shown(pilot, sample(), draft="a").open()).form.text("id") == "id"
 
 
-async def test_a_hundred_parameters_are_seen_at_once(node: FakeNode, make_app: MakeApp) -> None:
+async def test_a_hundred_parameters_need_no_hundred_widgets(node: FakeNode, make_app: MakeApp) -> None:
+    """That they are seen at once is measured in `benchmarks/`."""
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         shown = Shown(pilot, Form(form_of_component(large(100))))
-        began = time.process_time()
-        await shown.open()
-        assert time.process_time() - began < 0.25
+        screen = await shown.open()
+        assert len(screen.query("*")) < 30
         await press(pilot, "G")
         await until_shown(pilot, "参数 99")
 
