@@ -209,6 +209,8 @@ ENGLISH: Mapping[str, str] = {
     "results_gone": "the results of job {job} were removed: nothing is left to keep",
     "results_of_open_job": "job {job} is not over: stop it first",
     "results_in_use": "dataset {dataset} is made of results of job {job}: remove the dataset first",
+    "preview_large": "a Parquet table of more than {limit} MiB: save it to look at it",
+    "preview_no_connector": "a Parquet table, which this node has no connector for: save it to look at it",
     "results_none": "nothing that job {job} stored is on this node",
     "files": "at most {limit} open files",
     "files_few_fix": "ulimit -n {wanted}, or LimitNOFILE= of the service",

@@ -376,6 +376,7 @@ def test_text_is_wrapped_and_what_is_no_text_is_not_shown() -> None:
         "three",
     ]
     assert shown(preview("binary")) == ["not text (2.0 KiB): save it to look at it"]
+    assert shown(preview("binary", why="it is too large")) == ["it is too large"]
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from embedded_scheduler.sentences import Words
+
 MOST_CELL = 200
 """Characters of one value of a table."""
 MOST_COLUMNS = 200
@@ -29,6 +31,8 @@ class Preview:
     document: Any = None
     text: str = ""
     whole: bool = True
+    why: Words = ""
+    """Of kind binary: why a table is not shown."""
 
 
 def preview_of(data: bytes, declared: str, *, whole: bool, rows: int) -> Preview:

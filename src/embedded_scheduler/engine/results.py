@@ -20,6 +20,7 @@ from embedded_scheduler.domain.preview import Preview, preview_of, table_of
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.storage import Stored
 from embedded_scheduler.store import attempts, components
@@ -100,8 +101,10 @@ async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, S
 async def _parquet(engine: Engine, stored: Stored, rows: int) -> Preview:
     """Of a Parquet file, which is read from its end: from a copy without a name. Beyond the bound, only what it is."""
     connector = engine.connectors.get("parquet")
-    if connector is None or stored.size > PARQUET_BYTES:
-        return Preview("binary", whole=False)
+    if connector is None:
+        return Preview("binary", whole=False, why=say("preview_no_connector"))
+    if stored.size > PARQUET_BYTES:
+        return Preview("binary", whole=False, why=say("preview_large", limit=PARQUET_BYTES // MIB))
     with TemporaryFile(dir=engine.home.runs) as copy:
         async for chunk in engine.storage.read(stored.namespace, stored.name):
             await asyncio.to_thread(copy.write, chunk)
@@ -109,9 +112,9 @@ async def _parquet(engine: Engine, stored: Stored, rows: int) -> Preview:
         options = {"path": f"/proc/self/fd/{copy.fileno()}"}
         try:
             return await asyncio.to_thread(_first_rows, connector, options, rows)
-        except InvalidRequest:
+        except InvalidRequest as error:
             # Not what its beginning says, or there is no library for it.
-            return Preview("binary", whole=False)
+            return Preview("binary", whole=False, why=error.words)
 
 
 def _first_rows(connector: Connector, options: dict[str, str], rows: int) -> Preview:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import JobRow, Message, TaskRow
+from embedded_scheduler.wire.console import JobRow, Message, Said, TaskRow
 
 
 class LinkRow(Message):
@@ -98,6 +98,10 @@ class ResultPreview(Message):
     text: str = ""
     whole: bool = True
     """Nothing is left out."""
+    why: str = ""
+    """Of kind binary: why a table is not shown, in English."""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `why`."""
 
 
 class FlowRun(Message):

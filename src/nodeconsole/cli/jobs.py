@@ -334,10 +334,11 @@ def _show_policy(call: Invocation, detail: JobDetail) -> None:
 
 
 def _show_results(call: Invocation, detail: JobDetail) -> None:
-    if not detail.results:
+    if not detail.results and detail.keeping.removed_ms is None:
         return
     call.out.line()
-    call.out.table(RESULT_COLUMNS, map(result_words, detail.results), empty="")
+    if detail.results:
+        call.out.table(RESULT_COLUMNS, map(result_words, detail.results), empty="")
     if note := keeping_note(detail.keeping):
         call.out.line(note)
 

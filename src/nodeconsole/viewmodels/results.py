@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.report import fault_of, is_report, report_lines
+from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.tables import WIDEST, table_lines
 from nodeconsole.viewmodels.text import count, printable, size, wrap
@@ -27,7 +28,9 @@ def preview_lines(preview: ResultPreview, display: Display, width: int) -> list[
     elif preview.kind == "text":
         lines = [(Span(part),) for line in preview.text.split("\n") for part in wrap(printable(line), width) or [""]]
     else:
-        return [(Span(text("results.binary", size=size(preview.size)), "dim"),)]
+        why = sentence(preview.said.get("why"), preview.why, display)
+        explained: list[Line] = [(Span(part, "dim"),) for part in wrap(why, width)]
+        return explained if why else [(Span(text("results.binary", size=size(preview.size)), "dim"),)]
     return [(Span(_extent(preview, display), "dim"),), *lines]
 
 

@@ -13,6 +13,8 @@ from tests.integration.cli.test_commands import run
 from tests.support.hosted import Hosted
 from tests.support.showcase import serving
 
+from embedded_scheduler.domain.table_metadata import TableMetadata
+from embedded_scheduler.storage.local import LocalStorage
 from nodeconsole.cli.exits import Exit
 
 
@@ -74,6 +76,37 @@ async def test_results_are_listed_shown_and_saved(node: Hosted, jobs: dict[str, 
     assert files[0].read_text().startswith("uid,value\n")
     again = await run("job", "results", job_id, "--save", str(tmp_path / "out"), home=node.home)
     assert (again.code, "File exists" in again.err) == (Exit.FAILED, True)
+
+
+async def test_what_lies_beside_a_table_says_its_form_and_columns(node: Hosted, jobs: dict[str, str]) -> None:
+    job_id = jobs["psi-fraud-hourly"]
+    row = next(row for row in await _json(node, "job", "results", job_id) if row["task"] == "psi")
+    assert (row["format"], row["rows"]) == ("", None), "nothing lies there yet"
+    columns = (("uid", "string"), ("value", "float"))
+    described = TableMetadata(row["namespace"], row["name"], count=120, columns=columns)
+    await LocalStorage(node.home.storage).describe(described)
+    row = next(row for row in await _json(node, "job", "results", job_id) if row["task"] == "psi")
+    assert (row["format"], row["rows"], row["columns"][1]) == ("csv", 120, {"name": "value", "type": "float"})
+    assert "120" in (await run("job", "results", job_id, home=node.home)).out
+    assert "uid     string" in (await run("job", "results", job_id, "--columns", home=node.home)).out
+
+
+async def test_results_are_kept_and_removed_and_the_space_is_told(node: Hosted, jobs: dict[str, str]) -> None:
+    job_id = jobs["woe-binning"]
+    told = await run("space", home=node.home)
+    assert job_id in told.out
+    assert "no quota" in told.out
+    assert "kept for good" in (await run("job", "keep", job_id, home=node.home)).out
+    found = await _json(node, "space", "--limit", "1000")
+    assert next(row for row in found["jobs"] if row["job_id"] == job_id)["kept"]
+    asked = await run("job", "discard", job_id, home=node.home)
+    assert asked.code is Exit.USAGE
+    assert "add --yes" in asked.err
+    assert "removed on" in (await run("job", "release", job_id, home=node.home)).out
+    assert (await run("job", "discard", job_id, "--yes", home=node.home)).out.startswith("removed ")
+    again = await run("job", "discard", job_id, "--yes", home=node.home)
+    assert (again.code, "nothing that job" in again.err) == (Exit.REFUSED, True)
+    assert "results were removed on" in (await run("job", "show", job_id, home=node.home)).out
 
 
 async def test_a_report_is_drawn_and_saved_in_other_forms(node: Hosted, jobs: dict[str, str], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from embedded_scheduler.domain.lifecycle import JobState
 from embedded_scheduler.engine import datasets, jobs, keeping, space
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.retention import Retention
-from embedded_scheduler.errors import Conflict, Refused, Unavailable
+from embedded_scheduler.errors import Conflict, Refused, StoreError, Unavailable
 from embedded_scheduler.store import keeping as store
 from embedded_scheduler.store import ledger
 
@@ -164,6 +166,53 @@ async def test_a_disk_that_is_nearly_full_takes_no_jobs_but_all_else(net: Cluste
     with pytest.raises(Refused, match="disk_free_gib"):
         await jobs.decide(engine, "bob-1", approve=True, reason="", actor=ACTOR)
     await jobs.decide(engine, "bob-1", approve=False, reason="full", actor=ACTOR)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=False, capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"cannot mount a file system here: {made.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def test_on_a_full_disk_the_node_can_be_asked_and_results_removed(small_disk: Path) -> None:
+    found = Cluster(small_disk)
+    limits = Limits(disk_free_gib=4 * MIB / GIB)
+
+    async def write_on() -> None:
+        for _ in range(200):
+            await keeping.keep(engine, job_id, actor=ACTOR)
+            await keeping.release(engine, job_id, actor=ACTOR)
+
+    try:
+        await found.start("bob", limits=limits)
+        engine = await found.start("alice", limits=limits)
+        job_id = await finished(found, engine, size=8 * MIB)
+        _fill(small_disk / "filler")
+        with pytest.raises(StoreError, match="full"):
+            await write_on()
+        with pytest.raises(Unavailable, match="disk_free_gib"):
+            await submit(found, ("a",))
+        assert (await space.measure(engine)).jobs[job_id].results == 8 * MIB
+        assert (await keeping.discard(engine, job_id, actor=ACTOR)).size == 8 * MIB
+        assert (await engine.db.read(lambda reader: store.of(reader, job_id))).removed_by == ACTOR
+        assert await submit(found, ("a",))
+    finally:
+        await found.stop_all()
+
+
+def _fill(path: Path) -> None:
+    """To the last block."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
 
 
 async def test_a_link_to_somebody_elses_file_takes_no_space(net: Cluster, tmp_path: Path) -> None:

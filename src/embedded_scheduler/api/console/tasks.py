@@ -15,6 +15,7 @@ from embedded_scheduler.errors import InvalidRequest, NotFound
 from embedded_scheduler.store import attempts, jobs, ledger
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
+from embedded_scheduler.wire.console import said
 from embedded_scheduler.wire.console_tasks import FlowRun, FlowRuns, ResultPreview, TaskDetail
 
 _MOST_RUNS = 50
@@ -77,6 +78,8 @@ class Tasks:
             document=shown.document,
             text=shown.text,
             whole=shown.whole,
+            why=str(shown.why),
+            said=said(why=shown.why),
         )
 
     async def content(self, job_id: str, task: str, party: str, output: str) -> Response:
