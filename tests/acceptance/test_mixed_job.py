@@ -28,6 +28,7 @@ from tests.support.component_image import load_component
 from tests.support.container_engine import Engine
 from tests.support.nodes import QUICK, eventually
 
+from embedded_scheduler.domain.failure import Failure, FailureCause, Stage
 from embedded_scheduler.runners.keeper import program_of
 from embedded_scheduler.runners.run_directory import RunDirectory
 from embedded_scheduler.wire.console import JobDetail, ShareRow
@@ -162,8 +163,8 @@ class Mixed:
         beats = re.findall(r"^info: beat (\d+)$", self.log(role, job_id, share), re.MULTILINE)
         assert beats == [str(number) for number in range(BEATS)], self.log(role, job_id, share)
 
-    async def fails(self, job_id: str, task: str, role: str, reason: str) -> None:
-        """Both nodes say that it failed, where, and the party's own node says why."""
+    async def fails(self, job_id: str, task: str, role: str, reason: str, cause: FailureCause) -> None:
+        """Both nodes say that it failed, where and why: the party's own in full, the other one as a class."""
 
         async def over(role: str) -> JobDetail | None:
             detail = await self.job(role, job_id)
@@ -173,6 +174,7 @@ class Mixed:
         for each, detail in found.items():
             assert detail.job.outcome == "failed", each
             assert detail.job.reason.startswith(f"task {task} failed: {role}.0: "), (each, detail.job.reason)
+        assert Failure(Stage.RUN, cause).words in found[_other(role)].job.reason
         (share,) = [s for row in found[role].tasks if row.name == task for s in row.shares if s.local]
         assert reason in share.reason
 
@@ -295,7 +297,7 @@ async def test_a_component_that_is_killed_fails_the_job_with_a_reason_and_the_jo
 ) -> None:
     job_id = await mixed.submit(task)
     kill(mixed, role, await mixed.at_work(job_id, task, role))
-    await mixed.fails(job_id, task, role, "ended by SIGKILL")
+    await mixed.fails(job_id, task, role, "ended by SIGKILL", FailureCause.SIGNAL)
     await mixed.again_and_right(job_id)
 
 
@@ -330,7 +332,7 @@ async def test_an_engine_that_stays_away_fails_the_job_with_a_reason_and_the_job
     job_id = await mixed.submit(CONTAINER)
     await mixed.at_work(job_id, CONTAINER, "guest")
     mixed.engine.kill()
-    await mixed.fails(job_id, CONTAINER, "guest", "does not answer")
+    await mixed.fails(job_id, CONTAINER, "guest", "does not answer", FailureCause.ENGINE)
     await asyncio.to_thread(mixed.engine.restart)
     # A node that starts removes what it could not remove when the engine was away.
     await mixed.restart(usual)
