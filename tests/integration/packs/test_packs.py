@@ -230,6 +230,21 @@ async def test_an_installation_can_be_stopped(node: Hosted, tmp_path: Path, dige
     silent.close()
 
 
+async def test_where_no_python_fits_the_image_runs_the_components(node: Hosted, tmp_path: Path, digest: str) -> None:
+    folder = packs.write_pack(tmp_path / "image", digest, name="image", python=">=3.88,<3.89")
+    with (folder / "pack.toml").open("a") as file:
+        file.write('image = "registry.example.com/team/greeter:1"\n')
+    done = await run("component", "install", str(folder), home=node.home)
+    assert done.code == Exit.OK, done.err
+    async with node.client() as client:
+        row = await client.component("image", "greeter", "1.0.0")
+        assert row.image_url == "registry.example.com/team/greeter:1"
+        assert (await client.pack("image", "1.0.0")).components == ["image/greeter/1.0.0"]
+    assert (await run("component", "uninstall", "image", home=node.home)).code == Exit.OK
+    async with node.client() as client:
+        assert "image" not in [row.provider for row in await client.components()]
+
+
 def test_an_environment_of_the_operator_does_not_leak(tmp_path: Path) -> None:
     """Of the node's variables an installation gets those that pip and proxies need."""
     asked = (
