@@ -250,6 +250,7 @@ def _show(call: Invocation, row: ComponentRow) -> Exit:
             "description": row.description,
             "code": row.code,
             "image": row.image_url,
+            "pack": row.pack,
             "roles": " ".join(row.roles),
             "runner": row.runner or "by the node's rules",
             "runs here": "yes" if row.runnable else f"no: {row.why_not}",
