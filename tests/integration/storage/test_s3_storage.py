@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +14,14 @@ from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, Fault, Request, S3Se
 
 from embedded_scheduler.domain.table_metadata import TableMetadata
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Refused, Unavailable
-from embedded_scheduler.spi.storage import DescribingStorage, FileStorage, LinkingStorage, RemoteStorage, Storage
+from embedded_scheduler.spi.storage import (
+    CountedStorage,
+    DescribingStorage,
+    FileStorage,
+    LinkingStorage,
+    RemoteStorage,
+    Storage,
+)
 from embedded_scheduler.storage.layouts import LayoutName
 from embedded_scheduler.storage.s3 import PART, Place, S3Storage
 
@@ -48,6 +56,7 @@ async def test_fulfils_the_contracts(s3: S3Server) -> None:
     assert isinstance(storage, Storage)
     assert isinstance(storage, DescribingStorage)
     assert isinstance(storage, RemoteStorage)
+    assert isinstance(storage, CountedStorage)
     assert not isinstance(storage, FileStorage | LinkingStorage)
     assert storage.reaches == (f"127.0.0.1:{s3.port}",)
 
@@ -99,6 +108,21 @@ async def test_keys_and_metadata_of_a_layout(layout: LayoutName, data: str, meta
     await storage.write("job-guest-0", "t-out", chunks(b"other\n"))
     await storage.delete("job-guest-0", "t-out")
     assert not s3.objects or layout == "guide"
+
+
+@pytest.mark.parametrize("layout", ["official", "fate", "guide"])
+async def test_everything_is_counted_with_its_metadata(layout: LayoutName, s3: S3Server) -> None:
+    storage = opened(s3, layout)
+    await storage.write("job-0a1b-guest-0", "t-out", chunks(bytes(1000)))
+    await storage.write("datasets", "my-table", chunks(bytes(50)))
+    await storage.describe(replace(TABLE, namespace="job-0a1b-guest-0"))
+    s3.put("of/somebody/else/entirely", bytes(7))
+    found: dict[tuple[str, str], int] = {}
+    async for piece in storage.everything():
+        found[piece.namespace, piece.name] = found.get((piece.namespace, piece.name), 0) + piece.size
+    assert found.keys() == {("job-0a1b-guest-0", "t-out"), ("datasets", "my-table")}
+    assert found["datasets", "my-table"] == 50
+    assert found["job-0a1b-guest-0", "t-out"] > 1000
 
 
 async def test_what_others_stored_is_read(s3: S3Server) -> None:
