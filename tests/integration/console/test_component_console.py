@@ -143,8 +143,8 @@ async def test_the_same_by_command(node: Hosted, tmp_path: Path) -> None:
     checked = await run("component", "check", str(file), home=home)
     assert checked.code == Exit.OK, checked
     assert "FATE/HeteroLR/2.0.0 is new; 9 parameters" in checked.out
-    assert "commas before closing brackets" in checked.out
-    assert "batch_size: validator (0,1000) refuses own choices" in checked.out
+    assert "it has commas, which JSON does not allow" in checked.out
+    assert "(batch_size): validator (0,1000) refuses own choices" in checked.out
     done = await run("component", "register", str(file), "--image", "registry.example/lr:2", home=home)
     assert done.code == Exit.OK, done
     exported = await run("component", "export", "HeteroLR", home=home)
