@@ -44,6 +44,10 @@ def connect(order: dict[str, Any]) -> Any:
 
 def run(order: dict[str, Any], context: Any) -> Any:
     three = len(order["parties"]) > 2
+    if three:
+        # This form of the library connects a second time, by the same messages: one that is still at the first would
+        # take them for its own, and wait for ever at the second.
+        context.barrier()
     protocols = psi.PsiProtocol
     protocol = protocols.PROTOCOL_RR22 if order["protocol"] == "rr22" else protocols.PROTOCOL_ECDH
     config = psi.PsiExecuteConfig(
