@@ -223,9 +223,7 @@ class _Keeper:
         try:
             ending = self._ending_of(self._until_ended())
         finally:
-            self._over.set()
-            _shut(self._copying)
-            copier.join()
+            self._end_copying(copier)
         self._copy_rest()
         return ending
 
@@ -355,7 +353,20 @@ class _Keeper:
                 if not self._over.is_set():
                     _append(pieces)
             # The stream has ended: with the container, or with the engine.
+            self._copying = None
             self._over.wait(_PAUSE_S)
+
+    def _end_copying(self, copier: threading.Thread) -> None:
+        """Afterwards nothing is appended by the copier, which may still wait for the engine's answer.
+
+        Podman sometimes never gives one for a container that ended just then. So the copier is waited for only if
+        it has its answer; the other way round, it looks at `_over` once it has told what it copies from.
+        """
+        self._over.set()
+        if (copying := self._copying) is not None:
+            with suppress(OSError):
+                copying.shutdown(socket.SHUT_RDWR)
+            copier.join()
 
     def _copy_rest(self) -> None:
         for _ in range(_LOG_ATTEMPTS):
@@ -403,9 +414,3 @@ def _note_program(pid: int) -> None:
 
 def _was_started(found: dict[str, Any]) -> bool:
     return str(found["State"]["Status"]) not in ("created", "initialized", "configured")
-
-
-def _shut(connection: socket.socket | None) -> None:
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)

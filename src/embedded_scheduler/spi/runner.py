@@ -80,8 +80,9 @@ class Exit:
     signal: int | None = None
     error: str = ""
     cause: str = ""
-    peak_bytes: int | None = None
-    """The most memory that it used, as far as the runner measures that: of one process, or of all."""
+    peak_bytes: int | None = field(default=None, compare=False)
+    """The most memory that it used, as far as the runner measures that: of one process, or of all. Not how it ended:
+    two runs that end alike are equal, whatever each of them used."""
 
     @property
     def ok(self) -> bool:

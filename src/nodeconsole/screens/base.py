@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 from textual import events
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -75,6 +76,7 @@ class ConsoleScreen(Screen[None]):
     DEFAULT_CSS = """
     ConsoleScreen { background: $background; color: $foreground; layout: vertical; layers: base above; }
     ConsoleScreen > #above { display: none; layer: above; dock: bottom; margin: 0 0 2 0; }
+    ConsoleScreen > #line { height: 1; overflow: hidden; }
     ConsoleScreen > #tour { display: none; background: $ground-bar; }
     ConsoleScreen .zoomed { height: 1fr; max-height: 100%; }
     """
@@ -123,7 +125,8 @@ class ConsoleScreen(Screen[None]):
         yield from self.body()
         yield Sheet(id="tour")
         yield Bar(id="why")
-        yield Bar(id="flash")
+        with Vertical(id="line"):
+            yield Bar(id="flash")
         yield Bar(id="footer", ground="bar")
         yield Sheet(id="above")
 
@@ -486,15 +489,14 @@ class ConsoleScreen(Screen[None]):
         if self._prompt_kind:
             return
         self.expect_typing()
-        self._bar("flash").display = False
-        self.mount(Prompt(kind, label, value, words, begun=begun), after=self._bar("flash"))
+        # It pushes the message out of their line, and nothing else on the screen moves.
+        self.mount(Prompt(kind, label, value, words, begun=begun), before=self._bar("flash"))
 
     def close_prompt(self) -> None:
         for prompt in self.query(Prompt):
             prompt.remove()
         self._command.close()
         self.set_focus(None)
-        self._bar("flash").display = True
         self.repaint_chrome()
 
     def prompt_typed(self, kind: str, text: str) -> None:

@@ -93,6 +93,13 @@ async def test_what_the_engine_says_of_memory_is_believed(
     assert ("out of memory" in ending.error) == (expected[2] == "memory")
 
 
+async def test_an_engine_that_never_answers_for_the_log_holds_up_nothing(harness: Harness, face: Face) -> None:
+    face.mute = True
+    assert (await _end_of(harness, harness.spec("a", "print('ran')"))).ok
+    assert "ran\n" in harness.log("a")
+    assert any("follow=1" in path for _, path in face.asked)
+
+
 async def test_an_engine_without_an_init_runs_components_all_the_same(harness: Harness, face: Face) -> None:
     def change(method: str, path: str, status: int, found: Any) -> tuple[int, Any]:
         if path.startswith("/containers/create") and face.bodies[-1]["HostConfig"]["Init"]:

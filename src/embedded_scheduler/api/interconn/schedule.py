@@ -122,10 +122,8 @@ async def poll(call: Call[JobVerbs, PollTask]) -> TaskStatus:
         if style.patient_poll or error.code not in _OUR_TROUBLE:
             raise
         state, failure = TaskState.PENDING, None
-    status = TaskStatus(status=shown_word(state, ready_as_pending=style.ready_as_pending))
-    if failure is not None and style.failure_class:
-        status.failure = failure.document
-    return status
+    told = failure.document if failure is not None and style.failure_class else None
+    return TaskStatus(status=shown_word(state, ready_as_pending=style.ready_as_pending), failure=told)
 
 
 # Not stored: a status told twice changes nothing, and this is the message that comes most often.
