@@ -53,6 +53,12 @@ def _english(fact: Fact) -> str:
 ENGLISH: Mapping[str, str] = {
     "both": "{one}; {other}",
     "about": "{name}: {what}",
+    # -- what the package is installed without
+    "extra_install": "{command}",
+    "extra_not_in_executable": "the standalone executable does not hold it; the package does, as its extra {extra}: "
+    "README, Install",
+    "needs_obstore": 'storage.driver = "s3" needs the library obstore: {how}',
+    "needs_pyarrow": "parquet: this node has no pyarrow: {how}; then start it again",
     # -- why something waits: for whom
     "by_you": "your decision",
     "by_this_node": "this node",

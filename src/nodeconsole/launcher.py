@@ -112,7 +112,9 @@ def _web(args: argparse.Namespace) -> int:
     from importlib.util import find_spec  # noqa: PLC0415
 
     if find_spec("textual_serve") is None:
-        sys.stderr.write("nodeconsole: the console in a browser is an extra: pip install 'nodeconsole[web]'\n")
+        from embedded_scheduler.extras import how_to_get  # noqa: PLC0415
+
+        sys.stderr.write(f"nodeconsole: the console in a browser is an extra: {how_to_get('web')}\n")
         return 2
     from nodeconsole.web import run as serve_web  # noqa: PLC0415
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from embedded_scheduler.connectors.files import as_text, check_header, file_of, fingerprint_of, opened
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.extras import how_to_get
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Column, Probe
 
 _NAME = "parquet"
@@ -102,6 +104,4 @@ def _arrow() -> Any:
         import_module("pyarrow.parquet")
         return import_module("pyarrow")
     except ImportError:
-        raise InvalidRequest(
-            'parquet: this node has no pyarrow: pip install "nodeconsole[parquet]", then start it again'
-        ) from None
+        raise InvalidRequest(say("needs_pyarrow", how=how_to_get("parquet"))) from None

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.extras import how_to_get
 from embedded_scheduler.runners.engine_http import Access
 
 IN_CLUSTER = "in-cluster"
@@ -74,7 +75,7 @@ def _document(path: Path) -> Mapping[str, Any]:
         try:
             import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
         except ImportError:
-            raise ValueError("YAML needs nodeconsole[kubernetes]; or write it as JSON") from None
+            raise ValueError(f"YAML needs a library, JSON does not: {how_to_get('kubernetes')}") from None
         try:
             found = yaml.safe_load(text)
         except yaml.YAMLError as error:

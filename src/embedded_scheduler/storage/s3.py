@@ -17,6 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from embedded_scheduler.domain.table_metadata import TableMetadata, decode
 from embedded_scheduler.errors import InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.extras import how_to_get
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.storage import Stored
 from embedded_scheduler.storage.layouts import LAYOUTS, LayoutName
 from embedded_scheduler.storage.names import check_address, check_component
@@ -418,5 +420,5 @@ def _library() -> Any:
         import obstore  # noqa: PLC0415 - an extra
         import obstore.exceptions  # noqa: PLC0415
     except ImportError:
-        raise InvalidRequest('storage.driver = "s3" needs the library obstore: pip install "nodeconsole[s3]"') from None
+        raise InvalidRequest(say("needs_obstore", how=how_to_get("s3"))) from None
     return obstore

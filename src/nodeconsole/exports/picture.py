@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from embedded_scheduler.extras import how_to_get
 from nodeconsole.exports.axes import ticks
 from nodeconsole.exports.colours import SERIES
 from nodeconsole.exports.forms import About, ExportError
@@ -34,7 +35,7 @@ def draw(document: Mapping[str, Any], out: BinaryIO, about: About) -> None:
     try:
         from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ExportError("pictures need Pillow: pip install 'nodeconsole[png]', or save it as html") from None
+        raise ExportError(f"pictures need Pillow ({how_to_get('png')}); html needs nothing") from None
     curves = [item for item in document["items"] if item["kind"] == "curve"][:_MOST_CURVES]
     scalars = [item for item in document["items"] if item["kind"] == "scalar"]
     if not curves and not scalars:

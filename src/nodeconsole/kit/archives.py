@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nodeconsole import __version__
 from nodeconsole.kit.project import KitFault, Project
+from nodeconsole.programs import environment_for_others
 
 SDK_WHEEL = f"nodeconsole_sdk-{__version__}-py3-none-any.whl"
 SYSTEM_PYTHON = "/usr/bin/env python3"
@@ -100,7 +101,11 @@ def default_python() -> str:
 
 def _version_of(python: str) -> tuple[int, int]:
     asked = subprocess.run(  # noqa: S603 - found on a fixed path
-        [python, "-I", "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False
+        [python, "-I", "-c", "import sys; print(*sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+        env=environment_for_others(),
+        check=False,
     )
     found = re.fullmatch(r"(\d+) (\d+)\s*", asked.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
+from nodeconsole.programs import environment_for_others
 from nodeconsole.remote.frames import HELLO, HELLO_ANY
 from nodeconsole.remote.target import SshTarget
 
@@ -51,6 +52,7 @@ class Dial:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                env=environment_for_others(),
                 # Without a terminal of its own it can neither ask there nor be stopped from there.
                 start_new_session=not interactive,
             )

@@ -14,6 +14,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import TextArea
 
+from nodeconsole.programs import environment_for_others
 from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.spans import Span
@@ -76,7 +77,9 @@ def edit_outside(app: App[Any], text: str, *, suffix: str = ".txt") -> str:
         file.write_text(text, "utf-8")
         try:
             with app.suspend():
-                code = subprocess.run([*command, str(file)], check=False).returncode  # noqa: S603 - the operator's own
+                code = subprocess.run(  # noqa: S603 - the operator's own
+                    [*command, str(file)], env=environment_for_others(), check=False
+                ).returncode
         except (OSError, SuspendNotSupported) as error:
             raise NoEditor(f"{command[0]}: {getattr(error, 'strerror', None) or error}") from None
         if code:

@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
 from nodeconsole.places import create_file
+from nodeconsole.programs import environment_for_others
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
@@ -314,7 +315,9 @@ class LogView(Moves, ConsoleScreen):
                 await self._write(path)
                 self.say_progress("")
                 with self.app.suspend():
-                    subprocess.run([*pager, str(path)], check=False)  # noqa: S603, ASYNC221 - the terminal is the pager's
+                    subprocess.run(  # noqa: S603, ASYNC221 - the terminal is the pager's
+                        [*pager, str(path)], env=environment_for_others(), check=False
+                    )
             except SuspendNotSupported:
                 self.session.say(self.session.text("log.no_pager"), "warn")
             except OSError as error:
