@@ -2,64 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input
 from textual.worker import WorkType
 
-from nodeconsole.actions import GLOBAL, Action, KeyMap, Pending, is_for, key_name, plain_key
-from nodeconsole.keymap import UserKeys
+from nodeconsole.actions import GLOBAL, Action, KeyMap, is_for
 from nodeconsole.screens import command_line
+from nodeconsole.screens.chrome import Chrome
 from nodeconsole.screens.command_line import CommandLine
 from nodeconsole.screens.jumping import Jumpable, Jumping, Tabs
+from nodeconsole.screens.keyboard import Keyboard
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.strips import Strip, Strips
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
-from nodeconsole.viewmodels.display import Display
-from nodeconsole.viewmodels.node import LinkState, status_line, waiting_total
-from nodeconsole.viewmodels.spans import Line, Span, plain
+from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.tabs import NO_LABELS
-from nodeconsole.viewmodels.text import cells, printable
-from nodeconsole.viewmodels.tour import tip
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.painted import Painted
 from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
+    from nodeconsole.screens.console import Console
     from nodeconsole.viewmodels.palette import Entry
-
-_APPEARS_SECONDS = 3.0
-"""Within so long a line to type into is there, or will not come."""
-
-
-class Console(Protocol):
-    """What screens ask of the app beyond what Textual's has."""
-
-    def open_section(self, name: str, *words: str) -> None: ...
-
-    @property
-    def theme_names(self) -> tuple[str, ...]: ...
-
-    def known_nodes(self) -> Mapping[str, str]: ...
-
-    def prefer(self, name: str, word: str) -> None: ...
-
-    def use_preset(self, name: str) -> None: ...
-
-    def use_keys(self, keys: UserKeys) -> None: ...
-
-    def copy(self, text: str, what: str) -> None: ...
-
-    def show_equivalents(self, screen: ConsoleScreen) -> None: ...
 
 
 class ConsoleScreen(Screen[None]):
@@ -70,15 +42,12 @@ class ConsoleScreen(Screen[None]):
     """
 
     SCOPES: ClassVar[tuple[str, ...]] = (GLOBAL,)
-    PANES: ClassVar[tuple[str, ...]] = ()
-    """Ids of the widgets between which Tab moves and which `z` enlarges; such a screen has the scope `panes`."""
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
     ConsoleScreen { background: $background; color: $foreground; layout: vertical; layers: base above; }
     ConsoleScreen > #above { display: none; layer: above; dock: bottom; margin: 0 0 2 0; }
     ConsoleScreen > #line { height: 1; overflow: hidden; }
     ConsoleScreen > #tour { display: none; background: $ground-bar; }
-    ConsoleScreen .zoomed { height: 1fr; max-height: 100%; }
     """
 
     def __init__(self, session: Session) -> None:
@@ -88,16 +57,14 @@ class ConsoleScreen(Screen[None]):
         self._keymap_of = (self.SCOPES, session.actions)
         self._pending: Changes = NOTHING
         self._reloading = False
-        self._command = CommandLine(self)
-        self._ahead: list[events.Key] | None = None
-        self._ahead_timer: Timer | None = None
         self._loaded = False
-        self._strips = Strips(self)
-        self._jumping = Jumping(self)
+        self.command_line = CommandLine(self)
+        self.strips = Strips(self)
+        self.jumping = Jumping(self)
         self.tab_labels = NO_LABELS
         """Letters that stand before tabs, while one jumps."""
-        self._pane = 0
-        self._zoomed = False
+        self._keyboard = Keyboard(self)
+        self._chrome = Chrome(self)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -177,7 +144,7 @@ class ConsoleScreen(Screen[None]):
         return ""
 
     def unwind(self) -> bool:
-        """One step back within this screen (a filter, marks); False when there is nothing to take back."""
+        """One step back within this screen (a filter, marks, a pane); False when there is nothing to take back."""
         return False
 
     def repaint_body(self) -> None:
@@ -206,11 +173,11 @@ class ConsoleScreen(Screen[None]):
         self._start_reload()
 
     def on_screen_suspend(self) -> None:
-        self._strips.end()
-        self._jumping.end()
+        self.strips.end()
+        self.jumping.end()
 
     def on_resize(self) -> None:
-        self._jumping.end()
+        self.jumping.end()
         self.call_after_refresh(self.retranslate)
 
     @property
@@ -275,85 +242,12 @@ class ConsoleScreen(Screen[None]):
         self.retranslate()
 
     def repaint_chrome(self) -> None:
-        if not self._whole:
-            return
-        session, display = self.session, self.session.display()
-        cut = display.glyphs.cut
-        left, right = status_line(
-            session.status, session.link, session.data_ms, display, read_only=session.read_only, place=session.place
-        )
-        self._bar("status").show(left, right, cut=cut)
-        self._bar("crumbs").show(*self.crumbs(), cut=cut)
-        self._bar("why").show((Span(" "), *self.why()), cut=cut)
-        message = (Span(" "), *self._message())
-        lines = self._strips.lines(self.size.width - 2)
-        if lines:
-            message = (Span(" "), *lines[-1])
-        kind, width = self._prompt_kind, self.size.width - 2
-        typing = self._command.lines(width) if kind == command_line.KIND else self.prompt_lines(kind, width)
-        self._show_above(typing if kind else lines[:-1])
-        aside = (*self.chips(), *self._held())
-        self._bar("flash").show(message, aside or self._tip(message, display), cut=cut)
-        self._show_tour(display)
-        self._bar("footer").show(self._footer(), cut=cut)
-        offline = session.link.state is LinkState.OFFLINE
-        for widget in self.query(Painted):
-            if not isinstance(widget, Bar):
-                widget.stale = offline
+        if self._whole:
+            self._chrome.paint()
 
-    def _bar(self, name: str) -> Bar:
+    def bar(self, name: str) -> Bar:
+        """One of its lines."""
         return self.query_one(f"#{name}", Bar)
-
-    def _message(self) -> Line:
-        session = self.session
-        if self._jumping.active:
-            return self._jumping.line()
-        if session.flashing is not None:
-            return (Span(session.flashing.text, session.flashing.role),)
-        if session.held:
-            return session.held.line()
-        if session.link.state is LinkState.OFFLINE:
-            return (Span(f"{printable(session.link.why)}", "warn"),)
-        waiting = waiting_total(session.status)
-        if waiting:
-            return (Span(session.text("node.needs_you", n=waiting), "wait"),)
-        warnings = len(session.status.warnings) if session.status else 0
-        return (Span(session.text("node.warned", n=warnings), "warn"),) if warnings else ()
-
-    def _held(self) -> Line:
-        """What is held back, in short where something else is said."""
-        return self.session.held.line(short=True) if self.session.flashing is not None or self._strips.shown else ()
-
-    def _tip(self, message: Line, display: Display) -> Line:
-        """Where there is room for it, and nothing waits for its key."""
-        waits = self._strips.shown or self._jumping.active
-        found = tip(self.keymap, self.session.uses, display) if not waits else ()
-        return found if cells(plain(message)) + cells(plain(found)) + 2 <= self.size.width else ()
-
-    def _show_above(self, lines: Sequence[Line]) -> None:
-        """Lines of a strip that do not fit into the message line, over what is above it."""
-        above = self.query_one("#above", Sheet)
-        above.display = bool(lines)
-        above.styles.height = len(lines)
-        above.show([(Span(" "), *line) for line in lines])
-
-    def _show_tour(self, display: Display) -> None:
-        mark = self.query_one("#tour", Sheet)
-        tour = self.session.tour
-        lines = tour.lines(self.session.actions, display, self.size.width) if tour is not None else ()
-        if bool(lines) != mark.display or len(lines) != len(mark.lines):
-            mark.display = bool(lines)
-            mark.styles.height = len(lines)
-        mark.show(lines)
-
-    def _footer(self) -> Line:
-        spans: list[Span] = []
-        for action in self.keymap.footer():
-            possible = self.possible(action)
-            key = key_name(self.keymap.keys_of(action)[0])
-            spans.append(Span(f" {key}", "key" if possible else "dim"))
-            spans.append(Span(f" {self.session.text(f'action.{action.id}')} ", "" if possible else "dim"))
-        return tuple(spans)
 
     # Keys and commands.
 
@@ -365,84 +259,18 @@ class ConsoleScreen(Screen[None]):
 
     def expect_typing(self) -> None:
         """A line to type into is about to appear: what is typed before it is there belongs into it."""
-        self._give_ahead()
-        self._ahead = []
-        self._ahead_timer = self.set_timer(_APPEARS_SECONDS, self._give_ahead)
+        self._keyboard.expect_line()
 
     def on_descendant_focus(self) -> None:
-        self._give_ahead()
+        self._keyboard.give_ahead()
 
-    def _give_ahead(self) -> None:
-        ahead, self._ahead = self._ahead, None
-        if self._ahead_timer is not None:
-            self._ahead_timer.stop()
-            self._ahead_timer = None
-        for key in ahead or ():
-            # As the app hands it on. What a screen sends ends at the screen: Enter would find no binding of the line.
-            (self.focused or self)._forward_event(events.Key(key.key, key.character).set_sender(self.app))
-
-    async def on_key(self, event: events.Key) -> None:
-        if self._ahead is not None:
-            self._ahead.append(event)
-            event.stop()
-            event.prevent_default()
-            return
-        if isinstance(self.focused, Input):
-            self._key_while_typing(event)
-            return
-        name = event.character if event.is_printable and event.character and event.key != "space" else event.key
-        if self._jumping.active:
-            self._jumping.take(plain_key(name))
-            event.stop()
-            event.prevent_default()
-            self.repaint_chrome()
-            return
-        if event.key == "escape" and self.session.tour is not None and not self._strips.offered:
-            self.session.tour = None
-            event.stop()
-            self.session.say(self.session.text("tour.left"), "dim")
-            return
-        if self._strips.offered:
-            self._strips.take(name)
-            event.stop()
-            event.prevent_default()
-            self.repaint_chrome()
-            return
-        before = self._strips.typed
-        self._strips.end()
-        meaning = self.keymap.resolve((*before, name))
-        if meaning is Pending.MORE:
-            self._strips.wait_for_second(name)
-        elif isinstance(meaning, Action):
-            self.perform(meaning)
-        elif not before:
-            return
-        event.stop()
-        event.prevent_default()
-        self.repaint_chrome()
+    def on_key(self, event: events.Key) -> None:
+        self._keyboard.take(event)
 
     def offer(self, strip: Strip) -> None:
         """Let the next key choose."""
-        self._strips.offer(strip)
+        self.strips.offer(strip)
         self.repaint_chrome()
-
-    def _key_while_typing(self, event: events.Key) -> None:
-        if event.key == "escape":
-            kind = self._prompt_kind
-            self.close_prompt()
-            self.prompt_cancelled(kind)
-        elif event.key in ("up", "down") and self._prompt_kind == command_line.KIND:
-            self._command.recall(-1 if event.key == "up" else 1)
-        elif event.key in ("tab", "shift+tab"):
-            step = 1 if event.key == "tab" else -1
-            if self._prompt_kind == command_line.KIND:
-                self._command.tab(step)
-            else:
-                self.prompt_tab(self._prompt_kind, step)
-        else:
-            return
-        event.stop()
-        event.prevent_default()
 
     def perform(self, action: Action, *arguments: str) -> None:
         """Do it, or say why it cannot be done."""
@@ -479,23 +307,24 @@ class ConsoleScreen(Screen[None]):
     # The prompt.
 
     @property
-    def _prompt_kind(self) -> str:
+    def prompt_kind(self) -> str:
+        """What the line is for that one types into; empty = there is none."""
         # Not `query_one`, which would keep every prompt that ever was in its cache.
         return next((prompt.kind for prompt in self.query(Prompt)), "")
 
     def open_prompt(
         self, kind: str, label: str, value: str = "", words: Sequence[str] = (), *, begun: bool = False
     ) -> None:
-        if self._prompt_kind:
+        if self.prompt_kind:
             return
         self.expect_typing()
         # It pushes the message out of their line, and nothing else on the screen moves.
-        self.mount(Prompt(kind, label, value, words, begun=begun), before=self._bar("flash"))
+        self.mount(Prompt(kind, label, value, words, begun=begun), before=self.bar("flash"))
 
     def close_prompt(self) -> None:
         for prompt in self.query(Prompt):
             prompt.remove()
-        self._command.close()
+        self.command_line.close()
         self.set_focus(None)
         self.repaint_chrome()
 
@@ -516,32 +345,28 @@ class ConsoleScreen(Screen[None]):
         """Esc was pressed."""
 
     def on_prompt_typed(self, message: Prompt.Typed) -> None:
-        if self._prompt_kind != message.kind:
+        if self.prompt_kind != message.kind:
             return
         if message.kind == command_line.KIND:
-            self._command.typed(message.text)
+            self.command_line.typed(message.text)
         else:
             self.prompt_typed(message.kind, message.text)
 
     def on_prompt_entered(self, message: Prompt.Entered) -> None:
         self.close_prompt()
         if message.kind == command_line.KIND:
-            self._command.run(message.text)
+            self.command_line.run(message.text)
         else:
             self.prompt_entered(message.kind, message.text)
 
     # What every screen can do.
 
     def act_app_command(self, begun: str = "") -> None:
-        self._command.open(begun)
+        self.command_line.open(begun)
 
     def act_app_back(self, *_: str) -> None:
-        """One step: what this screen takes back, then the enlarged pane, then the screen; never out of the console."""
-        if self.unwind():
-            return
-        if self._zoomed:
-            self.act_pane_zoom()
-        elif len(self.app.screen_stack) > 1:
+        """One step: what this screen takes back, then the screen; never out of the console."""
+        if not self.unwind() and len(self.app.screen_stack) > 1:
             self.app.pop_screen()
 
     def act_app_repeat(self, *_: str) -> None:
@@ -554,48 +379,8 @@ class ConsoleScreen(Screen[None]):
         else:
             self.perform(done[0], *done[1])
 
-    # Panes.
-
-    @property
-    def panes(self) -> tuple[str, ...]:
-        """Those that there is room for."""
-        return self.PANES
-
-    @property
-    def pane(self) -> str:
-        """The id of the chosen pane."""
-        return self.panes[self._pane]
-
-    def pane_chosen(self) -> None:
-        """Another pane has the keys."""
-
-    def act_pane_next(self, *_: str) -> None:
-        self._choose_pane(1)
-
-    def act_pane_before(self, *_: str) -> None:
-        self._choose_pane(-1)
-
-    def _choose_pane(self, step: int) -> None:
-        self._pane = (self._pane + step) % len(self.panes)
-        if self._zoomed:
-            self._show_panes()
-        self.pane_chosen()
-        self.call_after_refresh(self.retranslate)
-
-    def act_pane_zoom(self, *_: str) -> None:
-        self._zoomed = not self._zoomed
-        self._show_panes()
-        self.call_after_refresh(self.retranslate)
-
-    def _show_panes(self) -> None:
-        """All of them, or the chosen one over the whole height."""
-        for name in self.PANES:
-            pane = self.query_one(f"#{name}")
-            pane.display = not self._zoomed or name == self.pane
-            pane.set_class(self._zoomed and name == self.pane, "zoomed")
-
     def act_app_jump(self, *_: str) -> None:
-        if not self._jumping.begin():
+        if not self.jumping.begin():
             self.session.say(self.session.text("jump.nowhere"), "dim")
 
     def act_app_help(self, *_: str) -> None:

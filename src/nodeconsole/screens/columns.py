@@ -9,6 +9,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from nodeconsole.screens.keyboard import pressed
 from nodeconsole.screens.overlay import Overlay
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.listing import View
@@ -119,7 +120,7 @@ class ColumnsScreen(Overlay[View | None]):
         self.dismiss(self._view if keep else None)
 
     def on_key(self, event: events.Key) -> None:
-        name = event.character if event.is_printable and event.character and event.key != "space" else event.key
+        name = pressed(event)
         event.stop()
         event.prevent_default()
         action = self._keys.get(name)

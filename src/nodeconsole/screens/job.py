@@ -121,9 +121,9 @@ class JobScreen(Moves, ConsoleScreen):
         display = self.session.display()
         cut = display.glyphs.cut
         head, reason = head_lines(detail, display)
-        self._bar("head").show(head, (Span(f"{self._tab.note()} ", "dim"),), cut=cut)
-        self._bar("reason").show(reason, cut=cut)
-        self._bar("reason").display = bool(reason)
+        self.bar("head").show(head, (Span(f"{self._tab.note()} ", "dim"),), cut=cut)
+        self.bar("reason").show(reason, cut=cut)
+        self.bar("reason").display = bool(reason)
         self._tab.show(detail)
 
     # Loading.

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.panes import PaneRow, Target
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.widgets.pane import Pane
@@ -25,11 +26,18 @@ class PanesScreen(Moves, ConsoleScreen):
     DEFAULT_CSS = """
     PanesScreen Grid { height: 1fr; grid-gutter: 0 2; }
     """
+    PANES: ClassVar[tuple[str, ...]]
+    """Ids of the panes between which Tab moves; `z` enlarges the chosen one."""
     MOST_COLUMNS = 3
     TALL: ClassVar[str] = ""
     """The last of the panes, if it is for high terminals only: it stands across the screen."""
     ROWS: ClassVar[str] = "1fr"
     """How the height is divided in high terminals, in two columns."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._pane = 0
+        self._zoomed = False
 
     def body(self) -> Iterable[Widget]:
         with Grid(id="panes"):
@@ -44,6 +52,7 @@ class PanesScreen(Moves, ConsoleScreen):
 
     @property
     def panes(self) -> tuple[str, ...]:
+        """Those that there is room for."""
         return self.PANES if self._high else tuple(name for name in self.PANES if name != self.TALL)
 
     @property
@@ -77,22 +86,45 @@ class PanesScreen(Moves, ConsoleScreen):
             pane.styles.column_span = columns if name == self.TALL else 1
             pane.active = name == self.pane
 
-    def _show_panes(self) -> None:
-        self._arrange()
+    # Which one has the keys.
 
-    def pane_chosen(self) -> None:
+    @property
+    def pane(self) -> str:
+        """The id of the chosen pane."""
+        return self.panes[self._pane]
+
+    def choose(self, name: str) -> None:
+        """Give a pane the keys."""
+        self._pane = self.PANES.index(name)
         self._arrange()
         self.repaint_chrome()
+
+    def act_pane_next(self, *_: str) -> None:
+        self._step(1)
+
+    def act_pane_before(self, *_: str) -> None:
+        self._step(-1)
+
+    def _step(self, step: int) -> None:
+        panes = self.panes
+        self.choose(panes[(self._pane + step) % len(panes)])
+        self.call_after_refresh(self.retranslate)
+
+    def act_pane_zoom(self, *_: str) -> None:
+        self._zoomed = not self._zoomed
+        self._arrange()
+        self.call_after_refresh(self.retranslate)
+
+    def unwind(self) -> bool:
+        zoomed = self._zoomed
+        if zoomed:
+            self.act_pane_zoom()
+        return zoomed
 
     def on_pane_chosen(self, message: Pane.Chosen) -> None:
         self.choose(message.pane.id or self.pane)
         if message.again:
             self.act_pane_open()
-
-    def choose(self, name: str) -> None:
-        """Give a pane the keys."""
-        self._pane = self.PANES.index(name)
-        self.pane_chosen()
 
     # What they show.
 

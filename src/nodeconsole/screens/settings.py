@@ -11,6 +11,7 @@ from textual.widget import Widget
 from nodeconsole.actions import GLOBAL, key_name, plain_key
 from nodeconsole.keymap import fault_of_key, rebound
 from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.keyboard import pressed
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels import settings
@@ -129,14 +130,13 @@ class SettingsScreen(Moves, ConsoleScreen):
             self.console.prefer(setting.id, settings.default_word(setting.id))
         self.retranslate()
 
-    async def on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         if not self._binding:
-            await super().on_key(event)
+            super().on_key(event)
             return
         event.stop()
         event.prevent_default()
-        name = event.character if event.is_printable and event.character and event.key != "space" else event.key
-        self._take_key(plain_key(name))
+        self._take_key(plain_key(pressed(event)))
 
     def _take_key(self, key: str) -> None:
         """The key that was asked for, or the first of two when other pairs begin with it."""

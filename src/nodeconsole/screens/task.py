@@ -61,7 +61,7 @@ class TaskScreen(Moves, ConsoleScreen):
         found, detail, display = self._found, self._detail, self.session.display()
         if found is None or detail is None:
             return
-        self._bar("head").show(task_head(found.task, display), cut=display.glyphs.cut)
+        self.bar("head").show(task_head(found.task, display), cut=display.glyphs.cut)
         lines = task_page(found, detail, display, max(20, self.main.view_width - 2))
         self.main.show([(Span(" "), *line) for line in lines])
 
