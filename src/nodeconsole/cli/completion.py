@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nodeconsole.cli.parser import NODE
+from nodeconsole.cli.grammar.tree import NODE
 
 _PROGRAM = "nodeconsole"
 _CONTEXTS = f"({_PROGRAM} context list --names 2>/dev/null)"

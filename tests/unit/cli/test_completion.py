@@ -11,7 +11,10 @@ import pytest
 
 from embedded_scheduler.domain.lifecycle import JobState
 from nodeconsole.cli.completion import places, script
-from nodeconsole.cli.parser import JOB_STATES, PROFILES, SHELLS, build_parser
+from nodeconsole.cli.grammar.partners import PROFILES
+from nodeconsole.cli.grammar.program import SHELLS
+from nodeconsole.cli.grammar.values import JOB_STATES
+from nodeconsole.cli.parser import build_parser
 
 
 @pytest.fixture(scope="module")

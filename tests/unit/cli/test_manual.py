@@ -10,8 +10,9 @@ import pytest
 
 from nodeconsole.cli.completion import places, script
 from nodeconsole.cli.exits import EXPLAINED
+from nodeconsole.cli.grammar.program import SHELLS
 from nodeconsole.cli.manual import page
-from nodeconsole.cli.parser import SHELLS, build_parser
+from nodeconsole.cli.parser import build_parser
 
 PAGE = page(build_parser())
 READABLE = PAGE.replace("\\-", "-")

@@ -1,0 +1,1 @@
+"""The words and options of the command line, by subject; nothing here does what they say."""
