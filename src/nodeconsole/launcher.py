@@ -95,7 +95,7 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def _partners_demo(args: argparse.Namespace) -> int:
-    from nodeconsole.demo import run as run_demo  # noqa: PLC0415
+    from nodeconsole.demo.command import run as run_demo  # noqa: PLC0415
 
     return run_demo(args)
 

@@ -16,7 +16,7 @@ from tests.support.nodes import CRASH_VARIABLE, QUICK, Reviver, eventually
 from tests.support.probe_jobs import chain, probe_job
 
 from embedded_scheduler.engine.crashpoints import POINTS
-from nodeconsole.demo import Demo
+from nodeconsole.demo.steps import Demo
 
 KILLED = -9
 MOMENTS = 10

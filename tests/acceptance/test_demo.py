@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from nodeconsole.demo import Demo, read_table
+from nodeconsole.demo.steps import Demo
+from nodeconsole.demo.verdict import read_table
 from nodeconsole.node_process import program
 
 

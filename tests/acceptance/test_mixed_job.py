@@ -32,7 +32,10 @@ from embedded_scheduler.domain.failure import Failure, FailureCause, Stage
 from embedded_scheduler.runners.keeper import program_of
 from embedded_scheduler.runners.run_directory import RunDirectory
 from embedded_scheduler.wire.console import JobDetail, ShareRow
-from nodeconsole.demo import OUTPUT, TASK, Demo, DemoFailure, psi_job, read_table
+from nodeconsole.demo.failure import DemoFailure
+from nodeconsole.demo.job import OUTPUT, TASK, psi_job
+from nodeconsole.demo.steps import Demo
+from nodeconsole.demo.verdict import read_table
 from nodeconsole.kit.archives import build_program
 from nodeconsole.kit.project import open_project
 from nodeconsole.kit.scaffold import create

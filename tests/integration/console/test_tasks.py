@@ -12,7 +12,7 @@ from tests.support.probe_jobs import chain, probe_job
 
 from embedded_scheduler.wire.console import DatasetRequest, JobDetail, PeerRequest
 from nodeconsole.client import ClientError, NodeClient
-from nodeconsole.demo import DATASET, NAMESPACE, psi_job
+from nodeconsole.demo.job import DATASET, NAMESPACE, psi_job
 
 TABLE = "\n".join(["id,income", *(f"{n},{n * 100}" for n in range(120))])
 

@@ -16,7 +16,7 @@ import pytest
 from embedded_scheduler.config import Settings
 from embedded_scheduler.provision import TEMPLATE
 from nodeconsole import __version__
-from nodeconsole.demo import RECORDS
+from nodeconsole.demo.printed import RECORDS
 
 ROOT = Path(__file__).parents[3]
 LOCKS = ("run", "build", "dev", "dist")
