@@ -11,7 +11,13 @@ from textual.widget import Widget
 from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.decisions import ask_rerun, ask_stop
-from nodeconsole.screens.job_tabs import TABS, JobTab, TasksTab
+from nodeconsole.screens.job_tabs.events import EventsTab
+from nodeconsole.screens.job_tabs.graph import GraphTab
+from nodeconsole.screens.job_tabs.results import ResultsTab
+from nodeconsole.screens.job_tabs.spec import SpecTab
+from nodeconsole.screens.job_tabs.tab import JobTab
+from nodeconsole.screens.job_tabs.tasks import TasksTab
+from nodeconsole.screens.job_tabs.timeline import TimelineTab
 from nodeconsole.screens.jumping import Jumpable
 from nodeconsole.screens.movement import Movable, Moves
 from nodeconsole.screens.session import Session
@@ -55,8 +61,9 @@ class JobScreen(Moves, ConsoleScreen):
         """What happened to the job, as far as it was asked for, oldest first."""
         self.chosen = task
         """The task that all tabs are about."""
-        self._tabs = tuple(kind(self) for kind in TABS)
-        self._tab: JobTab = self._tabs[0]
+        tabs = (GraphTab, TasksTab, TimelineTab, EventsTab, ResultsTab, SpecTab)
+        self._tabs: tuple[JobTab, ...] = tuple(kind(self) for kind in tabs)
+        self._tab = self._tabs[0]
 
     def body(self) -> Iterable[Widget]:
         yield Bar(id="head")

@@ -1,0 +1,97 @@
+"""What the tabs of the job screen have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.widget import Widget
+
+from nodeconsole.screens.movement import Movable
+from nodeconsole.viewmodels.document import places
+from nodeconsole.viewmodels.spans import Line, Span
+
+if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import JobDetail
+    from nodeconsole.screens.job import JobScreen
+
+
+class JobTab:
+    """`act_<action id>` of the open tab goes before the screen's own."""
+
+    name: ClassVar[str]
+
+    def __init__(self, screen: JobScreen) -> None:
+        self.screen = screen
+        self.session = screen.session
+
+    @property
+    def scope(self) -> str:
+        return f"job_{self.name}"
+
+    def widgets(self) -> Iterable[Widget]:
+        raise NotImplementedError
+
+    @property
+    def main(self) -> Movable:
+        raise NotImplementedError
+
+    def show(self, detail: JobDetail, /) -> None:
+        """Paint the job as it is now."""
+        raise NotImplementedError
+
+    async def load(self) -> bool:
+        """Ask the node for what the job itself does not bring along; False when it did not answer."""
+        return True
+
+    def choose(self, task: str) -> None:
+        """Put the cursor on a task; a tab without tasks keeps in mind which one the others are about."""
+        self.screen.chosen = task
+
+    def why(self) -> Line | None:
+        """The line about what is under the cursor; None = about the chosen task."""
+        return None
+
+    def note(self) -> str:
+        """What is seen of how much, for the right end of the head line."""
+        return ""
+
+    def offered(self) -> Sequence[str]:
+        """What the node offers for what this tab shows, beside what it offers for job and task."""
+        return ()
+
+    def find(self, text: str) -> None:
+        """What was typed behind `/`: the next task whose name has it."""
+        names = [task.name for task in self.screen.detail.tasks] if self.screen.detail else []
+        found = self.next_place(names, text, names.index(self.screen.chosen) if self.screen.chosen in names else -1)
+        if found is not None:
+            self.choose(names[found])
+            self.screen.retranslate()
+
+    def next_place(self, lines: Sequence[str], text: str, after: int) -> int | None:
+        """The next line with `text`, around the end; says so when there is none."""
+        found = places(lines, text)
+        if not found:
+            self.session.say(self.session.text("message.no_match", text=text), "dim")
+            return None
+        return next((place for place in found if place > after), found[0])
+
+    def save(self, path: str) -> None:
+        """What was typed when asked where to save to."""
+
+    def opened(self) -> None:
+        """The row of the cursor was clicked again: as Enter."""
+        self.screen.act_job_task()
+
+    def title(self, text: str) -> Line:
+        """A rule with a heading, across the screen."""
+        rule = self.session.glyphs.rule
+        return (
+            Span(f" {rule * 2} ", "dim"),
+            Span(text, "accent"),
+            Span(f" {rule * self.screen.size.width}", "dim"),
+        )
+
+    def problem(self, step: int) -> bool:
+        """Go to the next (1) or previous (-1) problem; False when there is none."""
+        return self.screen.problem_task(step)
