@@ -377,7 +377,7 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         self.screen.refresh(layout=True)
 
     def act_go_compose(self, *words: str) -> None:
-        from nodeconsole.screens.compose import open_composer  # noqa: PLC0415
+        from nodeconsole.screens.composing import open_composer  # noqa: PLC0415
 
         path = Path(" ".join(words)).expanduser() if words else None
         self.run_worker(open_composer(self, self.session, path), group="compose", exclusive=True)

@@ -44,9 +44,3 @@ def create_file(path: Path) -> int:
     """A descriptor to write a new file with, readable for this user alone: what an operator saves names partners and
     data. FileExistsError when there is one, which is never replaced."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-
-
-def write_new(path: Path, content: str) -> None:
-    """The same with its content."""
-    with os.fdopen(create_file(path), "w", encoding="utf-8") as file:
-        file.write(content)

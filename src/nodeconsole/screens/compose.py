@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App
 from textual.containers import Container
 from textual.widget import Widget
 
 from algorithm_components.sdk.forms.form import Form
 from algorithm_components.sdk.forms.model import Choice
-from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.choosing import ChoiceScreen
+from nodeconsole.screens.compositions import forget_draft, fresh, keep_draft, read_composition, write_job
 from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.dialog import Question
 from nodeconsole.screens.document import RecordScreen
@@ -25,26 +23,23 @@ from nodeconsole.screens.form import FormScreen, Purpose
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.providers import choices_of
 from nodeconsole.screens.session import Session
-from nodeconsole.state import Json
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.composer import rows
 from nodeconsole.viewmodels.composer.catalogue import Program, compatible, find, program_of
-from nodeconsole.viewmodels.composer.composition import NAME, Composition, Document, Party, empty, is_job
+from nodeconsole.viewmodels.composer.composition import NAME, Composition, Document, Party
 from nodeconsole.viewmodels.composer.problems import form_of_party, problems
 from nodeconsole.viewmodels.composer.rows import Row, Situation
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import printable, short_id
+from nodeconsole.viewmodels.text import printable
 from nodeconsole.widgets.graph import GraphView
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobCheck, JobRow, SubmitReply
+    from embedded_scheduler.wire.console import JobCheck, SubmitReply
     from nodeconsole.client import NodeClient
 
-_DRAFT = "compose"
 _ROLES = ("guest", "host", "arbiter")
-_LARGEST_FILE = 16 * 1024 * 1024
 _BESIDE_FROM = 100
 
 
@@ -195,8 +190,7 @@ class ComposeScreen(Moves, ConsoleScreen):
 
     def _edited(self) -> None:
         self._checked = None
-        draft: Json = self.composition.document
-        self.session.state.remember(_DRAFT, draft)
+        keep_draft(self.session, self.composition)
         self._judge()
         self.run_worker(self._describe(), group="describe", exclusive=True)
 
@@ -388,8 +382,7 @@ class ComposeScreen(Moves, ConsoleScreen):
 
     def act_compose_fresh(self) -> None:
         """Begin anew."""
-        own = self.session.status.node_id if self.session.status is not None else ""
-        self.composition, self._path = Composition(empty(own)), None
+        self.composition, self._path = fresh(self.session), None
         self._edited()
 
     def act_list_problem(self) -> None:
@@ -420,14 +413,14 @@ class ComposeScreen(Moves, ConsoleScreen):
 
     async def _save(self, path: Path) -> None:
         try:
-            await asyncio.to_thread(_write, path, self.composition.text(), replace=path == self._path)
+            await asyncio.to_thread(write_job, path, self.composition.text(), replace=path == self._path)
         except FileExistsError:
-            self.session.say(self.session.text("compose.exists", path=path), "warn")
+            self.session.say(self.session.text("saving.exists", path=path), "warn")
         except OSError as error:
-            self.session.say(self.session.text("compose.file_fault", path=path, why=error.strerror), "bad")
+            self.session.say(self.session.text("saving.failed", path=path, why=error.strerror), "bad")
         else:
             self._path = path
-            self.session.say(self.session.text("compose.saved", path=path), "ok")
+            self.session.say(self.session.text("saving.done", path=path), "ok")
 
     def act_compose_load(self, *words: str) -> None:
         if not words or not words[0]:
@@ -487,88 +480,7 @@ class ComposeScreen(Moves, ConsoleScreen):
     def _submitted(self, reply: SubmitReply) -> None:
         from nodeconsole.screens.job import JobScreen  # noqa: PLC0415 - loaded when it is needed
 
-        nothing: Json = {}
-        self.session.state.remember(_DRAFT, nothing)
+        forget_draft(self.session)
         self.session.say(self.session.text("compose.submitted", job=reply.job_id), "ok")
         if self.is_attached and self.app.screen is self:
             self.app.switch_screen(JobScreen(self.session, reply.job_id))
-
-
-async def read_composition(session: Session, path: Path) -> Composition | None:
-    """A job file; None after telling the operator what is wrong with it."""
-    try:
-        text = await asyncio.to_thread(_read, path)
-        document, _ = parse_object(text)
-    except (OSError, UnicodeDecodeError) as error:
-        session.say(session.text("compose.file_fault", path=path, why=getattr(error, "strerror", None) or error), "bad")
-        return None
-    except Unreadable as error:
-        session.say(session.text("compose.file_fault", path=path, why=error), "bad")
-        return None
-    if not is_job(document):
-        session.say(session.text("compose.no_job", path=path), "bad")
-        return None
-    return Composition(document, text)
-
-
-def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(_LARGEST_FILE).decode("utf-8-sig")
-
-
-def _write(path: Path, text: str, *, replace: bool) -> None:
-    """For this user alone: a job file names partners and data."""
-    flags = os.O_TRUNC if replace else os.O_EXCL
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def ask_new(screen: ConsoleScreen, session: Session, job: JobRow | None) -> None:
-    """A new job: empty, like the one under the cursor, or what was not finished last time."""
-    text = session.text
-    nothing: dict[str, Json] = {}
-    choices = [Choice("empty", text("compose.from_empty"))]
-    if job is not None:
-        name = f"{job.flow_id} {short_id(job.job_id)}".strip()
-        choices.insert(0, Choice("job", text("compose.from_job", job=printable(name))))
-    if is_job(session.state.recall(_DRAFT, nothing)):
-        choices.insert(0, Choice("draft", text("compose.from_draft")))
-
-    async def like(job_id: str) -> None:
-        detail = await session.ask(lambda client: client.job(job_id))
-        if detail is not None:
-            screen.app.push_screen(ComposeScreen(session, Composition(detail.spec)))
-
-    def take(chosen: list[str] | None) -> None:
-        if not chosen:
-            return
-        if chosen[0] == "job" and job is not None:
-            screen.run_worker(like(job.job_id), group="compose", exclusive=True)
-        elif chosen[0] == "draft":
-            screen.run_worker(open_composer(screen.app, session), group="compose", exclusive=True)
-        else:
-            own = session.status.node_id if session.status is not None else ""
-            screen.app.push_screen(ComposeScreen(session, Composition(empty(own))))
-
-    if len(choices) == 1:
-        take(["empty"])
-    else:
-        screen.app.push_screen(ChoiceScreen(session, text("compose.which_start"), choices, (), values=False), take)
-
-
-async def open_composer(app: App[Any], session: Session, path: Path | None = None) -> None:
-    """With a job file, else with what was not finished last time, else empty."""
-    if path is not None:
-        composition = await read_composition(session, path)
-        if composition is not None:
-            app.push_screen(ComposeScreen(session, composition, path))
-        return
-    nothing: dict[str, Json] = {}
-    draft = session.state.recall(_DRAFT, nothing)
-    if is_job(draft):
-        session.say(session.text("compose.restored"), "dim")
-        app.push_screen(ComposeScreen(session, Composition(draft)))
-    else:
-        own = session.status.node_id if session.status is not None else ""
-        app.push_screen(ComposeScreen(session, Composition(empty(own))))

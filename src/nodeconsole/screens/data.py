@@ -150,7 +150,7 @@ class DataActions(ConsoleScreen):
         self.app.run_worker(self._register(), group="register")
 
     async def _register(self) -> None:
-        from nodeconsole.screens.registering import choose_connector  # noqa: PLC0415 - loaded when it is asked for
+        from nodeconsole.screens.registering_dataset import choose_connector  # noqa: PLC0415 - loaded when it is asked for
 
         found = await self.session.ask(lambda client: client.connectors())
         if found is not None:

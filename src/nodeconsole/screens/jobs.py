@@ -10,8 +10,9 @@ from embedded_scheduler.wire.query import STATUSES, QueryFault, parse_query
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.decisions import ask_rerun, ask_stop
 from nodeconsole.screens.dialog import Field, anything, required
-from nodeconsole.screens.listing import ListingScreen, SetWrite
+from nodeconsole.screens.listing import ListingScreen
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.set_writes import SetWrite
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
 from nodeconsole.viewmodels.job_preview import LOG_LINES, preview_lines, watched_task
 from nodeconsole.viewmodels.jobs import JOBS, fault_text, job_why, merged
@@ -89,7 +90,7 @@ class JobsScreen(ListingScreen["JobRow"]):
         return [*offered, "submit"] if status is not None and "submit" in status.actions else offered
 
     def act_jobs_compose(self, *_: str) -> None:
-        from nodeconsole.screens.compose import ask_new  # noqa: PLC0415 - loaded when it is asked for
+        from nodeconsole.screens.composing import ask_new  # noqa: PLC0415 - loaded when it is asked for
 
         ask_new(self, self.session, self.main.item)
 

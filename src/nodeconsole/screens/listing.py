@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.containers import Container
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL, Action
-from nodeconsole.places import write_new
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.confirm import put_question, question_facts, typed_count
-from nodeconsole.screens.dialog import Field, Question
 from nodeconsole.screens.movement import Moves
+from nodeconsole.screens.saving import save
 from nodeconsole.screens.session import Session
+from nodeconsole.screens.set_writes import SetWrite, ask_for_set
 from nodeconsole.screens.strips import Strip
 from nodeconsole.state import Json
-from nodeconsole.viewmodels.changes import EVERYTHING, Changes
+from nodeconsole.viewmodels.changes import EVERYTHING
 from nodeconsole.viewmodels.completion import Completion, beginning_with, candidate_lines
 from nodeconsole.viewmodels.list_filter import FilterFault, cut_word, list_fault_text, parse_filter
 from nodeconsole.viewmodels.listing import (
@@ -43,23 +40,9 @@ from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
-if TYPE_CHECKING:
-    from nodeconsole.client import NodeClient
-
 T = TypeVar("T")
 _BESIDE_FROM, _BESIDE_AT_ONCE = 100, 120
 """From so many columns the preview stands beside the list; from so many it is there without being asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetWrite(Generic[T]):
-    """One write over several rows. `key` prefixes its texts: `<key>.set_title`, `<key>.set_done`."""
-
-    key: str
-    act: str
-    send: Callable[[NodeClient, T, dict[str, str]], Awaitable[object]]
-    changes: Callable[[list[T]], Changes]
-    fields: tuple[Field, ...] = ()
 
 
 class ListingScreen(Moves, ConsoleScreen, Generic[T]):
@@ -447,37 +430,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         """Ask once for all marked rows for which it is `offered`, and send it for each; False when none is marked."""
         if not self._marked:
             return False
-        rows = [row for row in self._marked.values() if offered(row)]
-        text, session = self.session.text, self.session
-        if not rows:
-            session.say(text("message.not_offered", action=write.act), "warn")
-            return True
-        number = str(len(rows))
-        left_out = len(self._marked) - len(rows)
-        facts = [(text("list.set_rows"), text("list.set_count", n=number))]
-        if left_out:
-            facts.append((text("list.set_left_out"), text("list.set_not_offered", n=left_out)))
-        facts += [("", printable(self.listing.title(row) or self.listing.key(row))) for row in rows[:5]]
-        question = Question(
-            title=text(f"{write.key}.set_title", n=number),
-            facts=question_facts(facts),
-            fields=(*write.fields, typed_count(session, len(rows))),
-            act=write.act,
-            typed_confirmation=True,
-        )
-
-        async def send(client: NodeClient, values: dict[str, str]) -> list[T]:
-            return [row for row in rows if await session.ask(lambda _: write.send(client, row, values)) is not None]  # noqa: B023
-
-        def done(carried_out: list[T]) -> None:
-            good = len(carried_out) == len(rows)
-            said = text(f"{write.key}.set_done", n=len(carried_out), of=number)
-            why = "" if good or session.flash is None else session.display().aside(session.flash.text)
-            session.say(said + why, "ok" if good else "warn")
-            self._unmark(carried_out)
-            session.publish(write.changes(carried_out))
-
-        put_question(self, session, question, send, done)
+        ask_for_set(self, write, self.listing, self.marked, offered, self._unmark)
         return True
 
     # Order and columns.
@@ -576,7 +529,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
 
     def act_list_save(self, *words: str) -> None:
         if not words:
-            self.open_prompt("save", self.session.text("save.prompt"), f"{self.listing.name}.csv")
+            self.open_prompt("save", self.session.text("saving.prompt"), f"{self.listing.name}.csv")
             return
         self.run_worker(self._save(Path(" ".join(words)).expanduser()), group="save", exclusive=True)
 
@@ -585,17 +538,11 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         return self.main.items
 
     async def _save(self, path: Path) -> None:
-        display = self.session.display()
+        display, listing = self.session.display(), self.listing
         rows = await self.all_rows()
-        json_wanted = path.suffix.lower() == ".json"
-        try:
-            content = (
-                as_json(rows, self.listing, display) if json_wanted else as_csv(rows, self.listing, self.view, display)
-            )
-            await asyncio.to_thread(write_new, path, content)
-        except FileExistsError:
-            self.session.say(self.session.text("save.exists", path=path), "warn")
-        except OSError as error:
-            self.session.say(self.session.text("save.failed", path=path, why=error.strerror), "bad")
+        if path.suffix.lower() == ".json":
+            content = as_json(rows, listing, display)
         else:
-            self.session.say(self.session.text("save.done", n=count(len(rows)), path=path), "ok")
+            content = as_csv(rows, listing, self.view, display)
+        done = self.session.text("saving.rows_done", n=count(len(rows)), path=path)
+        await save(self.session, path, content, done)

@@ -15,16 +15,16 @@ from nodeconsole.screens.session import Session
 _LARGEST = 16 * 1024 * 1024
 
 
-async def save(session: Session, path: Path, content: str) -> bool:
-    """Write a new file and say so, or say why not; a file that is there is never replaced."""
+async def save(session: Session, path: Path, content: str, done: str = "") -> bool:
+    """Write a new file and say so (in the words of `done`), or say why not; a file that is there is never replaced."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield content.encode()
 
-    return await save_stream(session, path, pieces())
+    return await save_stream(session, path, pieces(), done)
 
 
-async def save_stream(session: Session, path: Path, pieces: AsyncIterator[bytes]) -> bool:
+async def save_stream(session: Session, path: Path, pieces: AsyncIterator[bytes], done: str = "") -> bool:
     """The same piece by piece; the file is taken away again when the pieces fail."""
     try:
         descriptor = await asyncio.to_thread(create_file, path)
@@ -40,7 +40,7 @@ async def save_stream(session: Session, path: Path, pieces: AsyncIterator[bytes]
     except OSError as error:
         session.say(session.text("saving.failed", path=path, why=error.strerror), "bad")
     else:
-        session.say(session.text("saving.done", path=path), "ok")
+        session.say(done or session.text("saving.done", path=path), "ok")
         return True
     return False
 
@@ -50,7 +50,8 @@ async def load(session: Session, path: Path) -> str | None:
     try:
         return await asyncio.to_thread(_read, path)
     except (OSError, ValueError) as error:
-        session.say(session.text("saving.unreadable", path=path, why=error), "bad")
+        why = getattr(error, "strerror", None) or error
+        session.say(session.text("saving.unreadable", path=path, why=why), "bad")
         return None
 
 
@@ -73,4 +74,4 @@ def _read(path: Path) -> str:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise ValueError("it is too large")
-    return content.decode("utf-8")
+    return content.decode("utf-8-sig")
