@@ -17,8 +17,8 @@ from embedded_scheduler.store import attempts, log_search
 from embedded_scheduler.store import jobs as job_store
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
+from embedded_scheduler.store.log_levels import ERROR, INFO, LEVELS, Level, level_of
 from embedded_scheduler.store.log_search import Found
-from embedded_scheduler.store.logs import ERROR, INFO, LEVELS, Level, level_of
 
 SPECIFIED: tuple[Level, ...] = ("debug", "info", "error")
 """What the control layer knows (§5.4); warnings count as information there."""

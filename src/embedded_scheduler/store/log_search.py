@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from embedded_scheduler.store.logs import Level, LogStore
+from embedded_scheduler.store.log_levels import Level
+from embedded_scheduler.store.logs import LogStore
 
 SCANNED = 200_000
 """Lines looked at in one call."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from embedded_scheduler.store.log_index import Grain
 from embedded_scheduler.store.log_search import containing, first_at, search, stamp_ms
-from embedded_scheduler.store.logs import Grain, LogStore
+from embedded_scheduler.store.logs import LogStore
 
 LINES = [f"2026-11-28 10:{n // 60:02}:{n % 60:02},000 {'ERROR' if n % 7 == 0 else 'INFO'} step {n}" for n in range(600)]
 

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.spi.runner import END_OF_LOG
-from embedded_scheduler.store import logs
-from embedded_scheduler.store.logs import LEVELS, Grain, Level, LevelCounts, LogStore
+from embedded_scheduler.store.log_index import Grain
+from embedded_scheduler.store.log_levels import INFO, LEVELS, Level, level_of
+from embedded_scheduler.store.logs import LevelCounts, LogStore
 
 TINY = Grain(block_lines=3, block_bytes=64, chunk_bytes=16)
 END = END_OF_LOG.encode() + b" (exit 0)\n"
@@ -37,9 +38,9 @@ class Oracle:
         self.complete = (partial or (lines[-1] if lines else b"")).startswith(END_OF_LOG.encode())
         if partial and (self.complete or ended):
             lines.append(partial)
-        previous, self.lines = logs.INFO, {level: [] for level in LEVELS}
+        previous, self.lines = INFO, {level: [] for level in LEVELS}
         for line in lines:
-            previous = logs.level_of(line, previous)
+            previous = level_of(line, previous)
             for minimum, level in enumerate(LEVELS):
                 if previous >= minimum:
                     self.lines[level].append(line)
@@ -379,7 +380,8 @@ def test_readers_in_threads_agree_while_the_log_grows(tmp_path: Path, path: Path
 INDEXER = """
 import os, sys
 from pathlib import Path
-from embedded_scheduler.store.logs import Grain, LogStore
+from embedded_scheduler.store.log_index import Grain
+from embedded_scheduler.store.logs import LogStore
 
 path = Path(sys.argv[1])
 store = LogStore(path.parent, grain=Grain(block_lines=2, chunk_bytes=512))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedded_scheduler.store.logs import DEBUG, ERROR, HEAD, INFO, WARN, level_of
+from embedded_scheduler.store.log_levels import DEBUG, ERROR, HEAD, INFO, WARN, level_of
 
 
 @pytest.mark.parametrize(
