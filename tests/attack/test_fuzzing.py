@@ -18,7 +18,7 @@ from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.security.keys import AUTH_TYPES, SigningKey, parse_credential
-from embedded_scheduler.wire import ptp
+from embedded_scheduler.wire import ptp, ptp_bodies
 from embedded_scheduler.wire.bfia.decoding import decode_object
 from embedded_scheduler.wire.bfia.envelope import read_answer
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_headers, read_permits
@@ -205,7 +205,7 @@ FIELDS = st.lists(
 async def test_messages_of_the_channel(body: bytes, size: int, form: dict[str, str]) -> None:
     refusal = ""
     try:
-        message = ptp.invoke_body(form, in_pieces(body, size), 10_000)
+        message = ptp_bodies.invoke_body(form, in_pieces(body, size), 10_000)
         payload = b"".join([chunk async for chunk in message])
         assert len(payload) <= len(body)
         assert len(message.topic) <= 512

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded_scheduler.errors import InvalidRequest, NodeError, TooLarge
-from embedded_scheduler.wire import ptp
+from embedded_scheduler.wire import ptp, ptp_bodies
 from embedded_scheduler.wire.ptp import DEPLOYED, OFFICIAL, Code, Form
 
 TEXT = st.text(
@@ -30,7 +30,7 @@ async def cut(data: bytes, sizes: Iterable[int]) -> AsyncIterator[bytes]:
         yield data[start:]
 
 
-async def read(body: ptp.PushBody) -> bytes:
+async def read(body: ptp_bodies.PushBody) -> bytes:
     return b"".join([chunk async for chunk in body])
 
 
@@ -39,7 +39,7 @@ async def test_push_inbound_is_read_however_it_is_cut(
     topic: str, payload: bytes, metadata: dict[str, str], sizes: list[int]
 ) -> None:
     message = OFFICIAL["PushInbound"](topic=topic, payload=payload, metadata=metadata).SerializeToString()
-    body = ptp.ProtobufBody(cut(message, sizes))
+    body = ptp_bodies.ProtobufBody(cut(message, sizes))
     assert await read(body) == payload
     assert (body.topic, body.metadata) == (topic, metadata)
 
@@ -49,14 +49,14 @@ async def test_encapsulated_inbound_names_its_topic_in_the_metadata(
     topic: str, payload: bytes, sizes: list[int]
 ) -> None:
     message = OFFICIAL["Inbound"](payload=payload, metadata={"topic": topic}).SerializeToString()
-    body = ptp.ProtobufBody(cut(message, sizes), encapsulated=True)
+    body = ptp_bodies.ProtobufBody(cut(message, sizes), encapsulated=True)
     assert await read(body) == payload
     assert body.topic == topic
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(1, 50)))
 async def test_any_bytes_are_read_or_refused_and_nothing_else(data: bytes, sizes: list[int]) -> None:
-    body = ptp.ProtobufBody(cut(data, sizes))
+    body = ptp_bodies.ProtobufBody(cut(data, sizes))
     try:
         await read(body)
     except NodeError:
@@ -67,7 +67,7 @@ async def test_any_bytes_are_read_or_refused_and_nothing_else(data: bytes, sizes
 @given(st.integers(0, 80))
 async def test_a_truncated_message_is_refused(length: int) -> None:
     message = OFFICIAL["PushInbound"](topic="topic", payload=bytes(40), metadata={"k": "v" * 20}).SerializeToString()
-    body = ptp.ProtobufBody(cut(message[:-1][:length], ()))
+    body = ptp_bodies.ProtobufBody(cut(message[:-1][:length], ()))
     # A prefix that ends between two fields is a message of its own; it is whole only with topic and payload.
     if message[:length] in (b"", OFFICIAL["PushInbound"](topic="topic").SerializeToString()):
         assert await read(body) == b""
@@ -81,13 +81,13 @@ async def test_a_truncated_message_is_refused(length: int) -> None:
 async def test_two_payloads_are_refused() -> None:
     part = OFFICIAL["PushInbound"](topic="t", payload=b"x").SerializeToString()
     with pytest.raises(InvalidRequest, match="two payloads"):
-        await read(ptp.ProtobufBody(cut(part + part, ())))
+        await read(ptp_bodies.ProtobufBody(cut(part + part, ())))
 
 
 async def test_a_side_field_cannot_be_used_to_fill_memory() -> None:
     message = OFFICIAL["PushInbound"](topic="t" * 70_000, payload=b"x").SerializeToString()
     with pytest.raises(TooLarge):
-        await read(ptp.ProtobufBody(cut(message, ())))
+        await read(ptp_bodies.ProtobufBody(cut(message, ())))
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ async def test_json_payload_in_every_base64_spelling(encode: object) -> None:
     payload = bytes(range(251, 256)) * 3 + b"\xff"
     assert callable(encode)
     document = json.dumps({"topic": "t", "payload": encode(payload).decode()}).encode()
-    assert await read(ptp.JsonBody(cut(document, (3, 3)), 1000)) == payload
+    assert await read(ptp_bodies.JsonBody(cut(document, (3, 3)), 1000)) == payload
 
 
 async def test_json_bodies_are_bounded() -> None:
     with pytest.raises(TooLarge, match="x-protobuf"):
-        await read(ptp.JsonBody(cut(b"x" * 101, (10,)), 100))
+        await read(ptp_bodies.JsonBody(cut(b"x" * 101, (10,)), 100))
 
 
 @given(st.binary(min_size=1, max_size=2000), st.dictionaries(TEXT, TEXT, max_size=3), st.sampled_from(Form))
@@ -193,7 +193,7 @@ def test_the_querys_time_out_wins_over_the_bodys() -> None:
 
 async def test_metadata_in_many_small_pieces_is_bounded_and_not_walked_again_for_each() -> None:
     entries = OFFICIAL["PushInbound"](topic="t", metadata={f"{n:x}": "" for n in range(60_000)}).SerializeToString()
-    body = ptp.ProtobufBody(cut(entries, [65536] * 20))
+    body = ptp_bodies.ProtobufBody(cut(entries, [65536] * 20))
     started = time.process_time()
     with pytest.raises(TooLarge, match="metadata"):
         _ = [chunk async for chunk in body]
@@ -203,7 +203,7 @@ async def test_metadata_in_many_small_pieces_is_bounded_and_not_walked_again_for
 async def test_metadata_that_is_no_text_is_refused_at_the_door() -> None:
     """Stored, it could not be handed out in any form."""
     for entry in (r'{"k": "\ud800"}', r'{"\udfff": "v"}'):
-        body = ptp.JsonBody(cut(b'{"topic": "t", "payload": "eA==", "metadata": %s}' % entry.encode(), []), 1000)
+        body = ptp_bodies.JsonBody(cut(b'{"topic": "t", "payload": "eA==", "metadata": %s}' % entry.encode(), []), 1000)
         with pytest.raises(InvalidRequest, match="surrogate"):
             _ = [chunk async for chunk in body]
 

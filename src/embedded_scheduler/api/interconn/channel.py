@@ -22,7 +22,7 @@ from embedded_scheduler.errors import (
     TooMany,
     Unauthenticated,
 )
-from embedded_scheduler.wire import ptp
+from embedded_scheduler.wire import ptp, ptp_bodies
 
 _FRAMING = 512 * 1024
 
@@ -128,7 +128,7 @@ class PartnerSide:
             nonce = exchange.text(ptp.NONCE) or (caller.nonce if caller.proven else "")
             await self._channel.store(
                 Arrival(session_id, source, wait, exchange.size or 0, nonce),
-                ptp.invoke_body(exchange.headers, body, self._channel.limits.body_bytes),
+                ptp_bodies.invoke_body(exchange.headers, body, self._channel.limits.body_bytes),
             )
 
     async def _part(
@@ -147,7 +147,7 @@ class PartnerSide:
         async def store(stream: AsyncIterator[bytes]) -> None:
             await self._channel.store(
                 Arrival(session_id, source, ptp.LONGEST_WAIT, 0, message),
-                ptp.invoke_body(exchange.headers, stream, self._channel.limits.body_bytes),
+                ptp_bodies.invoke_body(exchange.headers, stream, self._channel.limits.body_bytes),
             )
 
         await self._assemblies.take(

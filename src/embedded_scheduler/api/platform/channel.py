@@ -10,7 +10,7 @@ from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.engine.channel import SMALL, Arrival, Channel, Envelope
 from embedded_scheduler.errors import InvalidRequest, TooLarge
 from embedded_scheduler.security.secrets import kept_of
-from embedded_scheduler.wire import ptp
+from embedded_scheduler.wire import ptp, ptp_bodies
 
 
 def register(app: Quart, channel: Channel, *, trust_loopback: bool = False) -> None:
@@ -57,7 +57,7 @@ class ComponentSide:
             exchange.timeout, ptp.BLACK_BOX_PUSH_WAIT if form is ptp.Form.BLACK_BOX else ptp.DEFAULT_WAIT
         )
         # Built also for a forward: it refuses a form that is not served before anything is sent.
-        parcel = ptp.push_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes)
+        parcel = ptp_bodies.push_body(exchange.headers, exchange.body(), self._channel.limits.body_bytes)
         nonce = exchange.text(ptp.NONCE)
         key = self._key(exchange)
         if target == self._channel.node_id:
