@@ -20,7 +20,8 @@ from embedded_scheduler.config import PartnerListener
 from embedded_scheduler.engine import linktest
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.peers.clients import Route
-from embedded_scheduler.peers.linktest import LinkTester, Plan, Target, read_target
+from embedded_scheduler.peers.link_probe import Plan, Target
+from embedded_scheduler.peers.linktest import LinkTester, read_target
 from embedded_scheduler.security import invitation as codes
 from embedded_scheduler.wire.linktest import NONCE, PATH, PROOF, REVERSE_PATH, TICKET, LinkReport
 from nodeconsole.i18n.request_sheet import request_sheet
