@@ -60,7 +60,7 @@ ENGLISH: Mapping[str, str] = {
     "needs_obstore": 'storage.driver = "s3" needs the library obstore: {how}',
     "needs_pyarrow": "parquet: this node has no pyarrow: {how}; then start it again",
     # -- why something waits: for whom
-    "by_you": "your decision",
+    "by_you": "you",
     "by_this_node": "this node",
     "by_tasks": "task {tasks}",
     "by_party": "{party} ({node})",

@@ -234,7 +234,7 @@ def test_sentences_of_the_node_are_said_in_chinese() -> None:
 
 
 def test_why_line_prefers_the_wait_over_the_reason() -> None:
-    assert plain(job_why(make_job(0), EN)) == "job-5feceb66 runs: binning at bob since 3m; next poll in 3s"
+    assert plain(job_why(make_job(0), EN)) == "job-5feceb66 waits for bob: binning of host.0, for 3m; poll in 3s"
     assert "column age has 2 nulls" in plain(job_why(make_job(2), EN))
     assert plain(job_why(make_job(0), ZH)) == "job-5feceb66 等待 bob：binning of host.0，已 3m，下一步：poll（3s 后）"
 
@@ -242,7 +242,7 @@ def test_why_line_prefers_the_wait_over_the_reason() -> None:
 def test_wait_without_the_nodes_own_sentence() -> None:
     job = make_job(0)
     job.waiting = Waiting(blocked_by="bob", on="task/poll", since_ms=NOW_MS - 120_000)
-    assert plain(job_why(job, EN)).endswith("waits for bob: task/poll, since 2m")
+    assert plain(job_why(job, EN)).endswith("waits for bob: task/poll, for 2m")
 
 
 def test_orders() -> None:

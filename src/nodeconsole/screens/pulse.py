@@ -84,7 +84,7 @@ class PulseScreen(PanesScreen):
         recent = self._known.recent if self._known is not None else []
         latest = self.query_one("#latest", Bar)
         latest.display = self.TALL not in self.panes
-        latest.show(pulse.recent_line(recent, display), cut=display.glyphs.cut)
+        latest.show(pulse.recent_line(recent, display, self.size.width), cut=display.glyphs.cut)
 
     # What the node says.
 

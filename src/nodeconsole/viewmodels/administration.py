@@ -82,7 +82,8 @@ def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Li
         return _ruling_lines(reply.ruling, reply.problems, display, width)
     lines: list[Line] = [(Span(text("policy.trial"), "accent"),)]
     for trial in reply.jobs:
-        decided = trial.decided.lower() or "-"
+        word = trial.decided.lower()
+        decided = display.catalogue.get(f"policy.decided.{word}", printable(word)) if word else "-"
         lines.append(
             (
                 Span(f"  {short_id(trial.job_id)}  {printable(trial.initiator)}  ", "dim"),
@@ -97,9 +98,8 @@ def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Li
 def _verdict(ruling: RulingRow, display: Display) -> Span:
     if not ruling.binding:
         return Span(display.text("policy.no_rule"), "wait")
-    return Span(
-        f"{printable(ruling.action)}{display.aside(printable(ruling.rule))}", _VERDICTS.get(ruling.action, "wait")
-    )
+    action = display.catalogue.get(f"policy.action.{ruling.action}", printable(ruling.action))
+    return Span(f"{action}{display.aside(printable(ruling.rule))}", _VERDICTS.get(ruling.action, "wait"))
 
 
 def _ruling_lines(ruling: RulingRow, problems: Sequence[str], display: Display, width: int) -> list[Line]:

@@ -54,8 +54,8 @@ def audit_columns(display: Display) -> tuple[Column, ...]:
         Column("time", text("audit.column.time"), 19),
         Column("age", text("audit.column.age"), 5, right=True, drop=3),
         Column("actor", text("audit.column.actor"), 13, flex=1, most=24),
-        Column("event", text("audit.column.event"), 18, flex=1, most=28),
-        Column("subject", text("audit.column.subject"), 14, flex=2, most=44),
+        Column("event", text("audit.column.event"), 17, flex=1, most=28),
+        Column("subject", text("audit.column.subject"), 24, flex=3, most=44),
         Column("reason", text("audit.column.reason"), 12, flex=3, most=60, drop=2),
     )
 

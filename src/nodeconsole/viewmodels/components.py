@@ -28,13 +28,13 @@ def identity(component: ComponentRow) -> str:
 def component_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
-        Column("name", text("components.column.name"), 18, flex=2),
+        Column("name", text("components.column.name"), 18, flex=1),
         Column("version", text("components.column.version"), 8),
-        Column("provider", text("components.column.provider"), 12, flex=1, drop=3),
+        Column("provider", text("components.column.provider"), 12, drop=3),
         Column("roles", text("components.column.roles"), 12, flex=1, drop=4),
         Column("state", text("components.column.state"), 12),
         Column("warnings", text("components.column.warnings"), 5, right=True, drop=5),
-        Column("image", text("components.column.image"), 14, flex=2, drop=2),
+        Column("image", text("components.column.image"), 14, flex=3, drop=2),
     )
 
 
@@ -158,13 +158,22 @@ def _available(component: ComponentRow, elsewhere: Elsewhere, display: Display) 
 def _port_lines(ports: Sequence[PortRow], width: int, display: Display) -> list[Line]:
     if not ports:
         return [(Span("  -", "dim"),)]
+    required = display.text("form.required")
+    name = _column((port.name for port in ports), 18)
+    kind = _column((port.type for port in ports), 14)
+    needs = cells(required) if any(port.required for port in ports) else 0
     lines: list[Line] = []
     for port in ports:
-        needed = display.text("form.required") if port.required else ""
-        left = f"  {_padded(port.name, 18)} {_padded(port.type, 14)} {_padded(needed, 8)} "
+        needed = f"{_padded(required if port.required else '', needs)}  " if needs else ""
+        left = f"  {_padded(port.name, name)}  {_padded(port.type, kind)}  {needed}"
         about = clip(printable(port.description), max(8, width - cells(left)), display.glyphs.cut)
         lines.append((Span(left), Span(about, "dim")))
     return lines
+
+
+def _column(texts: Iterable[str], most: int) -> int:
+    """The width of a column of these texts."""
+    return min(most, max(cells(printable(text)) for text in texts))
 
 
 def _padded(text: str, width: int) -> str:
@@ -175,13 +184,15 @@ def _padded(text: str, width: int) -> str:
 def _parameter_lines(fields: Sequence[Field], width: int, display: Display) -> list[Line]:
     if not fields:
         return [(Span("  -", "dim"),)]
+    name = _column((one.name for one in fields), 18)
+    kind = _column((type_text(one) for one in fields), 8)
     lines: list[Line] = []
     for one in fields:
         needed = display.text("form.required") if one.required else ""
         default = display.text("form.default", value=one.default[:24]) if one.default.strip() else ""
         rule = one.validator.source if one.validator is not None and not one.choices else ""
         roles = " ".join(one.roles)
-        left = f"  {_padded(one.name, 18)} {_padded(type_text(one), 8)} "
+        left = f"  {_padded(one.name, name)}  {_padded(type_text(one), kind)}  "
         facts = printable(
             "  ".join(filter(None, (one.title if one.title != one.name else "", needed, default, rule, roles)))
         )

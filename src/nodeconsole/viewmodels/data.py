@@ -50,9 +50,9 @@ def data_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
         Column("name", text("datasets.column.name"), 16, flex=2, most=40),
-        Column("shown", text("datasets.column.shown"), 14, flex=1, most=30),
+        Column("shown", text("datasets.column.shown"), 20, flex=1, most=30),
         Column("grants", text("datasets.column.grants"), 6, right=True),
-        Column("rows", text("datasets.column.rows"), 11, right=True),
+        Column("rows", text("datasets.column.rows"), 9, right=True),
         Column("columns", text("datasets.column.columns"), 7, right=True, drop=3),
         Column("size", text("datasets.column.size"), 10, right=True, drop=1),
         Column("connector", text("datasets.column.connector"), 9, drop=2),
@@ -198,10 +198,10 @@ def connector_facts(row: ConnectorRow, display: Display, width: int) -> list[Lin
 def grant_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
-        Column("direction", text("grants.column.direction"), 8),
+        Column("direction", text("grants.column.direction"), 7),
         Column("node", text("grants.column.node"), 10, flex=1, most=24),
         Column("kind", text("grants.column.kind"), 9, drop=2),
-        Column("what", text("grants.column.what"), 18, flex=2, most=60),
+        Column("what", text("grants.column.what"), 20, flex=2, most=60),
         Column("state", text("grants.column.state"), 11),
         Column("limits", text("grants.column.limits"), 16, flex=1, most=40, drop=1),
         Column("age", text("grants.column.age"), 5, right=True),

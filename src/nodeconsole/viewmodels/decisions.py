@@ -164,7 +164,7 @@ def _cover(cover: Cover, display: Display) -> str:
         limits.append(text("grant.until", at=when(cover.until_ms, display)[:10]))
     mark = text("card.counted") if cover.counted else text("card.covered")
     who = text(
-        "card.grant", grant=printable(cover.grant_id), node=printable(cover.node_id), limits=display.clauses(limits)
+        "card.grant", grant=short_id(cover.grant_id), node=printable(cover.node_id), limits=display.clauses(limits)
     )
     return f"{display.glyphs.ok} {who}  {mark}"
 

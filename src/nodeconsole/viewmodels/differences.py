@@ -59,7 +59,7 @@ def difference_lines(found: JobDifference, who: str, display: Display, width: in
     lines: list[Line] = [(Span(part),) for part in wrap(track_record(found.record, who, display), width)]
     if precedent is None:
         return [*lines, *((Span(part, "warn"),) for part in wrap(text("difference.first_long"), width))]
-    compared = printable(precedent.other)
+    compared = short_id(precedent.other)
     if precedent.decided_ms:
         by = printable(precedent.decided_by.removeprefix("operator:"))
         compared += "  " + text("difference.decided", at=moment(precedent.decided_ms, display.zone), by=by)

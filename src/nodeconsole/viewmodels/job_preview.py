@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nodeconsole.viewmodels.display import Display
 
 LOG_LINES = 6
+_DATE = re.compile(r"^\d{4}-\d\d-\d\d[ T]")
 _DEEPEST = 6
 """Steps of indentation: a flow can be longer than a pane is wide."""
 
@@ -98,4 +100,9 @@ def _log_lines(detail: JobDetail | None, log: Sequence[str], display: Display, w
     if task is None or not log:
         return []
     head = (Span(display.text("preview.log", task=printable(task.name)), "accent"),)
-    return [(), head, *((Span(printable(line)[:width], line_role(line)),) for line in log[-LOG_LINES:])]
+    return [(), head, *((Span(_without_date(printable(line))[:width], line_role(line)),) for line in log[-LOG_LINES:])]
+
+
+def _without_date(line: str) -> str:
+    """The last lines of what runs are of today, and a date takes a quarter of the pane."""
+    return _DATE.sub("", line)

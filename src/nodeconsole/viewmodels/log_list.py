@@ -22,10 +22,10 @@ def log_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
         Column("job", text("logs.column.job"), 12),
-        Column("flow", text("logs.column.flow"), 12, flex=2, most=32, drop=1),
-        Column("task", text("logs.column.task"), 14, flex=3),
+        Column("flow", text("logs.column.flow"), 16, flex=2, most=32, drop=1),
+        Column("task", text("logs.column.task"), 12, flex=3),
         Column("party", text("logs.column.party"), 9),
-        Column("state", text("logs.column.state"), 12),
+        Column("state", text("logs.column.state"), 10),
         Column("size", text("logs.column.size"), 9, right=True, drop=3),
         Column("age", text("logs.column.age"), 5, right=True),
         Column("time", text("logs.column.time"), 6, right=True, drop=2),

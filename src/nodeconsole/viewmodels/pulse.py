@@ -10,7 +10,7 @@ from nodeconsole.viewmodels.glyphs import progress
 from nodeconsole.viewmodels.panes import PaneRow, Target
 from nodeconsole.viewmodels.partners import Partner, connection, fails
 from nodeconsole.viewmodels.plots import gauge, spark, stretched
-from nodeconsole.viewmodels.spans import Role, Span
+from nodeconsole.viewmodels.spans import Role, Span, plain
 from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id
 from nodeconsole.viewmodels.times import HOUR, age, clock, exact_span, span_text
 from nodeconsole.viewmodels.waiting import waiting_text
@@ -171,9 +171,10 @@ def node_rows(
     rows.append(_use("disk", plot, percent, free, display, room))
     if newest is not None and newest.net_in is not None and newest.net_out is not None:
         moved = [_magnitude((sample.net_in or 0) + (sample.net_out or 0)) for sample in samples]
-        plot = spark(_over_time(moved, samples), room, display.glyphs, top=_NET_TOP)
-        both = f"{display.text('pulse.in')} {rate(newest.net_in)}  {display.text('pulse.out')} {rate(newest.net_out)}"
-        rows.append(_use("net", plot, "", both, display, room))
+        both = f"{display.text('pulse.in')} {rate(newest.net_in)} {display.text('pulse.out')} {rate(newest.net_out)}"
+        left = max(1, min(room, width - 3 - _LABEL - cells(both)))
+        plot = spark(_over_time(moved, samples), left, display.glyphs, top=_NET_TOP)
+        rows.append(_use("net", plot, "", both, display, left))
     return rows
 
 
@@ -247,19 +248,23 @@ _QUIET = frozenset({"share", "task", "receipt"})
 """Kinds of things whose events are too many for one line."""
 
 
-def recent_line(events: Sequence[EventRow], display: Display) -> tuple[Span, ...]:
+def recent_line(events: Sequence[EventRow], display: Display, width: int) -> tuple[Span, ...]:
+    """As many of the newest as fit whole."""
     spans: list[Span] = []
     for event in events:
         if event.subject in _QUIET:
             continue
         subject = short_id(event.subject_id)
         who = printable(event.actor.partition(":")[2] or event.actor)
-        spans += [
+        said = [
             Span(f" {clock(event.at_ms, display.zone)} ", "dim"),
             Span(f"{who} "),
             Span(printable(event.event), "accent"),
             Span(f" {subject}  "),
         ]
+        if spans and cells(plain((*spans, *said)).rstrip()) > width:
+            break
+        spans += said
     return tuple(spans)
 
 

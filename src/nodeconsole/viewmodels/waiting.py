@@ -10,14 +10,12 @@ from nodeconsole.viewmodels.text import printable
 from nodeconsole.viewmodels.times import age, span_text
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import Waiting
+    from embedded_scheduler.wire.console import Said, Waiting
     from nodeconsole.viewmodels.display import Display
 
 
 def waiting_text(waiting: Waiting, display: Display) -> str:
-    """By whom, on what, since when, what happens next by itself. The node's own line is English."""
-    if waiting.text and display.catalogue.language == "en_US":
-        return printable(waiting.text)
+    """By whom, on what, since when, what happens next by itself."""
     said = waiting.said
     by, on = (
         sentence(said.get("blocked_by"), waiting.blocked_by, display),
@@ -26,9 +24,14 @@ def waiting_text(waiting: Waiting, display: Display) -> str:
     line = display.text("waiting.line", by=by, on=on, age=age(waiting.since_ms, display.now_ms))
     if waiting.next:
         line += display.text("waiting.next", next=sentence(said.get("next"), waiting.next, display))
-    if waiting.next_ms:
+    if waiting.next_ms and not _says_when(said.get("next")):
         line += display.text("waiting.in", span=span_text(waiting.next_ms - display.now_ms))
     return line
+
+
+def _says_when(said: Said | None) -> bool:
+    """The sentence has the moment in it."""
+    return said is not None and "at" in said.facts
 
 
 def why_line(name: str, waiting: Waiting | None, reason: str, status: str, display: Display) -> Line:

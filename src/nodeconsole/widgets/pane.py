@@ -179,7 +179,7 @@ class Pane(Painted):
         title = tuple(Span(span.text, span.role or role) for span in self._title)
         more = f" +{hidden} " if hidden > 0 else ""
         used = 4 + sum(cells(span.text) for span in title) + len(more)
-        filler = rule * max(0, width - used - 1)
+        filler = rule * max(0, width - used - bool(more))
         return PaintedLine(
             (Span(f"{rule}{rule} ", "dim"), *title, Span(f" {filler}{more}{rule if more else ''}", "dim"))
         )

@@ -109,7 +109,7 @@ class Case:
 
 CASES = [
     # -- at the coordinator
-    Case("own decision", "alice", (), "decision", "waits for your decision: approve or reject", 0, None,
+    Case("own decision", "alice", (), "decision", "waits for you: approve or reject", 0, None,
          ("approve", "reject")),
     Case("create under way", "alice", (approve("alice"),), "delivery", "waits for bob: its answer to job/create", 0),
     Case("create fails", "alice", (approve("alice"), undelivered("create:bob"), undelivered("create:bob")), "delivery",
@@ -147,7 +147,7 @@ CASES = [
     Case("a cancelled task still runs", "alice", (*RUNNING, runs("a"), delivered("task:a:bob"), stop("a")), "stopping",
          "waits for this node: guest.0 of a to end; forced after the grace time", 5000),
     # -- at a participant
-    Case("own decision there", "bob", (), "decision", "waits for your decision: approve or reject", 0, None,
+    Case("own decision there", "bob", (), "decision", "waits for you: approve or reject", 0, None,
          ("approve", "reject")),
     Case("the approval is not told yet", "bob", (approve("bob"),), "delivery",
          "waits for alice: its answer to job/audit_confirm", 1000),

@@ -107,7 +107,7 @@ def _expiring(wait: Wait | None, expires_ms: int) -> Wait | None:
     at_ms = wait.since_ms + expires_ms
     # The machine's own time: the console runs here too.
     at = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
-    return replace(wait, next=say("next_expires", at=f"{at:%Y-%m-%d %H:%M}"), next_ms=at_ms)
+    return replace(wait, next=say("next_expires", at=f"{at:%m-%d %H:%M}"), next_ms=at_ms)
 
 
 def needs_decision(s: JobSnapshot) -> bool:

@@ -200,7 +200,8 @@ def help_lines(one: Field, form: Form, view: View, display: Display, width: int)
     """What there is to know about a field."""
     text = display.text
     fault = form.fault(one.name)
-    heading = printable(one.label) + (f" - {printable(one.description)}" if one.description else "")
+    more = one.description if one.description not in (one.title, one.name) else ""
+    heading = printable(one.label) + (f" - {printable(more)}" if more else "")
     lines: list[Line] = [
         (Span(part, "strong" if not number else ""),) for number, part in enumerate(wrap(heading, width))
     ]
