@@ -299,6 +299,10 @@ ACTIONS: tuple[Action, ...] = (
         "grant.reject", "grant", ("X",), footer=2, offered="reject", level=Level.ASKED, row=True, command=("reject",)
     ),
     Action("grant.request", "grant", ("y",), footer=3),
+    # A partner's page has room to name what the list cannot.
+    Action("partner.contract", "partner_page", ("i",), footer=1, row=True),
+    Action("partner.messages", "partner_page", ("m",), footer=3, row=True),
+    Action("partner.confirm", "partner_page", ("A",), footer=4, offered="confirm", level=Level.TYPED, row=True),
     # A partner, in the list and on its page.
     Action("partner.contract", "partner", ("i",), row=True, command=("contract",)),
     Action("partner.messages", "partner", ("m",), row=True),
@@ -330,6 +334,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("data.revoke", "data", ("X",), offered="take_back", level=Level.TYPED, row=True, command=("revoke",)),
     Action("data.rescan", "data", ("R",), offered="rescan", level=Level.ONCE, row=True, command=("rescan",)),
     Action("data.remove", "data", ("K",), offered="remove", level=Level.TYPED, row=True, command=("delete",)),
+    # One dataset's page has room to name what the list cannot.
+    Action("data.grant", "dataset_page", ("A",), footer=1, offered="grant", level=Level.ASKED, row=True),
+    Action("data.revoke", "dataset_page", ("X",), footer=2, offered="take_back", level=Level.TYPED, row=True),
+    Action("data.rescan", "dataset_page", ("R",), footer=3, offered="rescan", level=Level.ONCE, row=True),
     # Administration.
     Action("tokens.create", "tokens", ("N",), footer=2, offered="create", level=Level.ASKED, command=("create",)),
     Action(

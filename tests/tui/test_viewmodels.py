@@ -336,7 +336,7 @@ def test_card_says_all_that_matters_and_problems_first() -> None:
         "✓ in force, since 2026-10-09, key good for 214d",
         "✓ verified with this key",
         "columns 3 of 8: uid age overdue",
-        "✓ grant dataset-1181181181181 to bob: 3/12, until",
+        "✓ grant dataset-1181 to bob: 3/12, until",
         "! not seen before: woe: bucket weights",
         "vert_woe 1.0.2 ✗ not registered here",
         "2 cores, 4 GiB memory   now: 3 jobs not over",

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textual.screen import Screen
 
-from nodeconsole.screens.dialog import Field, Question, QuestionScreen, exactly
+from nodeconsole.screens.dialog import FACTS_WIDTH, Field, Question, QuestionScreen, exactly
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import cells, confirmation_code
+from nodeconsole.viewmodels.text import cells, confirmation_code, wrap
 
 if TYPE_CHECKING:
     from nodeconsole.client import NodeClient
@@ -108,6 +108,12 @@ def _typed(session: Session, wanted: str, label: str) -> Field:
 
 
 def question_facts(facts: Sequence[tuple[str, str]]) -> tuple[Line, ...]:
-    """What a question is about, in one column of labels and one of values, which are printable already."""
-    widest = max(cells(label) for label, _ in facts)
-    return tuple((Span(f"{label}{' ' * (widest - cells(label) + 2)}", "dim"), Span(value)) for label, value in facts)
+    """What a question is about, in one column of labels and one of values, which are printable already; long values
+    go on in the next line."""
+    column = max(cells(label) for label, _ in facts) + 2
+    lines: list[Line] = []
+    for label, value in facts:
+        for number, part in enumerate(wrap(value, FACTS_WIDTH - column)):
+            shown = label if number == 0 else ""
+            lines.append((Span(shown + " " * (column - cells(shown)), "dim"), Span(part)))
+    return tuple(lines)

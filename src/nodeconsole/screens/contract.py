@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL
 from nodeconsole.screens.confirm import put_question, question_facts, typed_id
-from nodeconsole.screens.dialog import Field, Question, anything, required
+from nodeconsole.screens.dialog import FACTS_WIDTH, Field, Question, anything, required
 from nodeconsole.screens.neighbours import Neighbours, OneOfMany
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from embedded_scheduler.wire.console_grants import MessageRow
 
 _WORDS = 6
-_FACTS_WIDTH = 68
-"""Cells of a line in a question."""
 
 
 class ContractScreen(OneOfMany):
@@ -193,7 +191,7 @@ def _facts(session: Session, contract: ContractRow) -> tuple[Line, ...]:
 
 
 def _wrapped(sentence: str) -> list[Line]:
-    return [(Span(part, "wait"),) for part in wrap(sentence, _FACTS_WIDTH)]
+    return [(Span(part, "wait"),) for part in wrap(sentence, FACTS_WIDTH)]
 
 
 def _said(session: Session, done: str, row: ContractRow) -> None:

@@ -228,7 +228,7 @@ class DataScreen(InventoryScreen, DataActions):
 class DatasetScreen(Moves, DataActions):
     """One of our datasets: columns, who may use it, which jobs did."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("data", "move", GLOBAL)
+    SCOPES: ClassVar[tuple[str, ...]] = ("dataset_page", "data", "move", GLOBAL)
 
     def __init__(self, session: Session, own: OwnData) -> None:
         super().__init__(session)

@@ -31,6 +31,10 @@ class Field:
     """It is a secret: what is typed is not shown."""
 
 
+FACTS_WIDTH = 70
+"""Cells of a line of what a question is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """`typed_confirmation`: a field has to be filled in exactly, so Enter in the last one decides. Otherwise a choice

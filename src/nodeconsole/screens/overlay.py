@@ -22,7 +22,8 @@ class Overlay(ModalScreen[T]):
             # Closed by a further key before it was there: its widgets have gone first.
             return
         if self.session.glyphs.name != "unicode":
-            self.query_one(Vertical).styles.border = ("ascii", "white")
+            styles = self.query_one(Vertical).styles
+            styles.border = ("ascii", styles.border_top[1])
         self.prepare()
 
     def prepare(self) -> None:

@@ -18,7 +18,7 @@ from nodeconsole.screens.saving import load
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.contracts import APPLIED
-from nodeconsole.viewmodels.partner import Acquaintance, advice, partner_lines
+from nodeconsole.viewmodels.partner import Acquaintance, partner_lines
 from nodeconsole.viewmodels.partners import Partner, connection, partners
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
@@ -121,7 +121,7 @@ class PartnerActions(ConsoleScreen):
 
 
 class PartnerScreen(Moves, PartnerActions):
-    SCOPES: ClassVar[tuple[str, ...]] = ("partner", "move", GLOBAL)
+    SCOPES: ClassVar[tuple[str, ...]] = ("partner_page", "partner", "move", GLOBAL)
 
     def __init__(self, session: Session, node_id: str) -> None:
         super().__init__(session)
@@ -146,12 +146,6 @@ class PartnerScreen(Moves, PartnerActions):
         )
         partner = self.partner
         return (left, ()) if partner is None else ((*left, Span("  "), connection(partner, self.session.display())), ())
-
-    def why(self) -> Line:
-        if self.partner is None:
-            return ()
-        sentence, role = advice(self.partner, self.session.display())[0]
-        return (Span(sentence, role),)
 
     def repaint_body(self) -> None:
         if self._known is not None:

@@ -12,15 +12,16 @@ from nodeconsole.viewmodels.grants import asked_limits, grant_badge, kind_name
 from nodeconsole.viewmodels.inventory import dataset_facts
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.tabs import TabWord
-from nodeconsole.viewmodels.text import count, printable, short_id, size
+from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id, size
 from nodeconsole.viewmodels.times import age
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import ConnectorRow, DatasetJob, DatasetRow, DatasetUsage
+    from embedded_scheduler.wire.console import ColumnRow, ConnectorRow, DatasetJob, DatasetRow, DatasetUsage
     from embedded_scheduler.wire.console_grants import GrantRow, PartnerDatasetRow, PublicationRow
     from nodeconsole.viewmodels.display import Display
 
 TABS = ("datasets", "connectors", "grants", "theirs")
+_WIDEST_NAME = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def data_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
         Column("name", text("datasets.column.name"), 16, flex=2, most=40),
-        Column("shown", text("datasets.column.shown"), 20, flex=1, most=30),
+        Column("shown", text("datasets.column.shown"), 21, flex=1, most=30),
         Column("grants", text("datasets.column.grants"), 6, right=True),
         Column("rows", text("datasets.column.rows"), 9, right=True),
         Column("columns", text("datasets.column.columns"), 7, right=True, drop=3),
@@ -111,7 +112,8 @@ def dataset_page(own: OwnData, usage: DatasetUsage | None, display: Display, wid
     ]
     lines = fact_lines(facts, width)
     lines += [(), _heading("data.columns", display)]
-    lines += bullets((printable(f"{column.name}  {column.type}") for column in dataset.columns), width, "")
+    widest = max((cells(printable(column.name)) for column in dataset.columns), default=0)
+    lines += [_column_line(column, min(widest, _WIDEST_NAME), display) for column in dataset.columns]
     lines += [(), _heading("data.grants", display)]
     lines += bullets((_grant_text(grant, display) for grant in own.grants), width, "")
     if not own.grants:
@@ -121,6 +123,11 @@ def dataset_page(own: OwnData, usage: DatasetUsage | None, display: Display, wid
 
 def _heading(key: str, display: Display) -> Line:
     return (Span(display.text(key), "accent"),)
+
+
+def _column_line(column: ColumnRow, widest: int, display: Display) -> Line:
+    name = fit(printable(column.name), widest, display.glyphs.cut)
+    return (Span("  - ", "dim"), Span(f"{name}  "), Span(printable(column.type), "dim"))
 
 
 def _grant_text(grant: GrantRow, display: Display) -> str:

@@ -12,7 +12,7 @@ from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, votes_tex
 from nodeconsole.viewmodels.jobs import job_name
 from nodeconsole.viewmodels.sentences import sentences
 from nodeconsole.viewmodels.spans import Line, Role, Span
-from nodeconsole.viewmodels.text import cells, count, printable, wrap
+from nodeconsole.viewmodels.text import cells, count, printable, short_id, wrap
 from nodeconsole.viewmodels.times import age, span_text
 
 if TYPE_CHECKING:

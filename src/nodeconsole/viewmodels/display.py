@@ -56,6 +56,7 @@ _SIGNS: dict[str, tuple[str, Role]] = {
     "ready": ("ready", ""),
     "running": ("run", "run"),
     "done": ("ok", "ok"),
+    "approved": ("ok", "ok"),
     "failed": ("bad", "bad"),
     "stopped": ("stopped", "warn"),
     "cancelled": ("rejected", "dim"),
@@ -66,7 +67,7 @@ _SIGNS: dict[str, tuple[str, Role]] = {
 _JOB_STATES = {"PENDING": "pending", "READY": "ready", "RUNNING": "running", "REJECTED": "rejected"}
 _TASK_STATES = {"PENDING": "pending", "READY": "ready", "RUNNING": "running", "SUCCESS": "done", "FAILED": "failed"}
 _OUTCOMES = {"succeeded": "done", "failed": "failed", "stopped": "stopped"}
-_APPROVALS = {"PENDING": "waiting", "APPROVED": "done", "REJECTED": "rejected", "WITHDRAWN": "withdrawn"}
+_APPROVALS = {"PENDING": "waiting", "APPROVED": "approved", "REJECTED": "rejected", "WITHDRAWN": "withdrawn"}
 
 
 def job_status(job: JobRow) -> str:

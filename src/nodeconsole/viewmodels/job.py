@@ -177,15 +177,15 @@ def result_lines(result: ResultRow, display: Display, width: int) -> list[Line]:
     return [(Span(title, "ok"), Span(facts, "dim")), *where, *columns]
 
 
-def approval_lines(detail: JobDetail, display: Display) -> list[Line]:
+def approval_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
     lines: list[Line] = []
     for approval in detail.approvals:
         badge = display.badge(approval_status(approval.state))
         since = moment(approval.since_ms, display.zone) if approval.since_ms else ""
         by = f"  {printable(approval.decided_by)}" if approval.decided_by else ""
-        head = (Span(f"  {printable(approval.node_id):<16} "), badge, Span(f"  {since}{by}", "dim"))
-        reason = (Span(f"  {printable(approval.reason)}"),) if approval.reason else ()
-        lines.append((*head, *reason))
+        lines.append((Span(f"  {printable(approval.node_id)}  "), badge, Span(f"  {since}{by}", "dim")))
+        if approval.reason:
+            lines += [(Span(f"    {part}"),) for part in wrap(printable(approval.reason), width - 4)]
     return lines
 
 
@@ -234,7 +234,7 @@ def overview_lines(detail: JobDetail, display: Display, width: int) -> list[Line
         lines += bullets(map(printable, detail.policy), width, "")
     if detail.approvals:
         lines.append((Span(text("job.approvals"), "accent"),))
-        lines += approval_lines(detail, display)
+        lines += approval_lines(detail, display, width)
     if detail.results:
         lines.append((Span(text("job.results", n=count(len(detail.results))), "accent"),))
         lines += [line for result in detail.results for line in result_lines(result, display, width)]

@@ -68,7 +68,7 @@ def partner_lines(known: Acquaintance, display: Display, width: int) -> list[Lin
         lines += [(Span(f"{mark if i == 0 else ' ' * cells(mark)} {part}", role),) for i, part in enumerate(parts)]
     lines += [(), *_state(partner, display, width)]
     if partner.contract is not None:
-        lines += [_heading("partner.key", display), *_key(partner.contract, display, width)]
+        lines += [(), _heading("partner.key", display), *_key(partner.contract, display, width)]
     lines += _history(known.contracts, display, width)
     lines += _jobs(known.jobs, display, width)
     if known.messages:

@@ -262,7 +262,7 @@ def _parties(task: TaskRow, display: Display, width: int) -> list[Line]:
         if share.reason:
             role: Role = "bad" if badge.role == "bad" else ""
             lines += [(Span(f"    {part}", role),) for part in wrap(printable(share.reason), width - 4)]
-    return _section(display.text("job.parties"), lines)
+    return _section(display.text("task.parties"), lines)
 
 
 def _section(title: str, lines: Sequence[Line]) -> list[Line]:
