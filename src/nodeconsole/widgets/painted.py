@@ -12,7 +12,8 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
-from nodeconsole.viewmodels.spans import Role, Span
+from nodeconsole.viewmodels.spans import Span
+from nodeconsole.widgets.palette import Palette, palette
 
 Ground = Literal["", "cursor", "bar", "found"]
 
@@ -47,22 +48,6 @@ class Painted(ScrollView, can_focus=False):
     All text reaches the terminal as it is: what came from elsewhere must have gone through `printable`.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "role--dim",
-        "role--strong",
-        "role--run",
-        "role--ok",
-        "role--wait",
-        "role--bad",
-        "role--warn",
-        "role--key",
-        "role--accent",
-        "role--match",
-        "role--label",
-        "ground--cursor",
-        "ground--bar",
-        "ground--found",
-    }
     DEFAULT_CSS = """
     Painted {
         background: $background;
@@ -76,27 +61,20 @@ class Painted(ScrollView, can_focus=False):
         scrollbar-background-active: $background;
         overflow-x: hidden;
     }
-    Painted > .role--dim { color: $role-dim; }
-    Painted > .role--strong { color: $foreground; text-style: bold; }
-    Painted > .role--run { color: $role-run; }
-    Painted > .role--ok { color: $role-ok; }
-    Painted > .role--wait { color: $role-wait; text-style: bold; }
-    Painted > .role--bad { color: $role-bad; text-style: bold; }
-    Painted > .role--warn { color: $role-warn; }
-    Painted > .role--key { color: $role-key; text-style: bold; }
-    Painted > .role--accent { color: $role-accent; text-style: bold; }
-    Painted > .role--match { background: $ground-match; text-style: $match-style; }
-    /* Reversed, so that it stands out without colours too. */
-    Painted > .role--label { color: $role-key; background: $background; text-style: bold reverse; }
-    Painted > .ground--cursor { background: $ground-cursor; text-style: $ground-cursor-style; }
-    Painted > .ground--bar { background: $ground-bar; text-style: $ground-bar-style; }
-    Painted > .ground--found { background: $ground-match; text-style: $ground-match-style; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._sent: dict[int, PaintedLine] = {}
         self._stale = False
+        self._palette: Palette = {}
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        found = palette(self.app.theme_variables)
+        if found is not self._palette:
+            self._palette = found
+            self.refresh()
 
     def on_mount(self) -> None:
         self.vertical_scrollbar.renderer = _WholeCells  # type: ignore[misc]
@@ -151,7 +129,7 @@ class Painted(ScrollView, can_focus=False):
     def _strip(self, line: PaintedLine, width: int) -> Strip:
         base = self.rich_style
         if line.ground:
-            base += self.get_component_rich_style(f"ground--{line.ground}", partial=True)
+            base += self._palette[f"ground-{line.ground}"]
         if self._stale:
             base += Style(dim=True)
         strip = self._segments(line.spans, base)
@@ -162,7 +140,5 @@ class Painted(ScrollView, can_focus=False):
         return strip.adjust_cell_length(width, base).simplify()
 
     def _segments(self, spans: Iterable[Span], base: Style) -> Strip:
-        return Strip([Segment(span.text, base + self._role(span.role) if span.role else base) for span in spans])
-
-    def _role(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"role--{role}", partial=True)
+        looks = self._palette
+        return Strip([Segment(span.text, base + looks[span.role] if span.role else base) for span in spans])
