@@ -15,6 +15,7 @@ from embedded_scheduler.config import Limits, Timing
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
 from embedded_scheduler.domain.waiting import explain_job
 from embedded_scheduler.engine import jobs
+from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.spi.runner import Exit
 from embedded_scheduler.store import ledger, outbox
@@ -24,6 +25,12 @@ QUICK = Timing(
 )
 NODES = ("alice", "bob", "carol")
 STEPS = 60
+
+
+async def _news(bus: Bus, seconds: float) -> None:
+    """Until something is committed, or so long."""
+    with bus.subscribe() as subscription:
+        await subscription.get(seconds)
 
 
 class Chaos:
@@ -142,7 +149,7 @@ class Chaos:
     async def settle(self) -> None:
         """Until no job is open anywhere and nothing is left to do; operators approve what they are asked."""
         while any([await self._decide_all(node) for node in self.nodes]):
-            await self.net.engines[self.nodes[0]].bus.wait_beyond(self._newest(), 0.05)
+            await _news(self.net.engines[self.nodes[0]].bus, 0.05)
         for node in self.nodes:
             engine = self.net.engines[node]
             while (
@@ -150,10 +157,7 @@ class Chaos:
                 or self.net.delivery[node].under_way
                 or await engine.db.read(outbox.undelivered_by_target)
             ):
-                await engine.bus.wait_beyond(engine.bus.last_seq, 0.02)
-
-    def _newest(self) -> int:
-        return self.net.engines[self.nodes[0]].bus.last_seq
+                await _news(engine.bus, 0.02)
 
     async def _decide_all(self, node: str) -> bool:
         """Approve what waits for this node; whether jobs are open here."""

@@ -36,8 +36,6 @@ class InputParam:
     optional: bool
     default: Any = None
     description: str = ""
-    binding_data: Any = None
-    """A list of `{label, value}`, or the name of a function of the platform's user interface."""
     validator: str = ""
     depends_on: tuple[str, ...] = ()
     ui_pattern: str = ""
@@ -62,7 +60,6 @@ class DataPort:
     name: str
     category: str
     description: str = ""
-    data_format: Any = None
     required: bool = False
 
 
@@ -225,7 +222,6 @@ class _Reading:
             optional=self._boolean(item, "optional", where, default=True),
             default=item.get("defaultValue"),
             description=self._text(item, "description", where),
-            binding_data=item.get("bindingData"),
             validator=self._text(item, "validator", where),
             depends_on=self._texts(item, "dependsOn", where),
             ui_pattern=self._mended(item, "UIPattern", where, {"editeable": "editable"}),
@@ -238,7 +234,6 @@ class _Reading:
             name=self._text(item, "name", where),
             category=self._text(item, "category", where),
             description=self._text(item, "description", where),
-            data_format=item.get("dataFormat"),
             required=not self._boolean(item, "optional", where, default=True),
         )
 

@@ -33,7 +33,6 @@ class JobSpec:
     job_id: str
     flow_id: str
     flow: Flow
-    initiator_role: str
     initiator: str
     parties: tuple[Party, ...]
     document: Document
@@ -206,7 +205,6 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
         job_id=job_id,
         flow_id=flow_id,
         flow=flow,
-        initiator_role=canonical_config["initiator"]["role"],
         initiator=canonical_config["initiator"]["node_id"],
         parties=parties,
         document=canonical,

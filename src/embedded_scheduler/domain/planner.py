@@ -25,7 +25,6 @@ from embedded_scheduler.domain.effects import (
     RequestStop,
     TerminateShare,
 )
-from embedded_scheduler.domain.evolution import evolve
 from embedded_scheduler.domain.flow import FlowNode
 from embedded_scheduler.domain.identifiers import task_id_for
 from embedded_scheduler.domain.lifecycle import (
@@ -42,16 +41,6 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.snapshot import Call, CallState, JobSnapshot, Share, TaskView
 
 ENDED_SIGNAL = "job/stop"
-
-
-def plan_all(snapshot: JobSnapshot, now_ms: int) -> tuple[list[Decision], JobSnapshot]:
-    """Everything that follows from `snapshot` at once, and the snapshot after it."""
-    done: list[Decision] = []
-    while step := plan(snapshot):
-        for decision in step:
-            snapshot = evolve(snapshot, decision, now_ms)
-        done += step
-    return done, snapshot
 
 
 def plan(snapshot: JobSnapshot) -> list[Decision]:

@@ -116,16 +116,3 @@ class Bus:
             waiters.discard(wakeup)
             if not waiters:
                 self._job_waiters.pop(job_id, None)
-
-    async def wait_beyond(self, seq: int, timeout_seconds: float | None = None) -> bool:
-        """Return True once an event after `seq` is committed (at once if one is already), False after the time."""
-        if self._last_seq > seq:
-            return True
-        with self.subscribe() as subscription:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    while self._last_seq <= seq:
-                        await subscription.get()
-            except TimeoutError:
-                return False
-        return True

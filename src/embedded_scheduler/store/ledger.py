@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -160,11 +160,6 @@ def _first_at(reader: Reader, at_ms: int) -> int:
         else:
             high = middle
     return low
-
-
-def by_seqs(reader: Reader, seqs: Iterable[int]) -> list[EventRecord]:
-    """The events with these numbers, in order; numbers that do not exist are left out."""
-    return [_record(row) for row in reader.all("ledger.by_seqs", seqs=json.dumps(list(seqs)))]
 
 
 def verify(reader: Reader) -> VerifyReport:

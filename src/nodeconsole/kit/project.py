@@ -28,7 +28,6 @@ class Project:
 
     directory: Path
     package: Path
-    manifest_file: Path
     manifest: dict[str, Any]
     mended: tuple[str, ...]
     image_url: str
@@ -66,7 +65,7 @@ def open_project(path: Path) -> Project:
     manifest, image_url = parts(document)
     package = file.parent
     directory = path if path.is_dir() else package
-    return Project(directory.absolute(), package.absolute(), file.absolute(), dict(manifest), mended, image_url)
+    return Project(directory.absolute(), package.absolute(), dict(manifest), mended, image_url)
 
 
 def find_manifest(path: Path) -> Path:

@@ -58,14 +58,6 @@ def _raw(file: Path) -> bytes:
     return gzip.decompress(file.read_bytes())
 
 
-def _contents(home: Home) -> dict[str, bytes]:
-    return {
-        path.relative_to(home.path).as_posix(): path.read_bytes()
-        for path in home.path.rglob("*")
-        if path.is_file() and not path.is_symlink() and path.parent.name != "backups"
-    }
-
-
 async def test_a_node_moves_with_everything(tmp_path: Path) -> None:
     """While it runs, by the command line; the copy runs and opens its secrets."""
     passphrase = tmp_path / "passphrase"

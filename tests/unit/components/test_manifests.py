@@ -11,17 +11,6 @@ import pytest
 from embedded_scheduler.domain.component import parse_manifest
 
 COMPONENTS = resources.files("algorithm_components")
-INDISPENSABLE = {
-    "componentName",
-    "title",
-    "provider",
-    "version",
-    "storageEngine",
-    "inputParam",
-    "inputData",
-    "outputData",
-    "result",
-}
 NAMES = ("probe", "sample_alignment")
 
 

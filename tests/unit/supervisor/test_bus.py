@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from embedded_scheduler.engine.bus import Bus, Wakeup
 
 
@@ -45,19 +43,3 @@ async def test_every_caller_of_a_name_shares_its_wakeup() -> None:
     bus.wakeup("delivery").set()
     assert not await bus.wakeup("watching").wait(0)
     assert await bus.wakeup("delivery").wait(0)
-
-
-async def test_wait_beyond() -> None:
-    bus = Bus(last_seq=3)
-    assert await bus.wait_beyond(2, 0)
-    assert not await bus.wait_beyond(3, 0)
-    async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(bus.wait_beyond(5, 5))
-        await asyncio.sleep(0)
-        bus.publish([4])
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert not waiting.done(), "4 is not beyond 5"
-        bus.publish([6])
-    assert waiting.result()
-    assert bus.last_seq == 6

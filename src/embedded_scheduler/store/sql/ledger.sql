@@ -14,10 +14,6 @@ SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
 -- The seemingly idle condition lets SQLite use the partial index.
 SELECT * FROM events WHERE job_id = :job_id AND job_id <> '' AND seq > :after ORDER BY seq LIMIT :limit;
 
--- name: ledger.by_seqs
--- CROSS JOIN fixes the order of the loops: one primary key lookup per wanted event.
-SELECT e.* FROM json_each(:seqs) AS wanted CROSS JOIN events AS e ON e.seq = wanted.value ORDER BY e.seq;
-
 -- name: ledger.newest_claim
 -- Every state row names the event that led to it, so rows beyond the ledger's end show that the end was cut off.
 SELECT subject, subject_id, seq FROM (
