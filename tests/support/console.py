@@ -9,6 +9,10 @@ from typing import Any
 
 from textual import events
 from textual.pilot import Pilot
+from textual.widgets import Input
+
+from nodeconsole.app import NodeConsoleApp
+from tests.support.hosted import Hosted
 
 _DEADLINE = 10.0
 
@@ -37,6 +41,21 @@ async def until_shown(pilot: Pilot[Any], text: str) -> None:
 
 async def until_gone(pilot: Pilot[Any], text: str) -> None:
     await until(pilot, lambda: text not in screen_text(pilot), f"{text!r} did not go away")
+
+
+def console_of(node: Hosted, **options: Any) -> NodeConsoleApp:
+    """The console of a real node; confirmed writes are sent at once."""
+    settings: dict[str, Any] = {"language": "en_US", "glyphs": "unicode", "theme": "dark", "environ": {}}
+    return NodeConsoleApp(node.home.socket, **settings | {"undo_seconds": 0} | options)
+
+
+async def fill(pilot: Pilot[Any], *values: str) -> None:
+    """Into the lines of a question one after the other, as pasted."""
+    for value in values:
+        field = pilot.app.screen.focused
+        assert isinstance(field, Input)
+        field.value = value
+        await press(pilot, "enter")
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:

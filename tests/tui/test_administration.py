@@ -14,17 +14,8 @@ from nodeconsole.app import NodeConsoleApp
 from nodeconsole.widgets.prompt import Prompt
 from tests.support.certificates import Authority
 from tests.support.cluster import document
-from tests.support.console import press, screen_text, until, until_gone, until_shown
+from tests.support.console import fill, press, screen_text, until, until_gone, until_shown
 from tests.support.hosted import hosted
-
-
-async def _fill(pilot: Pilot[Any], *values: str) -> None:
-    """Into the lines of a question, as pasted."""
-    for value in values:
-        field = pilot.app.screen.focused
-        assert isinstance(field, Input)
-        field.value = value
-        await press(pilot, "enter")
 
 
 async def _answer(pilot: Pilot[Any], text: str) -> None:
@@ -43,25 +34,25 @@ async def test_tokens_secrets_and_identity(tmp_path: Path) -> None:
             await press(pilot, ":", *"tokens", "enter")
             await until_shown(pilot, "No program of the platform may call yet.")
             await press(pilot, "N")
-            await _fill(pilot, "nightly", "jobs:read", "30")
+            await fill(pilot, "nightly", "jobs:read", "30")
             await press(pilot, "Y")
             await until_shown(pilot, "Keep it now")
             await press(pilot, "escape")
             await until_shown(pilot, "✓ valid")
             await press(pilot, "X")
-            await _fill(pilot, "htly")
+            await fill(pilot, "htly")
             await until_shown(pilot, "revoked the token of nightly")
             assert [(row.name, row.state) for row in await client.tokens()] == [("nightly", "revoked")]
 
             await press(pilot, ":", *"secrets", "enter")
             await until_shown(pilot, "No secret is kept.")
             await press(pilot, "N")
-            await _fill(pilot, "warehouse", "s3cret-value")
+            await fill(pilot, "warehouse", "s3cret-value")
             assert "s3cret-value" not in screen_text(pilot)
             await press(pilot, "Y")
             await until_shown(pilot, "kept warehouse")
             await press(pilot, "K")
-            await _fill(pilot, "ouse")
+            await fill(pilot, "ouse")
             await until_shown(pilot, "forgot warehouse")
             assert await client.secrets() == []
 
@@ -69,7 +60,7 @@ async def test_tokens_secrets_and_identity(tmp_path: Path) -> None:
             await press(pilot, ":", *"identity", "enter")
             await until_shown(pilot, before[:4])
             await press(pilot, "R")
-            await _fill(pilot, before[-4:])
+            await fill(pilot, before[-4:])
             await until_gone(pilot, before[:4] + " " + before[4:8])
             assert (await client.identity()).fingerprint != before
 

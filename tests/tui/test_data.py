@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from embedded_scheduler.errors import NotFound
-from nodeconsole.app import NodeConsoleApp
 from nodeconsole.client import ClientError
-from tests.support.console import press, screen_text, until, until_shown
+from tests.support.console import console_of, fill, press, screen_text, until, until_shown
 from tests.support.granting import QUICK, fresh, running_pair
 from tests.support.hosted import Hosted
 from tests.support.nodes import eventually
@@ -28,32 +26,17 @@ def nodes() -> Iterator[dict[str, Hosted]]:
         yield running
 
 
-def _console(node: Hosted) -> NodeConsoleApp:
-    return NodeConsoleApp(
-        node.home.socket, language="en_US", glyphs="unicode", theme="dark", environ={}, undo_seconds=0
-    )
-
-
-async def _fill(pilot: Pilot[Any], *values: str) -> None:
-    """Into the lines of a question, as pasted."""
-    for value in values:
-        field = pilot.app.screen.focused
-        assert isinstance(field, Input)
-        field.value = value
-        await press(pilot, "enter")
-
-
 async def test_a_dataset_is_shown_rescanned_hidden_and_forgotten(nodes: dict[str, Hosted], tmp_path: Path) -> None:
-    async with fresh(nodes, tmp_path) as pair, _console(nodes["bob"]).run_test(size=SIZE) as pilot:
+    async with fresh(nodes, tmp_path) as pair, console_of(nodes["bob"]).run_test(size=SIZE) as pilot:
         await until_shown(pilot, "online")
         await press(pilot, ":")
-        await _fill(pilot, f"data datasets {pair.name}")
+        await fill(pilot, f"data datasets {pair.name}")
         await until_shown(pilot, pair.name)
         await press(pilot, "A")
         await until_shown(pilot, "Let partners see")
-        await _fill(pilot, "", "id nope", "permit")
+        await fill(pilot, "", "id nope", "permit")
         await until_shown(pilot, "there is no column nope")
-        await _fill(pilot, "id age", "permit")
+        await fill(pilot, "id age", "permit")
         await press(pilot, "Y")
         await until_shown(pilot, "is shown to all partners (permit)")
         shown = [row for row in await pair.bob.publications() if row.dataset_id == pair.dataset]
@@ -69,10 +52,10 @@ async def test_a_dataset_is_shown_rescanned_hidden_and_forgotten(nodes: dict[str
         await until_shown(pilot, "has not changed: 3 rows")
 
         await press(pilot, "X")
-        await _fill(pilot, pair.dataset[-4:])
+        await fill(pilot, pair.dataset[-4:])
         await until_shown(pilot, f"{pair.dataset} is shown to nobody")
         await press(pilot, "K")
-        await _fill(pilot, pair.dataset[-4:])
+        await fill(pilot, pair.dataset[-4:])
         await until_shown(pilot, "is not registered any more")
         with pytest.raises(ClientError, match="no dataset"):
             await pair.bob.dataset("default", pair.name)
@@ -83,24 +66,24 @@ async def test_a_partners_dataset_is_asked_for_granted_used_and_revoked(
 ) -> None:
     async with fresh(nodes, tmp_path) as pair:
         await pair.publish(access="permit")
-        async with _console(nodes["alice"]).run_test(size=SIZE) as pilot:
+        async with console_of(nodes["alice"]).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, ":")
-            await _fill(pilot, f"data theirs {pair.name}")
+            await fill(pilot, f"data theirs {pair.name}")
             await until_shown(pilot, pair.dataset)
             await press(pilot, "A")
-            await _fill(pilot, "7")
+            await fill(pilot, "7")
             await press(pilot, "Y")
             await until_shown(pilot, f"asked bob for {pair.dataset}")
-        async with _console(nodes["bob"]).run_test(size=SIZE) as pilot:
+        async with console_of(nodes["bob"]).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, ":")
-            await _fill(pilot, f"data grants {pair.name}")
+            await fill(pilot, f"data grants {pair.name}")
             await until_shown(pilot, "of us")
             await press(pilot, "A")
             await until_shown(pilot, "limits asked")
             await press(pilot, "A")
-            await _fill(pilot, "7", "30d", "ok")
+            await fill(pilot, "7", "30d", "ok")
             await press(pilot, "Y")
             await until_shown(pilot, f"granted {pair.dataset} to alice")
             await press(pilot, "escape")
@@ -111,7 +94,7 @@ async def test_a_partners_dataset_is_asked_for_granted_used_and_revoked(
             await press(pilot, "X")
             await until_shown(pilot, job[:12])
             grant = next(row for row in (await pair.bob.grants()).grants if row.resource_id == pair.dataset)
-            await _fill(pilot, grant.grant_id[-4:], "yes", "over")
+            await fill(pilot, grant.grant_id[-4:], "yes", "over")
             await until_shown(pilot, f"revoked {pair.dataset} for alice; jobs concerned: 1")
             assert (await pair.bob.job(job)).job.state in ("RUNNING", "FINISHED")
             usage = await pair.bob.dataset_usage("default", pair.name)
@@ -119,7 +102,7 @@ async def test_a_partners_dataset_is_asked_for_granted_used_and_revoked(
             await press(pilot, "tab", "tab")
             await until_shown(pilot, "[datasets]")
             await press(pilot, "/")
-            await _fill(pilot, pair.name)
+            await fill(pilot, pair.name)
             await press(pilot, "enter")
             await until_shown(pilot, job[:12])
 
@@ -131,7 +114,7 @@ async def _held(client: Any) -> bool:
 async def test_a_dataset_is_registered_with_a_form_of_its_connector(nodes: dict[str, Hosted], tmp_path: Path) -> None:
     source = tmp_path / "new.csv"
     source.write_text("id,x\n1,2\n")
-    async with fresh(nodes, tmp_path) as pair, _console(nodes["bob"]).run_test(size=SIZE) as pilot:
+    async with fresh(nodes, tmp_path) as pair, console_of(nodes["bob"]).run_test(size=SIZE) as pilot:
         assert {row.name for row in await pair.bob.connectors()} >= {"csv", "sqlite"}
         await until_shown(pilot, "online")
         await press(pilot, "g", "d")
@@ -143,11 +126,11 @@ async def test_a_dataset_is_registered_with_a_form_of_its_connector(nodes: dict[
         await press(pilot, *"csv", "enter")
         await until_shown(pilot, "data > register > csv")
         await press(pilot, "enter")
-        await _fill(pilot, f"new-{pair.name}")
+        await fill(pilot, f"new-{pair.name}")
         await until(pilot, lambda: f"new-{pair.name}" in screen_text(pilot))
         await press(pilot, "down") if "path" not in _current(pilot) else None
         await press(pilot, "enter")
-        await _fill(pilot, str(source))
+        await fill(pilot, str(source))
         await press(pilot, "f10", "Y")
         await until_shown(pilot, "1 rows")
         assert (await pair.bob.dataset("default", f"new-{pair.name}")).connector == "csv"

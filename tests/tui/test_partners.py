@@ -14,7 +14,6 @@ from textual.widgets import Input
 from embedded_scheduler.wire.console import PeerRequest, PeerRow
 from embedded_scheduler.wire.console_grants import GrantRequest
 from embedded_scheduler.wire.linktest import LinkCheck, LinkReport, OwnSide
-from nodeconsole.app import NodeConsoleApp
 from nodeconsole.i18n.catalogue import load
 from nodeconsole.viewmodels.display import Display
 from nodeconsole.viewmodels.glyphs import UNICODE
@@ -23,7 +22,7 @@ from nodeconsole.viewmodels.messages import message_why
 from nodeconsole.viewmodels.partner import advice
 from nodeconsole.viewmodels.partners import partners
 from nodeconsole.viewmodels.spans import plain
-from tests.support.console import press, screen_text, until, until_shown
+from tests.support.console import console_of, press, screen_text, until, until_shown
 from tests.support.fake_node import NOW_MS, applied_contract, approved_contract, stuck_message
 from tests.support.granting import QUICK, fresh, running_pair
 from tests.support.hosted import Hosted, started
@@ -37,12 +36,6 @@ SIZE = (100, 30)
 def nodes() -> Iterator[dict[str, Hosted]]:
     with TemporaryDirectory(prefix="nc") as directory, running_pair(Path(directory), settings=QUICK) as running:
         yield running
-
-
-def _console(node: Hosted) -> NodeConsoleApp:
-    return NodeConsoleApp(
-        node.home.socket, language="en_US", glyphs="unicode", theme="dark", environ={}, undo_seconds=0
-    )
 
 
 async def _typed(pilot: Pilot[Any], text: str) -> None:
@@ -95,7 +88,7 @@ def test_a_stuck_message_says_why() -> None:
 
 
 async def test_the_page_of_a_partner_and_how_its_jobs_are_treated(nodes: dict[str, Hosted], tmp_path: Path) -> None:
-    async with fresh(nodes, tmp_path) as pair, _console(nodes["bob"]).run_test(size=SIZE) as pilot:
+    async with fresh(nodes, tmp_path) as pair, console_of(nodes["bob"]).run_test(size=SIZE) as pilot:
         await pair.bob.change_peer("alice", approval="auto")
         await until_shown(pilot, "online")
         await press(pilot, "g", "o")
@@ -113,7 +106,7 @@ async def test_the_page_of_a_partner_and_how_its_jobs_are_treated(nodes: dict[st
 
 
 async def test_the_route_is_tested_in_place_and_the_sheet_is_saved(nodes: dict[str, Hosted], tmp_path: Path) -> None:
-    async with fresh(nodes, tmp_path), _console(nodes["bob"]).run_test(size=SIZE) as pilot:
+    async with fresh(nodes, tmp_path), console_of(nodes["bob"]).run_test(size=SIZE) as pilot:
         await until_shown(pilot, "online")
         await press(pilot, "g", "o")
         await until_shown(pilot, "✓ signed")
@@ -133,7 +126,7 @@ async def test_the_route_is_tested_in_place_and_the_sheet_is_saved(nodes: dict[s
 
 
 async def test_an_unsigned_partner_comes_and_goes(nodes: dict[str, Hosted], tmp_path: Path) -> None:
-    async with fresh(nodes, tmp_path) as pair, _console(nodes["bob"]).run_test(size=SIZE) as pilot:
+    async with fresh(nodes, tmp_path) as pair, console_of(nodes["bob"]).run_test(size=SIZE) as pilot:
         await until_shown(pilot, "online")
         await press(pilot, "g", "o")
         await until_shown(pilot, "✓ signed")
@@ -157,7 +150,7 @@ async def test_a_message_is_sent_again_and_carried_by_hand(tmp_path: Path) -> No
                 GrantRequest(kind="dataset", node_id="bob", resource_id=pair.dataset, members={})
             )
         target = tmp_path / "ask.json"
-        async with _console(nodes["alice"]).run_test(size=SIZE) as pilot:
+        async with console_of(nodes["alice"]).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, "g", "o", "m")
             await until_shown(pilot, "dataset/audit/apply")
@@ -167,7 +160,7 @@ async def test_a_message_is_sent_again_and_carried_by_hand(tmp_path: Path) -> No
             await _typed(pilot, f"export {target}")
             await until(pilot, target.exists)
             assert target.stat().st_mode & 0o777 == 0o600
-        async with started(nodes["bob"].home) as bob, _console(bob).run_test(size=SIZE) as pilot:
+        async with started(nodes["bob"].home) as bob, console_of(bob).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, "g", "o", "m")
             await until_shown(pilot, "messages")

@@ -33,7 +33,7 @@ from nodeconsole.viewmodels.snoozing import asleep, put_off
 from nodeconsole.viewmodels.spans import plain
 from nodeconsole.viewmodels.standing import warning_lines
 from nodeconsole.viewmodels.times import DAY, HOUR, parse_until
-from tests.support.console import press, screen_text, until, until_gone, until_shown
+from tests.support.console import console_of, press, screen_text, until, until_gone, until_shown
 from tests.support.fake_node import (
     ENDING,
     INVITATION,
@@ -49,7 +49,7 @@ from tests.support.fake_node import (
     stuck_message,
 )
 from tests.support.granting import in_state
-from tests.support.hosted import Hosted, hosted
+from tests.support.hosted import hosted
 from tests.support.nodes import eventually
 
 QUICK = "timing.retry_first = 0.05\ntiming.retry_longest = 0.2\ntiming.call_timeout = 5.0"
@@ -405,10 +405,6 @@ async def test_a_viewer_is_offered_no_write(node: FakeNode, make_app: MakeApp) -
 # -- two real nodes ---------------------------------------------------------------------------------------------------
 
 
-def _console(node: Hosted) -> NodeConsoleApp:
-    return NodeConsoleApp(node.home.socket, language="en_US", glyphs="unicode", theme="dark", environ={})
-
-
 async def _fill(pilot: Pilot[Any], text: str) -> None:
     """As pasted into the line that has the focus."""
     pilot.app.screen.query_one(Input).value = text
@@ -424,7 +420,7 @@ async def test_invite_join_confirm_and_grant_between_two_nodes(tmp_path: Path) -
         alice.client() as at_alice,
         bob.client() as at_bob,
     ):
-        async with _console(alice).run_test(size=SIZE) as pilot:
+        async with console_of(alice, undo_seconds=None).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, "g", "o")
             await until_shown(pilot, "No partners yet.")
@@ -432,7 +428,7 @@ async def test_invite_join_confirm_and_grant_between_two_nodes(tmp_path: Path) -
             await until_shown(pilot, "Good for one application")
             await press(pilot, "c")
             code = pilot.app.clipboard
-        async with _console(bob).run_test(size=SIZE) as pilot:
+        async with console_of(bob, undo_seconds=None).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, "g", "o")
             await until_shown(pilot, "No partners yet.")
@@ -453,7 +449,7 @@ async def test_invite_join_confirm_and_grant_between_two_nodes(tmp_path: Path) -
             DatasetRequest(name="people", namespace="default", connector="csv", options={"path": str(source)})
         )
         await at_alice.publish("default", "people", PublicationRequest())
-        async with _console(alice).run_test(size=SIZE) as pilot:
+        async with console_of(alice, undo_seconds=None).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "1 waiting for your decision")
             await press(pilot, "g", "a")
             await until_shown(pilot, "compare words")

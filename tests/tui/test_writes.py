@@ -6,15 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input
 
-from nodeconsole.app import NodeConsoleApp
 from nodeconsole.client import ClientError, NodeClient
-from tests.support.console import press, until, until_shown
+from tests.support.console import console_of, fill, press, until, until_shown
 from tests.support.hosted import Hosted, hosted
 from tests.support.nodes import eventually
 
@@ -35,20 +31,6 @@ def nodes() -> Iterator[tuple[Hosted, Hosted]]:
                 runner.run(one.__aexit__(None, None, None))
 
 
-def _console(node: Hosted, **options: Any) -> NodeConsoleApp:
-    settings: dict[str, Any] = {"language": "en_US", "glyphs": "unicode", "theme": "dark", "environ": {}}
-    return NodeConsoleApp(node.home.socket, **settings | {"section": "peers"} | options)
-
-
-async def _fill(pilot: Pilot[Any], *values: str) -> None:
-    """Into the lines of a question one after the other, as pasted."""
-    for value in values:
-        field = pilot.app.screen.focused
-        assert isinstance(field, Input)
-        field.value = value
-        await press(pilot, "enter")
-
-
 async def _applied(alice: NodeClient, bob: NodeClient) -> str:
     """Bob's application as alice has it."""
     return (await bob.join((await alice.invite()).code)).contract_id
@@ -66,10 +48,10 @@ async def test_a_contract_is_refused_after_the_window_and_not_when_it_was_taken_
 ) -> None:
     async with nodes[0].client() as alice, nodes[1].client() as bob:
         contract = await _applied(alice, bob)
-        async with _console(nodes[0], undo_seconds=60).run_test(size=SIZE) as pilot:
+        async with console_of(nodes[0], section="peers", undo_seconds=60).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "to confirm")
             await press(pilot, "X")
-            await _fill(pilot, "we do not know you")
+            await fill(pilot, "we do not know you")
             await press(pilot, "Y")
             await until_shown(pilot, "refuse bob   (u takes it back)")
             await press(pilot, "u")
@@ -77,7 +59,7 @@ async def test_a_contract_is_refused_after_the_window_and_not_when_it_was_taken_
             assert (await alice.contract(contract)).state == "APPLIED"
             pilot.app.session.held.seconds = 0.3  # type: ignore[attr-defined]
             await press(pilot, "X")
-            await _fill(pilot, "we do not know you")
+            await fill(pilot, "we do not know you")
             await press(pilot, "Y")
             await until_shown(pilot, "refused bob")
         ended = await alice.contract(contract)
@@ -92,11 +74,11 @@ async def test_a_contract_is_ended_on_leaving_within_the_window(nodes: tuple[Hos
         await bob.confirm_contract(contract, words)
         await alice.confirm_contract(contract, words)
         await _state(bob, contract, "APPROVED")
-        async with _console(nodes[0], undo_seconds=60).run_test(size=SIZE) as pilot:
+        async with console_of(nodes[0], section="peers", undo_seconds=60).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "signed")
             await press(pilot, "X")
             await until_shown(pilot, "End the contract")
-            await _fill(pilot, "bob", "moving on")
+            await fill(pilot, "bob", "moving on")
             await until_shown(pilot, "bob   (u takes it back)")
             assert (await alice.contract(contract)).state == "APPROVED"
             await press(pilot, "ctrl+q")
@@ -111,7 +93,7 @@ async def test_a_read_only_console_sends_nothing(nodes: tuple[Hosted, Hosted]) -
     async with nodes[0].client() as alice, nodes[1].client() as bob:
         contract = await _applied(alice, bob)
         before = (await alice.status()).last_seq
-        async with _console(nodes[0], read_only=True).run_test(size=SIZE) as pilot:
+        async with console_of(nodes[0], section="peers", read_only=True).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "to confirm")
             for key, word in (("X", "end"), ("N", "invite"), ("J", "join"), ("A", "confirm")):
                 await press(pilot, key)
@@ -127,7 +109,7 @@ async def test_a_read_only_console_sends_nothing(nodes: tuple[Hosted, Hosted]) -
 
 async def test_codes_are_listed_and_revoked(nodes: tuple[Hosted, Hosted]) -> None:
     async with nodes[0].client() as alice, nodes[1].client() as bob:
-        async with _console(nodes[0], undo_seconds=0).run_test(size=SIZE) as pilot:
+        async with console_of(nodes[0], section="peers", undo_seconds=0).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, "t", "N")
             await until_shown(pilot, "Invite a partner?")
@@ -140,7 +122,7 @@ async def test_codes_are_listed_and_revoked(nodes: tuple[Hosted, Hosted]) -> Non
             await until_shown(pilot, "open")
             await press(pilot, "g", "g", "X")
             await until_shown(pilot, f"Revoke the code {row.id}?")
-            await _fill(pilot, row.id[-4:])
+            await fill(pilot, row.id[-4:])
             await until_shown(pilot, f"the code {row.id} counts no longer")
             await until_shown(pilot, "■ revoked")
         with pytest.raises(ClientError):
@@ -151,11 +133,11 @@ async def test_codes_are_listed_and_revoked(nodes: tuple[Hosted, Hosted]) -> Non
 async def test_applying_without_a_code_and_adding_by_certificate(nodes: tuple[Hosted, Hosted], tmp_path: Path) -> None:
     async with nodes[0].client() as alice, nodes[1].client() as bob:
         identity = await bob.identity()
-        async with _console(nodes[0], undo_seconds=0).run_test(size=SIZE) as pilot:
+        async with console_of(nodes[0], section="peers", undo_seconds=0).run_test(size=SIZE) as pilot:
             await until_shown(pilot, "online")
             await press(pilot, ":", *"apply", "enter")
             await until_shown(pilot, "Apply at a node?")
-            await _fill(pilot, "bob", nodes[1].url, identity.fingerprint, "")
+            await fill(pilot, "bob", nodes[1].url, identity.fingerprint, "")
             await press(pilot, "Y")
             await until_shown(pilot, "THE SIX WORDS")
             contract = await alice.contract("bob")
@@ -165,7 +147,7 @@ async def test_applying_without_a_code_and_adding_by_certificate(nodes: tuple[Ho
             for file in ("nowhere.pem", "carol.pem"):
                 await press(pilot, ":", *"add", "enter")
                 await until_shown(pilot, "Add a partner without an invitation?")
-                await _fill(pilot, "carol", "https://carol.example:9380", "seed", str(tmp_path / file))
+                await fill(pilot, "carol", "https://carol.example:9380", "seed", str(tmp_path / file))
                 await press(pilot, "Y")
                 await until_shown(pilot, "cannot read" if file == "nowhere.pem" else "added carol")
         carol = await alice.contract("carol")

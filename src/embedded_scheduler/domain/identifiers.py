@@ -36,3 +36,12 @@ def task_id_for(job_id: str, task_name: str) -> str:
     """The coordinator's task id, `task-<32 hex>`. Derived, so that planning twice names the same task."""
     digest = hashlib.sha256(f"{job_id}\n{task_name}".encode()).hexdigest()
     return f"task-{digest[:32]}"
+
+
+def is_text(value: str) -> bool:
+    """Half a surrogate pair passes JSON's grammar, and can neither be stored nor sent in any other form."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from embedded_scheduler.domain.identifiers import is_text
 from embedded_scheduler.errors import InvalidRequest, TooLarge
 from embedded_scheduler.wire.ptp import (
     AS_PUSHED,
@@ -90,7 +91,7 @@ def _check_metadata(value: object) -> dict[str, str]:
         return {}
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise InvalidRequest("metadata must be an object of strings")
-    if not all(_is_text(key) and _is_text(item) for key, item in value.items()):
+    if not all(is_text(key) and is_text(item) for key, item in value.items()):
         raise InvalidRequest("metadata holds half a surrogate pair, which is no text")
     if sum(len(key) + len(item) for key, item in value.items()) > _METADATA_LIMIT:
         raise _metadata_too_large()
@@ -99,15 +100,6 @@ def _check_metadata(value: object) -> dict[str, str]:
 
 def _metadata_too_large() -> TooLarge:
     return TooLarge(f"metadata has at most {_METADATA_LIMIT} characters")
-
-
-def _is_text(value: str) -> bool:
-    """Half a surrogate pair passes JSON's grammar and cannot be written in any other form."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

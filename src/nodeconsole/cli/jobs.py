@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
@@ -22,7 +23,7 @@ from embedded_scheduler.wire.console import (
 )
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_document
-from nodeconsole.cli.output import bar, plain
+from nodeconsole.cli.output import Output, bar, plain
 from nodeconsole.cli.space import RESULT_COLUMNS, keeping_note, result_words
 from nodeconsole.cli.text import moment, span
 from nodeconsole.client import NodeClient, NodeUnreachable
@@ -93,25 +94,39 @@ async def _wait(call: Invocation, client: NodeClient, job_id: str) -> JobRow:
     raise CommandError(f"lost sight of {job_id}")
 
 
+class _Outage:
+    """The node does not answer: said once, and borne with for a while."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._since: float | None = None
+
+    def goes_on(self, error: NodeUnreachable) -> None:
+        """Raises `error` when it has lasted too long."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            self._out.note(f"{error.message}; trying again")
+        elif now - self._since > _PATIENCE_SECONDS:
+            raise error
+
+    def is_over(self) -> None:
+        self._since = None
+
+
 async def _changes(call: Invocation, client: NodeClient, job_id: str) -> AsyncGenerator[JobDetail, None]:
     """The job now, and again whenever one of its events is committed."""
-    loop = asyncio.get_running_loop()
-    lost_at: float | None = None
+    outage = _Outage(call.out)
     while True:
         try:
             after = (await client.status()).last_seq
             yield await client.job(job_id)
-            lost_at = None
+            outage.is_over()
             async for page in client.events(after):
                 if any(event.job_id == job_id for event in page.events):
                     yield await client.job(job_id)
         except NodeUnreachable as error:
-            now = loop.time()
-            if lost_at is None:
-                lost_at = now
-                call.out.note(f"{error.message}; trying again")
-            elif now - lost_at > _PATIENCE_SECONDS:
-                raise
+            outage.goes_on(error)
         await asyncio.sleep(_RETRY_SECONDS)
 
 
@@ -438,12 +453,11 @@ async def _pages(call: Invocation, client: NodeClient, task: str) -> AsyncIterat
 async def _follow(call: Invocation, client: NodeClient, task: str) -> Exit:
     args = call.args
     start = args.start or 0
-    loop = asyncio.get_running_loop()
-    lost_at: float | None = None
+    outage = _Outage(call.out)
     while True:
         try:
             async for page in client.follow_log(args.job, task, party=args.party, level=args.level, start=start):
-                lost_at = None
+                outage.is_over()
                 _print_page(call, page)
                 start = page.start + len(page.lines)
                 if page.complete:
@@ -452,12 +466,7 @@ async def _follow(call: Invocation, client: NodeClient, task: str) -> Exit:
             if (await client.log(args.job, task, party=args.party, level=args.level, start=start, limit=1)).complete:
                 return Exit.OK
         except NodeUnreachable as error:
-            now = loop.time()
-            if lost_at is None:
-                lost_at = now
-                call.out.note(f"{error.message}; trying again")
-            elif now - lost_at > _PATIENCE_SECONDS:
-                raise
+            outage.goes_on(error)
         await asyncio.sleep(_RETRY_SECONDS)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.cli.test_commands import run
-from tests.support.hosted import Hosted, hosted
+from tests.support.hosted import Hosted
 from tests.support.nodes import eventually
 from tests.support.probe_jobs import chain, fan, probe_job
 from tests.support.self_descriptions import SPECIFICATION_SAMPLE, component
@@ -19,18 +18,6 @@ from nodeconsole.cli.exits import Exit
 from nodeconsole.client import ClientError, NodeClient
 
 PROBE = ("nodeconsole", "probe", "1.0.0")
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Hosted]:
-    async with hosted(tmp_path / "alice") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(node: Hosted) -> AsyncIterator[NodeClient]:
-    async with node.client() as opened:
-        yield opened
 
 
 def job(**changes: Any) -> dict[str, Any]:

@@ -21,18 +21,6 @@ from nodeconsole.client import ClientError, NodeClient, NodeUnreachable
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Hosted]:
-    async with hosted(tmp_path / "alice") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(node: Hosted) -> AsyncIterator[NodeClient]:
-    async with node.client() as opened:
-        yield opened
-
-
-@pytest.fixture
 async def raw(node: Hosted) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(uds=str(node.home.socket))
     async with httpx.AsyncClient(transport=transport, base_url="http://node", timeout=20) as opened:

@@ -23,12 +23,6 @@ async def node(tmp_path: Path) -> AsyncIterator[Hosted]:
         yield running
 
 
-@pytest.fixture
-async def client(node: Hosted) -> AsyncIterator[NodeClient]:
-    async with node.client() as opened:
-        yield opened
-
-
 async def start(client: NodeClient, **parameters: object) -> str:
     """A job of one task that runs here."""
     job = probe_job({"guest": "alice"}, {"probe_0": []}, parameters={"probe_0": parameters}) | {"flow_id": "daily"}

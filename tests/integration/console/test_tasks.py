@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.hosted import Hosted, hosted
+from tests.support.hosted import hosted
 from tests.support.probe_jobs import chain, probe_job
 
 from embedded_scheduler.wire.console import DatasetRequest, JobDetail, PeerRequest
@@ -15,18 +14,6 @@ from nodeconsole.client import ClientError, NodeClient
 from nodeconsole.demo.job import DATASET, NAMESPACE, psi_job
 
 TABLE = "\n".join(["id,income", *(f"{n},{n * 100}" for n in range(120))])
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Hosted]:
-    async with hosted(tmp_path / "alice") as running:
-        yield running
-
-
-@pytest.fixture
-async def client(node: Hosted) -> AsyncIterator[NodeClient]:
-    async with node.client() as opened:
-        yield opened
 
 
 async def over(client: NodeClient, job_id: str) -> JobDetail:

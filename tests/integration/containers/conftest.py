@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support import container_engine
 from tests.support.container_engine import Engine
+from tests.support.runs import Runs
 
 from embedded_scheduler.config import ContainerSection
 from embedded_scheduler.runners.attempt import SCRATCH
@@ -45,16 +45,11 @@ def machine() -> Iterator[Machine]:
 
 
 @dataclass
-class Harness:
+class Harness(Runs):
     """`RunnerHarness` for the container runner, and shortcuts for the tests of what is its own."""
 
-    root: Path
     engine: Engine
     settings: ContainerSection = field(default_factory=ContainerSection)
-
-    @property
-    def runs(self) -> Path:
-        return self.root / "runs"
 
     def runner(self) -> ContainerRunner:
         return ContainerRunner(
@@ -73,24 +68,7 @@ class Harness:
         scratch = self.runs / attempt_id / SCRATCH
         scratch.mkdir(mode=0o700, parents=True)
         (scratch / "program.py").write_text(program)
-        return LaunchSpec(
-            attempt_id,
-            PYTHON_IMAGE,
-            environment or {},
-            self.runs / attempt_id,
-            self.root / "logs" / f"{attempt_id}.log",
-            limits or Limits(),
-        )
-
-    def log(self, attempt_id: str) -> str:
-        path = self.root / "logs" / f"{attempt_id}.log"
-        return path.read_text() if path.exists() else ""
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Return when another process has brought something about; it has 20 seconds."""
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.01)
+        return self.at(PYTHON_IMAGE, attempt_id, environment, limits)
 
 
 @pytest.fixture

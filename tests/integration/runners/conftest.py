@@ -6,31 +6,27 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.support.runs import Runs
 
 from embedded_scheduler.runners.process import ProcessRunner
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.sandbox import NoSandbox, Sandbox
-from embedded_scheduler.spi.runner import LaunchSpec, Limits, Runner
+from embedded_scheduler.spi.runner import END_OF_LOG, LaunchSpec, Limits, Runner
 
 PACKAGE = "trial_components"
 
 
 @dataclass
-class Harness:
+class Harness(Runs):
     """`RunnerHarness` for the process runner, and shortcuts for the tests of what is its own."""
 
-    root: Path
     allowed: list[str] = field(default_factory=list)
     containment: Sandbox | NoSandbox | None = None
-
-    @property
-    def runs(self) -> Path:
-        return self.root / "runs"
 
     def runner(self, *, allow_exec: Sequence[str] | None = None, reserve_bytes: int = 0) -> Runner:
         return ProcessRunner(
@@ -53,22 +49,6 @@ class Harness:
         """Runs a Python program as an executable file."""
         return self.at(f"exec:{self.executable(attempt_id, program)}", attempt_id, environment, limits)
 
-    def at(
-        self,
-        image_url: str,
-        attempt_id: str,
-        environment: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-    ) -> LaunchSpec:
-        return LaunchSpec(
-            attempt_id,
-            image_url,
-            environment or {},
-            self.runs / attempt_id,
-            self.root / "logs" / f"{attempt_id}.log",
-            limits or Limits(),
-        )
-
     def executable(self, name: str, program: str) -> Path:
         path = self.root / "programs" / name
         path.parent.mkdir(exist_ok=True)
@@ -86,27 +66,29 @@ class Harness:
         (folder / "component.py").write_text(source)
         return f"builtin:{name}"
 
-    def directory(self, attempt_id: str) -> RunDirectory:
-        return RunDirectory(self.runs / attempt_id)
-
     def identity(self, attempt_id: str) -> Identity:
         found = self.directory(attempt_id).identity()
         assert found is not None
         return found
 
-    def log(self, attempt_id: str) -> str:
-        """What was logged so far."""
-        path = self.root / "logs" / f"{attempt_id}.log"
-        return path.read_text() if path.exists() else ""
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Return when another process has brought something about; it has 20 seconds."""
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.01)
-
-    async def until_printed(self, text: str, attempt_id: str = "a") -> None:
-        await self.until(lambda: text in self.log(attempt_id))
+async def goes_on_with_the_log(harness: Harness, *, lines: int, pause_s: float) -> None:
+    """A check of runners whose node follows: it may be killed at any line, also between the log and its journal."""
+    program = f"import time\nfor i in range({lines}):\n    print('line', i, flush=True)\n    time.sleep({pause_s})\n"
+    spec = harness.spec("resumed", program)
+    runner = harness.runner()
+    await runner.launch(spec)
+    journal = spec.run_directory / "journal"
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(runner.wait(runner.handle(spec)))
+        await harness.until_printed("line 50\n", "resumed")
+        early = journal.read_bytes()
+        await harness.until(lambda: journal.read_bytes() != early)
+        following.cancel()
+    journal.write_bytes(early)
+    assert (await harness.runner().wait(runner.handle(spec))).ok
+    wanted = "".join(f"line {i}\n" for i in range(lines))
+    assert harness.log("resumed") == f"{wanted}{END_OF_LOG}, exit 0\n"
 
 
 @pytest.fixture

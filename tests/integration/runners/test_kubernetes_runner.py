@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.runners.conftest import Harness
+from tests.integration.runners.conftest import Harness, goes_on_with_the_log
 from tests.support.kubernetes.server import Served, faults, kubernetes, terminated, unplaced, waiting
+from tests.support.runs import end_of
 
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.kubeconfig import read_cluster
@@ -84,11 +85,6 @@ async def test_runner_conformance(check: str, harness: KubernetesHarness) -> Non
     await RunnerConformance(harness).run(check)
 
 
-async def _end_of(runner: KubernetesRunner, spec: LaunchSpec) -> Exit:
-    await runner.launch(spec)
-    return await runner.wait(runner.handle(spec))
-
-
 async def test_the_environment_comes_from_a_secret_and_arrives_as_it_was(harness: KubernetesHarness) -> None:
     given = {
         "config.token": "tell-nobody",
@@ -100,7 +96,7 @@ async def test_the_environment_comes_from_a_secret_and_arrives_as_it_was(harness
         "import json, os; print(json.dumps({n: os.environ[n] for n in ('config.token', 'system.storage', 'n', 'e')}))"
     )
     spec = harness.spec("variables", program, environment=given)
-    assert await _end_of(harness.runner(), spec) == Exit(code=0)
+    assert await end_of(harness.runner(), spec) == Exit(code=0)
     assert json.loads(harness.log("variables").splitlines()[0]) == given
     shown = json.dumps([harness.cluster.pods, harness.cluster.jobs])
     assert "tell-nobody" not in shown
@@ -110,7 +106,7 @@ async def test_the_environment_comes_from_a_secret_and_arrives_as_it_was(harness
 async def test_what_is_forgotten_takes_job_and_secret_with_it(harness: KubernetesHarness) -> None:
     spec = harness.spec("forgotten", "print('hello')")
     runner = harness.runner()
-    await _end_of(runner, spec)
+    await end_of(runner, spec)
     name = runner.handle(spec).data["job"]
     assert name in harness.cluster.jobs
     assert (
@@ -123,23 +119,7 @@ async def test_what_is_forgotten_takes_job_and_secret_with_it(harness: Kubernete
 
 
 async def test_another_node_process_goes_on_with_the_log_where_it_stopped(harness: KubernetesHarness) -> None:
-    spec = harness.spec(
-        "resumed", "import time\nfor i in range(2000):\n    print('line', i, flush=True)\n    time.sleep(0.0005)\n"
-    )
-    runner = harness.runner()
-    await runner.launch(spec)
-    journal = spec.run_directory / "journal"
-    async with asyncio.TaskGroup() as group:
-        following = group.create_task(runner.wait(runner.handle(spec)))
-        await harness.until_printed("line 50\n", "resumed")
-        early = journal.read_bytes()
-        await harness.until(lambda: journal.read_bytes() != early)
-        following.cancel()
-    # As if it had been killed between the log and the journal.
-    journal.write_bytes(early)
-    assert (await harness.runner().wait(runner.handle(spec))).ok
-    wanted = "".join(f"line {i}\n" for i in range(2000))
-    assert harness.log("resumed") == f"{wanted}{END_OF_LOG}, exit 0\n"
+    await goes_on_with_the_log(harness, lines=2000, pause_s=0.0005)
 
 
 async def test_a_watch_that_is_too_old_begins_anew(harness: KubernetesHarness) -> None:
@@ -180,7 +160,7 @@ async def test_what_the_cluster_says_is_the_reason(
 
 async def test_what_never_begins_fails_with_what_it_waits_for(harness: KubernetesHarness) -> None:
     spec = harness.at("registry.test/programs/nowhere:1", "nowhere")
-    ending = await _end_of(harness.runner(start_s=0.0), spec)
+    ending = await end_of(harness.runner(start_s=0.0), spec)
     assert not ending.ok
     assert "registry.test/programs/nowhere:1: not found" in ending.error
     assert "nodeconsole: ErrImagePull" in harness.log("nowhere") or "ErrImagePull" in ending.error

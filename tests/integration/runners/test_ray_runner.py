@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.runners.conftest import PACKAGE, Harness
+from tests.integration.runners.conftest import PACKAGE, Harness, goes_on_with_the_log
 from tests.support import ray_cluster
 from tests.support.counting import conforms, counting, plan_of, program_of
 from tests.support.hosted import started
 from tests.support.probe_jobs import chain, probe_job
 from tests.support.ray_cluster import RayOfATest
+from tests.support.runs import end_of
 
 from embedded_scheduler.config import Home
 from embedded_scheduler.errors import Refused
@@ -77,11 +78,6 @@ def harness(ray: RayOfATest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
-async def _end_of(runner: RayRunner, spec: LaunchSpec) -> Exit:
-    await runner.launch(spec)
-    return await runner.wait(runner.handle(spec))
-
-
 async def test_runner_conformance(harness: RayHarness) -> None:
     """Some checks at once: each job takes Ray seconds of which it works little."""
     broken: list[str] = []
@@ -110,7 +106,7 @@ async def test_a_builtin_component_travels_with_its_job_and_its_environment_is_n
         "    return 3\n",
     )
     spec = harness.at(address, "curious", {"config.token": "tell-nobody"})
-    assert await _end_of(harness.runner(), spec) == Exit(code=3)
+    assert await end_of(harness.runner(), spec) == Exit(code=3)
     told, names, order_is_there = json.loads(harness.log("curious").splitlines()[0])
     assert told
     assert names == ["HOME", "LANG", "PATH", "TMPDIR", "config.token"]
@@ -120,22 +116,7 @@ async def test_a_builtin_component_travels_with_its_job_and_its_environment_is_n
 
 
 async def test_another_node_process_goes_on_with_the_log_where_it_stopped(harness: RayHarness) -> None:
-    program = "import time\nfor i in range(3000):\n    print('line', i, flush=True)\n    time.sleep(0.001)\n"
-    spec = harness.spec("resumed", program)
-    runner = harness.runner()
-    await runner.launch(spec)
-    journal = spec.run_directory / "journal"
-    async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(runner.wait(runner.handle(spec)))
-        await harness.until_printed("line 50\n", "resumed")
-        early = journal.read_bytes()
-        await harness.until(lambda: journal.read_bytes() != early)
-        waiting.cancel()
-    # As if it had been killed between the log and the journal.
-    journal.write_bytes(early)
-    assert (await harness.runner().wait(runner.handle(spec))).ok
-    wanted = "".join(f"line {i}\n" for i in range(3000))
-    assert harness.log("resumed") == f"{wanted}{END_OF_LOG}, exit 0\n"
+    await goes_on_with_the_log(harness, lines=3000, pause_s=0.001)
 
 
 async def test_what_no_machine_of_the_cluster_has_room_for_waits_and_can_be_stopped(harness: RayHarness) -> None:
@@ -157,7 +138,7 @@ async def test_files_of_the_operator_are_in_the_working_directory(harness: RayHa
     (files / "own" / "words.py").write_text("print('from a shipped module')")
     harness.more["files"] = files
     harness.allowed.append("module:own.words")
-    assert (await _end_of(harness.runner(), harness.at("exec:module:own.words", "shipped"))).ok
+    assert (await end_of(harness.runner(), harness.at("exec:module:own.words", "shipped"))).ok
     assert harness.log("shipped").startswith("from a shipped module\n")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -222,26 +223,30 @@ async def test_heads_agree_with_a_plain_model(db: Database) -> None:
         assert await db.read(keys(now, busy=tuple(busy), limit=1000)) == expected(now, busy)
 
 
+@contextmanager
+def steps_of(reader: Reader) -> Iterator[list[None]]:
+    """Gets an entry for each of SQLite's own steps, whose number does not depend on the machine."""
+    steps: list[None] = []
+
+    def count() -> int:
+        steps.append(None)
+        return 0
+
+    reader._connection.set_progress_handler(count, 1)
+    yield steps
+    reader._connection.set_progress_handler(None, 0)
+
+
 async def test_finished_rows_cost_nothing(db: Database) -> None:
-    """Work is counted in SQLite's own steps, which do not depend on the machine."""
-
     def cost(reader: Reader) -> int:
-        steps = 0
-
-        def count() -> int:
-            nonlocal steps
-            steps += 1
-            return 0
-
-        reader._connection.set_progress_handler(count, 1)
-        for target in outbox.targets(reader):
-            outbox.due_calls(reader, target=target, now_ms=10**15, limit=32, busy_lanes=["x"])
-        outbox.due_launches(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
-        outbox.due_ends(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
-        outbox.next_due(reader, now_ms=0)
-        outbox.undelivered_by_target(reader)
-        reader._connection.set_progress_handler(None, 0)
-        return steps
+        with steps_of(reader) as steps:
+            for target in outbox.targets(reader):
+                outbox.due_calls(reader, target=target, now_ms=10**15, limit=32, busy_lanes=["x"])
+            outbox.due_launches(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
+            outbox.due_ends(reader, now_ms=10**15, limit=32, busy_lanes=["x"])
+            outbox.next_due(reader, now_ms=0)
+            outbox.undelivered_by_target(reader)
+        return len(steps)
 
     def fill(tx: Tx) -> None:
         for number in range(20):
@@ -262,19 +267,11 @@ async def test_rows_in_line_cost_nothing(db: Database) -> None:
     """A lane with a thousand rows is looked at through its first one."""
 
     def cost(reader: Reader) -> int:
-        steps = 0
-
-        def count() -> int:
-            nonlocal steps
-            steps += 1
-            return 0
-
-        reader._connection.set_progress_handler(count, 1)
-        assert len(outbox.due_calls(reader, target="p", now_ms=10**15, limit=32)) == 1
-        outbox.next_due(reader, now_ms=0)
-        outbox.targets(reader)
-        reader._connection.set_progress_handler(None, 0)
-        return steps
+        with steps_of(reader) as steps:
+            assert len(outbox.due_calls(reader, target="p", now_ms=10**15, limit=32)) == 1
+            outbox.next_due(reader, now_ms=0)
+            outbox.targets(reader)
+        return len(steps)
 
     def fill(tx: Tx) -> None:
         for number in range(1000):

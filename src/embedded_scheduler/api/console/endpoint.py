@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.api.family import read_body
+from embedded_scheduler.domain.identifiers import is_text
 from embedded_scheduler.domain.roles import Role, role_for
 from embedded_scheduler.errors import ErrorCode, Forbidden, InvalidRequest, NodeError
 from embedded_scheduler.security.operators import Operator, Operators
@@ -213,14 +214,5 @@ def flag_query(name: str) -> bool:
 
 
 def _check_text(what: str, value: str) -> None:
-    if not _is_text(value) or "\0" in value:
+    if not is_text(value) or "\0" in value:
         raise InvalidRequest(f"{what} is not valid text")
-
-
-def _is_text(value: str) -> bool:
-    """Half a surrogate pair can neither be stored nor sent."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
