@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from embedded_scheduler.domain.lifecycle import JobState
+from embedded_scheduler.peers import profiles
 from nodeconsole.cli.completion import places, script
 from nodeconsole.cli.grammar.partners import PROFILES
-from nodeconsole.cli.grammar.program import SHELLS
+from nodeconsole.cli.grammar.program import KEY_PRESETS, SHELLS
 from nodeconsole.cli.grammar.values import JOB_STATES
 from nodeconsole.cli.parser import build_parser
+from nodeconsole.keymap import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +71,10 @@ def test_bash_offers_what_can_follow(scripts: dict[str, str], words: tuple[str, 
     assert _complete(scripts, *words) == expected
 
 
-def test_job_states_are_words_of_the_domain() -> None:
+def test_words_that_are_written_again_to_start_fast_are_those_of_their_owners() -> None:
     assert set(JOB_STATES) == {state.value for state in JobState}
+    assert tuple(PRESETS) == KEY_PRESETS
+    assert tuple(profiles.PROFILES) == PROFILES
 
 
 def test_bash_offers_the_names_of_contexts(

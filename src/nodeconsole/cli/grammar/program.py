@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nodeconsole.cli.grammar.tree import NODE, Tree
-from nodeconsole.keymap import PRESETS
 
 SHELLS = ("bash", "zsh", "fish")
+KEY_PRESETS = ("k9s", "vim", "plain")
+"""As in `keymap`, which is not loaded for this: it would take an eighth of the start of every command."""
 
 
 def add_contexts(tree: Tree) -> None:
@@ -30,7 +31,7 @@ def add_contexts(tree: Tree) -> None:
 
 def add_program(tree: Tree) -> None:
     keys = tree.command("keys", "print the keys of the console, as you have bound them")
-    keys.add_argument("--preset", choices=tuple(PRESETS), help="as a preset has them")
+    keys.add_argument("--preset", choices=KEY_PRESETS, help="as a preset has them")
     keys.add_argument("--markdown", action="store_true", help="the page of the docs, with every preset")
     completion = tree.command("completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=SHELLS)
