@@ -33,9 +33,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from embedded_scheduler.clock import Clock, SystemClock
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
 from embedded_scheduler.domain.table_metadata import BESIDE
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NodeError, StoreError, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.store import ledger, migrate, queries
 from embedded_scheduler.store.database import Reader
 
@@ -99,7 +100,7 @@ def write_backup(
     `Conflict` when the file is there already, `StoreError` or `Unavailable` when something cannot be read or written.
     """
     _check_passphrase(passphrase)
-    settings = home.load()
+    settings = load_settings(home)
     if target.exists():
         raise Conflict(f"{target} exists already: choose another name")
     keys = _keys(home)
@@ -148,7 +149,7 @@ def restore_backup(source: Path, home: Home, *, passphrase: str = "") -> Restore
         report = _checked_database(Home(draft))
         for name in _DIRECTORIES:
             (draft / name).mkdir(mode=0o700, exist_ok=True)
-        Home(draft).load()
+        load_settings(Home(draft))
         _sync_tree(draft)
         draft.rename(home.path)
     except OSError as error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.home import Home
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -418,92 +417,17 @@ class Settings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info")
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Where everything of one node lives. The directory is 0700; secrets in it are 0600."""
-
-    path: Path
-
-    @property
-    def settings_file(self) -> Path:
-        return self.path / "node.toml"
-
-    @property
-    def database(self) -> Path:
-        return self.path / "node.db"
-
-    @property
-    def socket(self) -> Path:
-        return self.path / "node.sock"
-
-    @property
-    def lock(self) -> Path:
-        return self.path / "node.lock"
-
-    @property
-    def platform_token(self) -> Path:
-        """Where version 0.1.0 kept the one token of the platform; taken over at the start."""
-        return self.path / "platform.token"
-
-    @property
-    def data_key(self) -> Path:
-        """Seals the secrets in the database, unless the key is kept elsewhere (0600)."""
-        return self.path / "data.key"
-
-    @property
-    def node_log(self) -> Path:
-        return self.path / "node.log"
-
-    @property
-    def logs(self) -> Path:
-        """`logs/<job id>/<attempt id>.log`"""
-        return self.path / "logs"
-
-    @property
-    def runs(self) -> Path:
-        """`runs/<attempt id>/`: a runner's working files."""
-        return self.path / "runs"
-
-    @property
-    def images(self) -> Path:
-        """What the tags of container images meant at first use."""
-        return self.path / "images"
-
-    @property
-    def packs(self) -> Path:
-        """`packs/<name>/<version>/`: installed component packs."""
-        return self.path / "packs"
-
-    @property
-    def storage(self) -> Path:
-        """`storage/<namespace>/<name>`"""
-        return self.path / "storage"
-
-    @property
-    def channel(self) -> Path:
-        """`channel/<session>/…`: messages between components that were not read yet."""
-        return self.path / "channel"
-
-    @property
-    def identity(self) -> Path:
-        """Signing key and certificate."""
-        return self.path / "identity"
-
-    @property
-    def backups(self) -> Path:
-        return self.path / "backups"
-
-    def load(self) -> Settings:
-        """The settings; `InvalidRequest` says which file and which setting is at fault."""
-        try:
-            raw = tomllib.loads(self.settings_file.read_text("utf-8"))
-        except FileNotFoundError:
-            raise InvalidRequest(f"{self.path} is not a node: run `nodeconsole init --home {self.path}`") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"{self.settings_file}: {error}") from None
-        try:
-            return Settings.model_validate(raw)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidRequest(f"{self.settings_file}: {where}: {first['msg']}") from None
+def load_settings(home: Home) -> Settings:
+    """The settings of a node; `InvalidRequest` says which file and which setting is at fault."""
+    try:
+        raw = tomllib.loads(home.settings_file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InvalidRequest(f"{home.path} is not a node: run `nodeconsole init --home {home.path}`") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{home.settings_file}: {error}") from None
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"{home.settings_file}: {where}: {first['msg']}") from None

@@ -17,11 +17,12 @@ from cryptography import x509
 
 from embedded_scheduler.addresses import parse_address, parse_loopback
 from embedded_scheduler.clock import DAY_MS
-from embedded_scheduler.config import MIB, Home, Settings
+from embedded_scheduler.config import MIB, Settings, load_settings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.domain.space import Level, Usage, level_of
 from embedded_scheduler.engine.space import disk_level, kept_free, quota_of
 from embedded_scheduler.errors import NodeError, StoreError
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.identity import CERTIFICATE_FILE
 from embedded_scheduler.security.keys import CERT
 from embedded_scheduler.security.secrets import read_secret
@@ -41,7 +42,7 @@ def offline_report(home: Home) -> DoctorReport:
         missing = say("home_missing", path=str(home.path))
         return DoctorReport(findings=[_error("home", missing, f"nodeconsole init --home {home.path}")])
     try:
-        settings = home.load()
+        settings = load_settings(home)
     except NodeError as error:
         findings = [*home_findings(home, Settings(node_id=""))]
         findings.append(_error("settings", error.message, say("edit", path=str(home.settings_file))))

@@ -28,7 +28,7 @@ from embedded_scheduler.api.limits import PartnerGate, guard
 from embedded_scheduler.api.platform import channel as component_channel
 from embedded_scheduler.api.platform import schedule as platform_schedule
 from embedded_scheduler.clock import DAY_MS, Clock, Mint, RandomMint, SystemClock
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import components, contracts, jobs, logs, secrets, tokens
 from embedded_scheduler.engine.assembly import Assemblies
@@ -55,6 +55,7 @@ from embedded_scheduler.engine.upkeep import RunnerUpkeep
 from embedded_scheduler.engine.watchdog import Watchdog
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import Conflict, NotFound
+from embedded_scheduler.home import Home
 from embedded_scheduler.packs.workshop import Workshop
 from embedded_scheduler.peers.channel import HttpForwarder, channel_clients
 from embedded_scheduler.peers.clients import Clients, Route

@@ -17,13 +17,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings
 from embedded_scheduler.connectors.csv import CsvConnector
 from embedded_scheduler.connectors.json import JsonConnector
 from embedded_scheduler.connectors.parquet import ParquetConnector
 from embedded_scheduler.connectors.sqlite import SqliteConnector
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.home import Home
 from embedded_scheduler.runners.container import ContainerRunner
 from embedded_scheduler.runners.kubernetes import KubernetesRunner
 from embedded_scheduler.runners.kubernetes_api import KubernetesApi

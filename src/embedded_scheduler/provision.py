@@ -10,9 +10,10 @@ from pathlib import Path
 
 from embedded_scheduler.addresses import Address, parse_address, parse_loopback
 from embedded_scheduler.clock import Mint, RandomMint
-from embedded_scheduler.config import Home, PartnerListener, PlatformListener, Settings
+from embedded_scheduler.config import PartnerListener, PlatformListener, Settings, load_settings
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.errors import Conflict, InvalidRequest, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.identity import create_identity, find_passphrase, load_identity
 from embedded_scheduler.security.secrets import create_secret, read_secret, write_new
 
@@ -275,7 +276,7 @@ def provision(
             f"cannot create the node in {home.path}: {error.strerror}"
             f"{f' ({error.filename})' if error.filename else ''}; check the owner, the permissions and the free space"
         ) from None
-    return Provisioned(home.load(), (*created, home.settings_file.name))
+    return Provisioned(load_settings(home), (*created, home.settings_file.name))
 
 
 def certificate_request(home: Home, settings: Settings) -> str:
@@ -301,7 +302,7 @@ def _settings_text(node_id: str, listen: str | None, platform: str | None, tls: 
 
 
 def _keep(home: Home, node_id: str | None, listen: str | None, platform: str | None) -> Settings:
-    settings = home.load()
+    settings = load_settings(home)
     if node_id is not None and node_id != settings.node_id:
         raise Conflict(f"{home.path} is node {settings.node_id} already: choose another --home for {node_id[:128]!a}")
     for option, asked, present in (

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from embedded_scheduler.addresses import Address, parse_address, parse_loopback
-from embedded_scheduler.config import Home, OperatorsSection, Settings
+from embedded_scheduler.config import OperatorsSection, Settings, load_settings
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.listener import BACKLOG, Listener, Patience
 from embedded_scheduler.node import Node
 from embedded_scheduler.security.identity import Identity, find_passphrase, load_identity
@@ -87,7 +88,7 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event, exhibit: Exhibi
 
     Raises `NodeError` when it cannot start.
     """
-    settings = home.load()
+    settings = load_settings(home)
     _allow_many_connections()
     with _locked(home), _logging(home, settings), contextlib.ExitStack() as open_sockets:
         partner = _listen(parse_address(settings.partner.listen, "partner.listen"), "partner.listen")

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from nodeconsole.remote.target import SCHEME
 from nodeconsole.terminal_kind import hasten_escape
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from embedded_scheduler.config import Home
     from embedded_scheduler.errors import NodeError
+    from embedded_scheduler.home import Home
     from nodeconsole.cli.exits import Exit
     from nodeconsole.remote.dial import Dial
     from nodeconsole.remote.target import Place, SshTarget
@@ -130,8 +130,8 @@ def _manual(args: argparse.Namespace) -> int:  # noqa: ARG001 - it is the same f
 
 
 def _init(args: argparse.Namespace) -> int:
-    from embedded_scheduler.config import Home  # noqa: PLC0415
     from embedded_scheduler.errors import NodeError  # noqa: PLC0415
+    from embedded_scheduler.home import Home  # noqa: PLC0415
     from embedded_scheduler.provision import certificate_request, provision  # noqa: PLC0415
     from nodeconsole.cli.output import Output  # noqa: PLC0415
 
@@ -164,8 +164,8 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from embedded_scheduler.config import Home  # noqa: PLC0415
     from embedded_scheduler.errors import NodeError  # noqa: PLC0415
+    from embedded_scheduler.home import Home  # noqa: PLC0415
     from embedded_scheduler.server import serve  # noqa: PLC0415
 
     try:
@@ -177,8 +177,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _up(args: argparse.Namespace) -> int:
     """The node in a thread, the console in this one; the node ends with the console."""
-    from embedded_scheduler.config import Home  # noqa: PLC0415
     from embedded_scheduler.errors import NodeError  # noqa: PLC0415
+    from embedded_scheduler.home import Home  # noqa: PLC0415
 
     home = Home(args.home)
     try:

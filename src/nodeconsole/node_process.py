@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from nodeconsole.client import ClientError, NodeClient, NodeUnreachable
 
 _PORTS = range(20_000, 30_000)

@@ -16,7 +16,7 @@ from tests.support.callers import SCHEDULE
 from tests.support.hosted import Hosted, hosted
 from tests.support.probe_jobs import probe_job
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.invitation import decode
 from embedded_scheduler.wire.console import PeerRequest
 

@@ -26,7 +26,7 @@ from tests.support.trust import certificate_of, trusted_nodes
 from embedded_scheduler.api.limits import PartnerGate
 from embedded_scheduler.backup import KEYS, restore_backup, write_backup
 from embedded_scheduler.clock import SystemClock
-from embedded_scheduler.config import Home, Limits
+from embedded_scheduler.config import Limits
 from embedded_scheduler.domain.environment import AttemptFacts, NodeFacts, build_environment
 from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.domain.lifecycle import CONTRACT, GRANT, AgreementState, AgreementTrigger
@@ -37,6 +37,7 @@ from embedded_scheduler.engine.linktest import proof
 from embedded_scheduler.engine.linktest import test_key as key_of_test
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest
+from embedded_scheduler.home import Home
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory, Partner, Trust
 from embedded_scheduler.peers.exchange import Exchange, NotTaken, Request

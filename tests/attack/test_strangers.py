@@ -19,7 +19,7 @@ from tests.support.hosted import Hosted
 from tests.support.strangers import varied
 from tests.support.trust import trusted_nodes
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 
 REQUESTS = 1000
 """`python -m benchmarks` sends ten thousand, and measures the delay; here the sender takes its time from the node."""

@@ -16,11 +16,12 @@ from embedded_scheduler.api.interconn import resources
 from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.platform import schedule as platform
 from embedded_scheduler.clock import Clock, SystemClock
-from embedded_scheduler.config import Home, Limits, PlatformListener, Settings
+from embedded_scheduler.config import Limits, PlatformListener, Settings
 from embedded_scheduler.domain.failure import Failure
 from embedded_scheduler.engine.applications import Accepted, Application
 from embedded_scheduler.engine.credentials import Credentials
 from embedded_scheduler.engine.introductions import Introduction
+from embedded_scheduler.home import Home
 from embedded_scheduler.peers.directory import Directory, Partner
 from embedded_scheduler.peers.profiles import resolve
 from embedded_scheduler.security.keys import PublicKey

@@ -19,7 +19,7 @@ from embedded_scheduler.api.interconn import resources
 from embedded_scheduler.api.interconn import schedule as interconn
 from embedded_scheduler.api.openapi import document
 from embedded_scheduler.api.platform import schedule as platform
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.server import BackgroundNode
 from embedded_scheduler.wire.console import PeerRequest

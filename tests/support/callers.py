@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.identity import Identity, load_identity
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, render_headers
 from embedded_scheduler.wire.bfia.signature import SignedRequest, Signer

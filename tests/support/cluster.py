@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.clock import Clock, RandomMint, SystemClock
-from embedded_scheduler.config import Approval, Home, Limits, Settings, Timing
+from embedded_scheduler.config import Approval, Limits, Settings, Timing
 from embedded_scheduler.domain.failure import read_failure
 from embedded_scheduler.domain.lifecycle import JOB
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
@@ -30,6 +30,7 @@ from embedded_scheduler.engine.sessions import SessionPolicy
 from embedded_scheduler.engine.supervisor import Health, Supervisor
 from embedded_scheduler.engine.watching import Watching
 from embedded_scheduler.errors import ErrorCode, NodeError, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.spi.runner import Exit, LaunchSpec, RunHandle
 from embedded_scheduler.storage.local import LocalStorage
 from embedded_scheduler.store import jobs as job_store

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.server import BackgroundNode, Running
 from nodeconsole.client import NodeClient
@@ -23,7 +24,7 @@ class Hosted:
 
     @property
     def url(self) -> str:
-        return f"{'http' if self.home.load().partner.tls == 'off' else 'https'}://{self.running.listen}"
+        return f"{'http' if load_settings(self.home).partner.tls == 'off' else 'https'}://{self.running.listen}"
 
     @property
     def platform_url(self) -> str:

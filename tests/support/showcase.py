@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.server import BackgroundNode
 from embedded_scheduler.showcase.exhibit import Exhibit, StillClock
 from embedded_scheduler.showcase.seed import fill

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from embedded_scheduler.clock import SystemClock
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.security.identity import CERTIFICATE_FILE
 from embedded_scheduler.security.keys import CERT, parse_credential
@@ -42,7 +43,7 @@ async def add_trust(
             tx, node_id=node_id, url=url, profile="seed", approval=approval, options={}, signing=signing, tls="identity"
         )
         # One contract has one id, at both sides.
-        contract_id = "contract-" + "-".join(sorted((home.load().node_id, node_id)))
+        contract_id = "contract-" + "-".join(sorted((load_settings(home).node_id, node_id)))
         agree(
             tx,
             node_id,

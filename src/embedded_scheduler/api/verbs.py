@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from embedded_scheduler.clock import Clock
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings
 from embedded_scheduler.domain.failure import Failure
 from embedded_scheduler.domain.permit import Permit
+from embedded_scheduler.home import Home
 
 
 class Host(Protocol):

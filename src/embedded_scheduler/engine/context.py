@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from embedded_scheduler.clock import Clock, Mint
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings
 from embedded_scheduler.domain.space import Usage
 from embedded_scheduler.engine.admission import MemoryBudget
 from embedded_scheduler.engine.bus import Bus
@@ -17,6 +17,7 @@ from embedded_scheduler.engine.credentials import Credentials
 from embedded_scheduler.engine.placement import Placement
 from embedded_scheduler.engine.ports import Introducer, PartnerDirectory, PartnerGateway
 from embedded_scheduler.engine.watchlist import Watchlist
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.identity import Identity
 from embedded_scheduler.spi.connector import Connector
 from embedded_scheduler.spi.runner import Runner

@@ -10,10 +10,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.vault import KeySource
 from embedded_scheduler.store import ledger, secrets
 from embedded_scheduler.store.database import Database, Tx

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded_scheduler.config import GIB, MIB, Home, Settings
+from embedded_scheduler.config import GIB, MIB, Settings
 from embedded_scheduler.domain.space import JobSpace, Level, Usage, free_level, level_of, removal_ms
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.sentences import Sentence, say
 from embedded_scheduler.spi.storage import CountedStorage, RemoteStorage, Storage
 from embedded_scheduler.store import datasets, keeping

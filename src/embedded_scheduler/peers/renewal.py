@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from embedded_scheduler.clock import DAY_MS, Clock
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings
 from embedded_scheduler.diagnosis import certificate_findings
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.home import Home
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory
 from embedded_scheduler.security.tls import ServerTls

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from embedded_scheduler.config import Home
 from embedded_scheduler.domain.environment import result_namespace
 from embedded_scheduler.domain.identifiers import task_id_for
+from embedded_scheduler.home import Home
 from embedded_scheduler.showcase.catalogue import CITIES, DATASETS, DatasetFacts
 from embedded_scheduler.showcase.history import Trace
 from embedded_scheduler.spi.runner import END_OF_LOG

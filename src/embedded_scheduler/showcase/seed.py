@@ -12,11 +12,12 @@ from typing import Any
 
 from embedded_scheduler import plugins
 from embedded_scheduler.clock import DAY_MS, HOUR_MS
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings, load_settings
 from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.snapshot import PeerTraits
 from embedded_scheduler.engine.components import BUILTIN, BUILTIN_ACTOR
 from embedded_scheduler.engine.transitions import Scene
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.showcase import files, trust
 from embedded_scheduler.showcase.catalogue import (
@@ -60,7 +61,7 @@ async def fill(home: Home, *, now_ms: int) -> Settings:
     )
     with home.settings_file.open("a", encoding="utf-8") as settings:
         settings.write(SETTINGS)
-    settings_ = home.load()
+    settings_ = load_settings(home)
     tables = home.path / "tables"
     await asyncio.to_thread(files.write_datasets, tables)
     probes = await asyncio.to_thread(_probes, home, settings_, tables)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.output import Output
 from nodeconsole.client import Link, NodeClient

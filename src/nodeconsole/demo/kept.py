@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from nodeconsole.client import ClientError, NodeClient, NodeUnreachable
 
 MARK = "nodeconsole-demo"

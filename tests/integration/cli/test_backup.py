@@ -17,8 +17,8 @@ from tests.integration.cli.test_commands import run
 from tests.support.hosted import hosted
 
 from embedded_scheduler.backup import CHECKSUM, KEYS, MANIFEST, restore_backup, write_backup
-from embedded_scheduler.config import Home
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NodeError
+from embedded_scheduler.home import Home
 from nodeconsole.cli.exits import Exit
 
 PASSPHRASE = "correct horse battery"

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from tests.support.hosted import Hosted, hosted
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
+from embedded_scheduler.home import Home
 from nodeconsole import launcher
 from nodeconsole.cli.exits import Exit
 
@@ -333,7 +334,7 @@ async def test_init(tmp_path: Path) -> None:
     arguments = ("init", "--node-id", "bob", "--listen", "127.0.0.1:29380", "--platform", "127.0.0.1:29381")
     done = await run(*arguments, home=home)
     assert done.code == Exit.OK, done
-    assert Home(home).load().node_id == "bob"
+    assert load_settings(Home(home)).node_id == "bob"
     again = await run(*arguments, "--json", home=home)
     assert again.json == {
         "node_id": "bob",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from nodeconsole import launcher
 

@@ -15,7 +15,7 @@ import httpx
 from tests.support.fake_node import make_job
 from tests.support.hosted import Hosted, hosted
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.security.secrets import create_secret
 from nodeconsole import launcher

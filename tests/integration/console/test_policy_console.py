@@ -15,8 +15,8 @@ import pytest
 from tests.support.cluster import Cluster, document
 from tests.support.hosted import Hosted, hosted
 
-from embedded_scheduler.config import Home
 from embedded_scheduler.engine import jobs
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from nodeconsole import launcher
 from nodeconsole.cli.exits import Exit

@@ -21,9 +21,10 @@ from tests.support.hosted import hosted
 
 from embedded_scheduler.api.connection import STATE_KEY, Connection
 from embedded_scheduler.api.console import endpoint
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
 from embedded_scheduler.domain.roles import Role, role_for
 from embedded_scheduler.errors import Conflict, InvalidRequest, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.node import Node
 from embedded_scheduler.provision import provision
 from embedded_scheduler.security.identity import load_identity
@@ -48,7 +49,7 @@ async def console(directory: Path) -> AsyncIterator[Node]:
     provision(home, node_id="alice", listen="127.0.0.1:1", platform="127.0.0.1:2")
     with home.settings_file.open("a") as file:
         file.write(OPERATORS)
-    node = Node(home, home.load(), load_identity(home.identity))
+    node = Node(home, load_settings(home), load_identity(home.identity))
     await node.start()
     try:
         yield node
@@ -162,7 +163,7 @@ async def test_only_what_a_role_may_do_is_offered(tmp_path: Path) -> None:
     home = Home(tmp_path)
     provision(home, node_id="alice", listen="127.0.0.1:1", platform="127.0.0.1:2")
     home.settings_file.write_text(home.settings_file.read_text() + OPERATORS + settings)
-    node = Node(home, home.load(), load_identity(home.identity))
+    node = Node(home, load_settings(home), load_identity(home.identity))
     await node.start()
     try:
         client = node.console_app.test_client()

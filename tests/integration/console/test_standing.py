@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.hosted import hosted, started
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.wire.console import PeerRequest
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from tests.support.probe_jobs import probe_job
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 
 STARTS_WITHIN = 30.0

@@ -18,7 +18,8 @@ from tests.integration.cli.test_commands import Done, run
 from tests.support import packs
 from tests.support.hosted import Hosted, started
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.server import BackgroundNode
 from nodeconsole.cli.exits import Exit
@@ -83,7 +84,7 @@ async def test_a_pack_is_installed_used_checked_upgraded_and_removed(
 
     # A component of it runs with the libraries that the pack pins, in the pack's environment.
     async with node.client() as client:
-        job_id = (await client.submit(packs.job(node.home.load().node_id))).job_id
+        job_id = (await client.submit(packs.job(load_settings(node.home).node_id))).job_id
     await until(node, job_id, FINISHED)
     assert await greeting(node, job_id) == ["hello from the wheel", str(place / "env")]
 

@@ -21,8 +21,8 @@ from tests.support.probe_jobs import chain, probe_job
 from tests.support.ray_cluster import RayOfATest
 from tests.support.runs import end_of
 
-from embedded_scheduler.config import Home
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.runners.following import STOPPED_WAITING
 from embedded_scheduler.runners.ray import RayCluster, RayRunner

@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.integration.cli.test_commands import run
 from tests.integration.trust.test_invitations import pair, reaches
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
+from embedded_scheduler.home import Home
 
 
 async def test_two_operators_make_a_contract(tmp_path: Path) -> None:
@@ -49,5 +50,5 @@ async def test_a_passphrase_seals_the_key(tmp_path: Path) -> None:
     key = home.identity / "signing.key"
     assert b"ENCRYPTED" in key.read_bytes()
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    settings = home.load()
+    settings = load_settings(home)
     assert (settings.inst_id, settings.inst_name) == ("bank", "Bank")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.config import load_settings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.engine import contracts as verbs
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.home import Home
 from embedded_scheduler.node import Node
 from embedded_scheduler.provision import provision
 from embedded_scheduler.security.identity import CERTIFICATE_FILE, create_identity, load_identity
@@ -26,7 +27,7 @@ async def test_two_people_compare_the_words(tmp_path: Path) -> None:
     create_identity(tmp_path / "bob", "bob")
     certificate = (tmp_path / "bob" / CERTIFICATE_FILE).read_text("ascii")
     fingerprint = load_identity(tmp_path / "bob").fingerprint
-    node = Node(home, home.load(), load_identity(home.identity))
+    node = Node(home, load_settings(home), load_identity(home.identity))
     await node.start()
     try:
         engine = node.engine

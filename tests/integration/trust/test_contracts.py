@@ -12,7 +12,7 @@ import pytest
 from tests.integration.trust.test_invitations import QUICK, events, pair
 from tests.support.hosted import Hosted, hosted
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.security.identity import Identity, create_identity, load_identity
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, render_headers
 from embedded_scheduler.wire.bfia.signature import SignedRequest, Signer

@@ -9,7 +9,7 @@ from tests.support.hosted import started
 from tests.support.nodes import eventually
 from tests.support.trust import trust_each_other, trusted_nodes
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import provision
 from embedded_scheduler.wire.console import PeerRow
 from nodeconsole.node_process import free_addresses

@@ -13,7 +13,7 @@ import pytest
 from tests.support.hosted import Hosted, hosted
 from tests.support.nodes import eventually
 
-from embedded_scheduler.config import Home
+from embedded_scheduler.home import Home
 from embedded_scheduler.security import invitation as codes
 from nodeconsole.client import ClientError, NodeClient
 

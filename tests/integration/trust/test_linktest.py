@@ -16,7 +16,7 @@ from tests.support.gateway_nginx import gateway, needs_nginx, reserved_address
 from tests.support.hosted import Hosted, hosted
 
 from embedded_scheduler.clock import SystemClock
-from embedded_scheduler.config import PartnerListener
+from embedded_scheduler.config import PartnerListener, load_settings
 from embedded_scheduler.engine import linktest
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.peers.clients import Route
@@ -31,7 +31,7 @@ SHORT = Plan(sizes=(1, 2), bulk=2, idle=(0.3,), pause=0.4, pings=3)
 
 def prober(node: Hosted) -> LinkTester:
     """What that node's console endpoint works with, with a plan of our own."""
-    partner = node.home.load().partner.model_copy(update={"listen": node.running.listen})
+    partner = load_settings(node.home).partner.model_copy(update={"listen": node.running.listen})
     return LinkTester("alice", partner, SystemClock(), Route)
 
 

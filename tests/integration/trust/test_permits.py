@@ -17,13 +17,13 @@ from tests.support.granting import Pair, in_state
 from tests.support.nodes import eventually
 from tests.support.probe_jobs import fan, probe_job
 
-from embedded_scheduler.config import Home
 from embedded_scheduler.domain.job import JobSpec, parse_job
 from embedded_scheduler.domain.lifecycle import GRANT, AgreementTrigger
 from embedded_scheduler.domain.permit import Permit, resource_name
 from embedded_scheduler.engine import permits
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.home import Home
 from embedded_scheduler.spi.connector import Column, Probe
 from embedded_scheduler.store import datasets, grants, publications
 from embedded_scheduler.store import permits as permit_store

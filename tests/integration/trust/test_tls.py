@@ -20,10 +20,11 @@ from tests.support.hosted import hosted
 
 from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.clock import SystemClock
-from embedded_scheduler.config import Home, PartnerListener, Settings
+from embedded_scheduler.config import PartnerListener, Settings, load_settings
 from embedded_scheduler.diagnosis import certificate_findings
 from embedded_scheduler.domain.lifecycle import AgreementState
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.home import Home
 from embedded_scheduler.listener import Listener, Patience
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory
@@ -317,7 +318,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, member: str, value:
     home = Home(tmp_path)
     home.settings_file.write_text(f'node_id = "alice"\npartner.{member} = "{value}"\n')
     with pytest.raises(InvalidRequest) as refused:
-        home.load()
+        load_settings(home)
     assert "secret" not in refused.value.message
 
 

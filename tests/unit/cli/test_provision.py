@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from embedded_scheduler.addresses import Address, parse_address, parse_loopback
-from embedded_scheduler.config import Home, Settings
+from embedded_scheduler.config import Settings, load_settings
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.home import Home
 from embedded_scheduler.provision import TEMPLATE, default_node_id, provision
 from embedded_scheduler.security.secrets import create_secret, is_kept, kept_of, read_secret
 
@@ -19,7 +20,7 @@ from embedded_scheduler.security.secrets import create_secret, is_kept, kept_of,
 def test_a_new_home_is_complete_and_private(tmp_path: Path) -> None:
     home = Home(tmp_path / "deep" / "node")
     done = provision(home, node_id="alice", listen="0.0.0.0:9000", platform="[::1]:9001")
-    assert done.settings == home.load()
+    assert done.settings == load_settings(home)
     assert (done.settings.node_id, done.settings.partner.listen, done.settings.platform.listen) == (
         "alice",
         "0.0.0.0:9000",
