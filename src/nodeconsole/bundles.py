@@ -5,14 +5,18 @@ Each file is the register message of the specification (`imageUrl`, `component_i
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
 from nodeconsole.places import create_file
@@ -20,6 +24,24 @@ from nodeconsole.places import create_file
 MOST_FILES = 500
 LARGEST_FILE = 16 * 1024 * 1024
 _LARGEST_BUNDLE = 64 * 1024 * 1024
+_LARGEST_UNPACKED = 1024 * 1024 * 1024
+"""Of a tar archive, with the files that are passed over: they have to be unpacked to get behind them."""
+_MOST_MEMBERS = 100_000
+_GZIP = b"\x1f\x8b"
+_UNREADABLE = (
+    OSError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    IndexError,
+)
+"""What the libraries raise for archives that are damaged, encrypted, or packed in a way that they do not know."""
 _TAR = (".tar", ".tar.gz", ".tgz")
 SUFFIXES = (".zip", *_TAR)
 
@@ -68,7 +90,7 @@ def read(path: Path, image: str = "") -> Bundle:
                 described.append(_described(name, content, image))
             except ValueError as error:
                 skipped.append((name, str(error)))
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise BundleError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not described and not skipped:
         raise BundleError(f"{path}: holds no JSON file")
@@ -152,11 +174,37 @@ def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(path, "r:*") as tar:
-        for member in tar:
+    with path.open("rb") as raw, _unpacked(raw) as content, tarfile.open(fileobj=_Bounded(content), mode="r:") as tar:
+        for number, member in enumerate(tar):
+            if number >= _MOST_MEMBERS:
+                raise BundleError(f"{path}: more than {_MOST_MEMBERS} files")
             opened = tar.extractfile(member) if member.isreg() and _counts(member.name) else None
             if opened is not None:
                 yield member.name, opened.read(LARGEST_FILE + 1)
+
+
+def _unpacked(raw: BinaryIO) -> BinaryIO:
+    packed = raw.read(len(_GZIP)) == _GZIP
+    raw.seek(0)
+    return cast("BinaryIO", gzip.open(raw)) if packed else raw
+
+
+class _Bounded:
+    """As much of a file as the library for archives may read: a header of some bytes can promise any length."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _LARGEST_BUNDLE:
+            raise tarfile.ReadError("a part of it is larger than anything that belongs there")
+        return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        if not 0 <= position <= _LARGEST_UNPACKED:
+            raise tarfile.ReadError(f"it is larger than {_LARGEST_UNPACKED >> 20} MiB when unpacked")
+        return self._file.seek(position)
 
 
 def _counts(name: str) -> bool:

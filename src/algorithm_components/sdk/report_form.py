@@ -20,11 +20,14 @@ MOST_ROWS = 10_000
 MOST_SERIES = 50
 MOST_POINTS = 10_000
 LONGEST_TEXT = 10_000
+LARGEST_NUMBER = 1e300
+"""Of points, either way: so that distances between them are numbers too; and of whole numbers."""
 
 Cell = str | float | bool | None
 """What a scalar or a cell of a table may be."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII)
+_HALVES = re.compile("[\ud800-\udfff]")
 _TYPES = ("string", "integer", "number", "boolean")
 _ITEM_MEMBERS: Mapping[str, tuple[str, ...]] = {
     "scalar": ("value",),
@@ -199,7 +202,8 @@ def _is_point(point: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared, not converted: JSON has whole numbers that are beyond every float. NaN is not smaller than anything.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 def _cell(place: str, value: object) -> Iterator[str]:
@@ -207,8 +211,12 @@ def _cell(place: str, value: object) -> Iterator[str]:
         yield f"{place} is {value}: write null for what could not be computed"
     elif value is not None and not isinstance(value, str | int | float):
         yield f"{place} must be a text, a number, a boolean or null"
+    elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        yield f"{place} is a number of more than 300 digits"
     elif isinstance(value, str) and len(value) > LONGEST_TEXT:
         yield f"{place} is longer than {LONGEST_TEXT} characters"
+    elif isinstance(value, str) and not _is_whole(value):
+        yield f"{place} has half of a surrogate pair: it is not text"
 
 
 def _texts(holder: Mapping[str, Any], place: str, members: Iterable[str]) -> Iterator[str]:
@@ -216,3 +224,10 @@ def _texts(holder: Mapping[str, Any], place: str, members: Iterable[str]) -> Ite
         value = holder.get(member, "")
         if not isinstance(value, str) or len(value) > LONGEST_TEXT:
             yield f"{place}{member} must be a text of at most {LONGEST_TEXT} characters"
+        elif not _is_whole(value):
+            yield f"{place}{member} has half of a surrogate pair: it is not text"
+
+
+def _is_whole(text: str) -> bool:
+    """JSON can say what no file of text can hold."""
+    return text.isascii() or not _HALVES.search(text)

@@ -18,6 +18,8 @@ CODE = "code"
 ENVIRONMENT = "env"
 RECORD_FILE = "installed.json"
 FILES_FILE = "files.sha256"
+SCRATCH = "tmp"
+"""Of an installation; gone when it is done."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+-]{0,31}")
@@ -149,12 +151,17 @@ _MEMBERS = frozenset(
 @dataclass(frozen=True, slots=True)
 class PackFiles:
     """A pack that was read and found in order: its files by path, and each component's self-description. `digest`:
-    SHA-256 (hex) of the archive."""
+    SHA-256 (hex) of the archive. `requirements`: what its lock pins, as pip takes it."""
 
     description: PackDescription
     digest: str
     files: Mapping[str, bytes]
     manifests: Mapping[str, Mapping[str, Any]]
+    requirements: str = ""
+
+    def without_content(self) -> PackFiles:
+        """What is kept of it once it is installed, or has failed."""
+        return PackFiles(self.description, self.digest, {}, {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from embedded_scheduler.domain.component import parse_manifest
 from embedded_scheduler.domain.pack import InstalledPack, PackAddress, PackFiles, PackId, PackOrder, pack_id, pack_of
 from embedded_scheduler.engine import components
 from embedded_scheduler.engine.bus import Wakeup
@@ -68,6 +69,8 @@ class Installation:
 
     def enter(self, state: PackState, error: str = "") -> None:
         self.state, self.error = state, error
+        if state.is_over:
+            self.files = self.files.without_content()
         self._tell()
 
     async def change(self, seen: int, timeout_seconds: float) -> None:
@@ -119,7 +122,8 @@ class Packs:
     async def install(self, archive: bytes, order: PackOrder) -> Installation | InstalledPack:
         """Begin to install a pack, or what is there already if it is the same one.
 
-        `Conflict` if another pack of this name and version is there, or too much waits.
+        `Conflict` if another pack of this name and version is there, if somebody else registered one of its components,
+        or if too much waits.
         """
         files = await asyncio.to_thread(self._workshop.read, archive)
         wanted = files.description.id
@@ -135,7 +139,10 @@ class Packs:
             )
         running = self._installations.get(wanted)
         if running is not None and not running.state.is_over:
+            if running.files.digest != files.digest:
+                raise Conflict(f"another pack {wanted} is being installed: wait, or end that by `component uninstall`")
             return running
+        await self._engine.db.read(lambda reader: _require_free(reader, files))
         if sum(not one.state.is_over for one in self._installations.values()) >= _MOST_WAITING:
             raise Conflict(f"{_MOST_WAITING} packs are being installed already")
         # A repeated one goes to the end.
@@ -209,6 +216,9 @@ class Packs:
             await self._failed(installation, error.message)
         except OSError as error:
             await self._failed(installation, f"{error.filename or 'packs'}: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 - the packs that wait are to have their turn, whatever this one does
+            _LOG.exception("pack %s cannot be installed", installation.id)
+            await self._failed(installation, f"an error of this node ({type(error).__name__}): its log says more")
         else:
             installation.line("installed")
             installation.enter(PackState.INSTALLED)
@@ -217,12 +227,13 @@ class Packs:
         pack = await self._workshop.build(installation.files, installation.order, installation)
         try:
             await self._register(pack, installation.files)
-        except NodeError:
+        except Exception:
             await asyncio.to_thread(self._workshop.remove, pack.id)
             raise
 
     async def _register(self, pack: InstalledPack, files: PackFiles) -> None:
         def note(tx: Tx) -> None:
+            _require_free(tx, files)
             if _noted(tx, pack) is not None:
                 return
             data = {"digest": pack.digest, "files_digest": pack.files_digest, "python": pack.python_version}
@@ -237,7 +248,10 @@ class Packs:
         def note(tx: Tx) -> None:
             _record(tx, installation.id, "pack.failed", installation.order.by, reason=why)
 
-        await self._engine.db.write(note)
+        try:
+            await self._engine.db.write(note)
+        except NodeError as error:
+            _LOG.error("the ledger cannot note that pack %s was not installed: %s", installation.id, error)
         installation.line(f"failed: {why}")
         installation.enter(PackState.FAILED, why)
 
@@ -247,6 +261,22 @@ def belongs_to(component: Component, pack: InstalledPack) -> bool:
     if pack.image:
         return component.image_url == pack.image
     return pack_of(component.image_url) == str(pack.id)
+
+
+def _require_free(reader: Reader, files: PackFiles) -> None:
+    """`Conflict` if a component of the pack is somebody else's: a built-in one, or registered by another address.
+    Other versions of the same pack are not somebody else."""
+    wanted = files.description
+    for name in wanted.components:
+        found = component_store.get(reader, *parse_manifest(files.manifests[name]).identity)
+        if found is None or found.image_url == wanted.image:
+            continue
+        if pack_of(found.image_url).partition("/")[0] != wanted.id.name:
+            identity = f"{found.provider}/{found.name}/{found.version}"
+            raise Conflict(
+                f"component {identity} of the pack is registered already, as {found.image_url}: a pack takes no place "
+                f"of another's; `nodeconsole component remove {identity}` first, if that is what you want"
+            )
 
 
 def _forget(tx: Tx, pack: InstalledPack, actor: str) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
+import stat
+import struct
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -13,11 +17,40 @@ from typing import Any
 
 from embedded_scheduler.config import MIB
 from embedded_scheduler.domain.component import parse_manifest
-from embedded_scheduler.domain.pack import CODE, DESCRIPTION_FILE, PackFiles, parse_pack
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.domain.pack import (
+    CODE,
+    DESCRIPTION_FILE,
+    ENVIRONMENT,
+    FILES_FILE,
+    RECORD_FILE,
+    SCRATCH,
+    PackFiles,
+    parse_pack,
+)
 from embedded_scheduler.errors import InvalidRequest, TooLarge
+from embedded_scheduler.packs.lock import pins
 
 MOST_FILES = 5000
-MOST_BYTES = 256 * MIB
+MOST_BYTES = 64 * MIB
+"""Unpacked, in memory until the pack is installed; what is sent has at most a fifth of it."""
+
+_LONGEST_PATH = 1024
+_LONGEST_NAME = 255
+_OURS = frozenset({ENVIRONMENT, FILES_FILE, RECORD_FILE, SCRATCH})
+"""Names at the top that an installation uses itself."""
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    IndexError,
+)
+"""What the library raises for archives that are damaged, encrypted, or packed in a way that it does not know."""
 
 
 def read_archive(content: bytes) -> PackFiles:
@@ -25,35 +58,57 @@ def read_archive(content: bytes) -> PackFiles:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files = _files(archive)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise InvalidRequest(f"the pack is no zip archive that can be read: {error}") from None
     if DESCRIPTION_FILE not in files:
         raise InvalidRequest(f"the archive is no pack: it has no {DESCRIPTION_FILE}")
     try:
         description = parse_pack(tomllib.loads(files[DESCRIPTION_FILE].decode("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"{DESCRIPTION_FILE}: {error}") from None
     if description.lock and description.lock not in files:
         raise InvalidRequest(f"the pack has no {description.lock}, which {DESCRIPTION_FILE} names as its lock")
     manifests = {name: _manifest(files, name) for name in description.components}
-    return PackFiles(description, sha256(content).hexdigest(), files, manifests)
+    identities = [parse_manifest(manifest).identity for manifest in manifests.values()]
+    if len(set(identities)) < len(identities):
+        raise InvalidRequest("the pack describes one component twice: same provider, name and version")
+    requirements = pins(description.lock, files[description.lock]) if description.lock else ""
+    return PackFiles(description, sha256(content).hexdigest(), files, manifests, requirements)
 
 
 def _files(archive: zipfile.ZipFile) -> dict[str, bytes]:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
         raise TooLarge(f"the pack holds more than {MOST_FILES} files or {MOST_BYTES // MIB} MiB")
-    files = {}
+    files: dict[str, bytes] = {}
     for member in members:
-        path = PurePosixPath(member.filename)
-        # The description's own files lie at the top; everything that is executed lies below `code`.
-        inside = len(path.parts) == 1 or path.parts[0] == CODE
-        if path.is_absolute() or ".." in path.parts or not inside or "\\" in member.filename:
-            raise InvalidRequest(
-                f"the pack holds {member.filename!r}: only files at its top and below {CODE}/ are taken"
-            )
-        files[str(path)] = archive.read(member)
+        path = _checked_path(member)
+        if path in files:
+            raise InvalidRequest(f"the pack holds {shorten(path)} twice")
+        files[path] = archive.read(member)
+    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+    if both := folders & files.keys():
+        raise InvalidRequest(f"the pack holds {shorten(min(both))} as a file and as a folder")
     return files
+
+
+def _checked_path(member: zipfile.ZipInfo) -> str:
+    """Where a file is to lie below the pack's directory."""
+    name, path = member.filename, PurePosixPath(member.filename)
+    # The description's own files lie at the top; everything that is executed lies below `code`.
+    inside = len(path.parts) == 1 or path.parts[0] == CODE
+    if path.is_absolute() or ".." in path.parts or not inside or "\\" in name:
+        raise InvalidRequest(
+            f"the pack holds {shorten(name)}: only files at its top and below {CODE}/ are taken"
+        )
+    if len(path.parts) == 1 and name in _OURS:
+        raise InvalidRequest(f"the pack holds {name}, which the installation itself makes: rename it")
+    if not name.isprintable() or len(name) > _LONGEST_PATH or any(len(p.encode()) > _LONGEST_NAME for p in path.parts):
+        raise InvalidRequest(f"the pack holds {shorten(name)}, which is no name for a file here")
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise InvalidRequest(f"the pack holds {shorten(name)}, which is no plain file")
+    return str(path)
 
 
 def _manifest(files: Mapping[str, bytes], name: str) -> Mapping[str, Any]:
@@ -62,7 +117,7 @@ def _manifest(files: Mapping[str, bytes], name: str) -> Mapping[str, Any]:
             raise InvalidRequest(f"component {name} of the pack has no {CODE}/{name}/{needed}")
     try:
         manifest = json.loads(files[f"{CODE}/{name}/manifest.json"])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"{CODE}/{name}/manifest.json: {error}") from None
     parse_manifest(manifest)
     return dict(manifest)

@@ -14,7 +14,7 @@ from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.packs.interpreters import own_environment
 
 _LONGEST_LINE = 1 << 16
-_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_PROGRESS = re.compile(r"Progress (\d{1,18}) of (\d{1,18})", re.ASCII)
 _REMEMBERED = 12
 _STOPPED = "the installation was stopped"
 

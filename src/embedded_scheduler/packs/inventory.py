@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
@@ -22,9 +23,8 @@ class Inventory:
     size: int
 
     def encode(self) -> bytes:
-        return "".join(f"{digest}  {path}\n" for path, digest in sorted(self.entries.items())).encode(
-            "utf-8", "surrogateescape"
-        )
+        lines = (_line(path, digest) for path, digest in sorted(self.entries.items()))
+        return "".join(lines).encode("utf-8", "surrogateescape")
 
     @property
     def digest(self) -> str:
@@ -48,8 +48,8 @@ def take(directory: Path) -> Inventory:
 
 def read(directory: Path) -> Mapping[str, str]:
     """The list that was kept at the installation; `OSError` or ValueError if it cannot be read. Blocks."""
-    lines = (directory / FILES_FILE).read_bytes().decode("utf-8", "surrogateescape").splitlines()
-    return {path: digest for digest, path in (line.split("  ", 1) for line in lines)}
+    text = (directory / FILES_FILE).read_bytes().decode("utf-8", "surrogateescape")
+    return dict(map(_entry, text.split("\n")[:-1]))
 
 
 def differences(kept: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
@@ -58,6 +58,21 @@ def differences(kept: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
     faults += [f"{path} was added" for path in found.keys() - kept.keys()]
     faults += [f"{path} was changed" for path in kept.keys() & found.keys() if kept[path] != found[path]]
     return sorted(faults)
+
+
+def _line(path: str, digest: str) -> str:
+    """As sha256sum writes it: a backslash before a line whose path has a line break, which is `\\n` there."""
+    if "\n" not in path:
+        return f"{digest}  {path}\n"
+    escaped = path.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"\\{digest}  {escaped}\n"
+
+
+def _entry(line: str) -> tuple[str, str]:
+    digest, path = line.split("  ", 1)
+    if not digest.startswith("\\"):
+        return path, digest
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], path), digest[1:]
 
 
 def _walk(directory: Path) -> Iterator[Path]:

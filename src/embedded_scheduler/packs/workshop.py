@@ -23,6 +23,7 @@ from embedded_scheduler.domain.pack import (
     ENVIRONMENT,
     FILES_FILE,
     RECORD_FILE,
+    SCRATCH,
     InstalledPack,
     PackFiles,
     PackId,
@@ -42,6 +43,8 @@ _REMOVING = ".removing-"
 _RESERVE_MB = 256
 _PATH_FILE = "nodeconsole_pack.pth"
 _KEPT_PROGRAMS = "python"
+_PINS = "pins"
+"""What the pack's lock pins, in `SCRATCH`."""
 
 
 class Workshop:
@@ -144,14 +147,14 @@ class Workshop:
         report.line("making the environment")
         await run([interpreter.path, "-I", "-m", "venv", "--without-pip", str(environment)], report)
         if files.description.lock:
-            pip = await asyncio.to_thread(interpreters.pip_for, interpreter, building / "tmp" / "pip")
+            pip = await asyncio.to_thread(interpreters.pip_for, interpreter, building / SCRATCH / "pip")
             words = [*pip.command, "--python", str(environment / "bin" / "python"), *_INSTALL]
             words += ["--progress-bar", "raw" if pip.tells_progress else "off"]
             if order.wheels:
                 words += ["--no-index", "--find-links", _wheels(order.wheels)]
-            words += ["--requirement", str(building / files.description.lock)]
+            words += ["--requirement", str(building / SCRATCH / _PINS)]
             report.line(f"installing what {files.description.lock} pins")
-            await run(words, report, _settings(order, building / "tmp"))
+            await run(words, report, _settings(order, building / SCRATCH))
         await asyncio.to_thread(_tidy_environment, environment)
         report.line("compiling")
         compiled = [str(environment / "lib"), str(building / CODE)]
@@ -176,7 +179,7 @@ class Workshop:
         self, files: PackFiles, interpreter: Interpreter | None, order: PackOrder, building: Path, report: PackReport
     ) -> InstalledPack:
         wanted = files.description
-        shutil.rmtree(building / "tmp")
+        shutil.rmtree(building / SCRATCH)
         report.line("noting the digest of every file")
         taken = inventory.take(building)
         (building / FILES_FILE).write_bytes(taken.encode())
@@ -218,7 +221,8 @@ _INSTALL = (
 
 def _unpack(files: PackFiles, building: Path) -> None:
     building.mkdir(mode=0o700)
-    (building / "tmp").mkdir()
+    (building / SCRATCH).mkdir()
+    (building / SCRATCH / _PINS).write_text(files.requirements)
     for name, content in files.files.items():
         path = building / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +246,10 @@ def _tidy_environment(environment: Path) -> None:
     for program in (environment / "bin").iterdir():
         if not program.name.startswith(_KEPT_PROGRAMS):
             program.unlink()
-    (site,) = environment.glob("lib/python3.*/site-packages")
+    places = list(environment.glob("lib/python3.*/site-packages"))
+    if len(places) != 1:
+        raise Refused("the pack's libraries brought an environment of another Python along")
+    (site,) = places
     (site / _PATH_FILE).write_text(os.path.relpath(environment.parent / CODE, site) + "\n")
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedded_scheduler.domain.identifiers import shorten
+from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.attempt import SCRATCH
 from embedded_scheduler.runners.engine_api import EngineFacts
 from embedded_scheduler.runners.routes import Route, host_names, routes_to
@@ -30,6 +33,9 @@ _MOST_FILES = 65536
 _MOST_OF_USER = 16384
 """Processes of the node's user in all, which is how this limit is counted."""
 _MOST_PROCESSES = 1024
+_SPLITS = re.compile(r'[,"]')
+"""Podman writes mounts as its command line has them and takes them apart again: what follows a comma in a name would be
+an option, another source for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Confinement:
         self, spec: LaunchSpec, routes: list[Route], reads: Mapping[Path, Path], labels: Mapping[str, str]
     ) -> dict[str, Any]:
         """The create call without the image. `reads`: where the component looks for a file, to where it is."""
+        mounts = _mounts(spec, reads)
+        split = [mount for mount in mounts if self.facts.is_podman and _SPLITS.search(mount["Source"] + mount["Target"])]
         environment = {"HOME": _INSIDE_TMP, "TMPDIR": _INSIDE_TMP, **spec.environment}
         return {
             "Env": [f"{name}={value}" for name, value in environment.items()],
@@ -64,7 +72,8 @@ class Confinement:
                 "CapDrop": ["ALL"],
                 "SecurityOpt": ["no-new-privileges", *(["label=disable"] if self.facts.selinux else [])],
                 "Init": True,
-                "Mounts": _mounts(spec, reads),
+                "Mounts": [mount for mount in mounts if mount not in split],
+                "Binds": list(map(_bind, split)),
                 "Ulimits": [
                     {"Name": name, "Soft": value, "Hard": value} for name, value in self._ulimits(spec.limits).items()
                 ],
@@ -156,6 +165,16 @@ def _mounts(spec: LaunchSpec, reads: Mapping[Path, Path]) -> list[dict[str, Any]
 
 def _mount(source: Path, target: Path, *, read_only: bool = False) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(source.absolute()), "Target": str(target), "ReadOnly": read_only}
+
+
+def _bind(mount: Mapping[str, Any]) -> str:
+    """The same in the older form, which is divided by colons."""
+    if ":" in mount["Source"] or ":" in mount["Target"]:
+        raise Refused(
+            f"Podman cannot show {shorten(mount['Target'])} to a container: a name may have a colon or a comma (or "
+            "quotation mark), but not both; rename it"
+        )
+    return f"{mount['Source']}:{mount['Target']}:{'ro' if mount['ReadOnly'] else 'rw'}"
 
 
 def _at_most(kind: int, wanted: int) -> int:

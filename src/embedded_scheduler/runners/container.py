@@ -153,15 +153,23 @@ class ContainerRunner(KeptRunner):
             return
         api = EngineApi(self._socket())
         try:
-            for found in await asyncio.to_thread(api.containers, f"{_HOME_LABEL}={self._home_label}"):
-                attempt_id = str(found["Labels"].get(_ATTEMPT_LABEL))
-                if not self._run(attempt_id).held() and await is_over(attempt_id):
-                    await asyncio.to_thread(api.remove, str(found["Id"]))
+            for container, labels in await asyncio.to_thread(api.containers, f"{_HOME_LABEL}={self._home_label}"):
+                attempt_id = labels.get(_ATTEMPT_LABEL, "")
+                if await self._is_over(attempt_id, is_over):
+                    await asyncio.to_thread(api.remove, container)
                     _LOG.info("removed a container that attempt %s had left", attempt_id)
             if self._settings.keep_images_days:
                 await asyncio.to_thread(self._remove_images, api)
         except (EngineGoneError, EngineRefusalError) as fault:
             raise Unavailable(str(fault)) from None
+
+    async def _is_over(self, attempt_id: str, is_over: Callable[[str], Awaitable[bool]]) -> bool:
+        try:
+            run = self._run(attempt_id)
+        except Refused:
+            # Somebody else's, under a label of ours.
+            return False
+        return not run.held() and await is_over(attempt_id)
 
     # Starting
 

@@ -11,7 +11,7 @@ import http.client
 import json
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,10 +22,19 @@ _START_PATIENCE_S = 120.0
 _FRAME = struct.Struct(">BxxxL")
 _PIECE = 256 * 1024
 _SHOWN = 400
+_LONGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_FAULT = 64 * 1024
+_LONGEST_LINE = 1024 * 1024
+_PULL_SILENCE_S = 900.0
+"""Engines tell every second how a download goes, but not how a large layer is unpacked."""
 
 
 class EngineGoneError(Exception):
-    """The engine does not answer (or stopped in the middle of an answer)."""
+    """The engine does not answer (or stopped in the middle of an answer), or not as an engine does."""
+
+
+class EngineSilentError(EngineGoneError):
+    """It says nothing for longer than there is patience for."""
 
 
 class EngineRefusalError(Exception):
@@ -82,11 +91,11 @@ class EngineApi:
         return _KNOWN[known]
 
     def _asked(self) -> EngineFacts:
-        answer = self._json("GET", "/version")
-        names = " ".join(str(part.get("Name")) for part in answer.get("Components") or ())
+        answer = self._object("GET", "/version")
+        names = " ".join(str(part.get("Name")) for part in _objects(answer.get("Components")))
         product, version = "Podman" if "Podman" in names else "Docker", str(answer.get("Version"))
-        info = self._json("GET", "/info")
-        options = [str(option) for option in info.get("SecurityOptions") or ()]
+        info = self._object("GET", "/info")
+        options = [str(option) for option in _list(info.get("SecurityOptions"))]
         rootless = bool(info.get("Rootless")) or "name=rootless" in options
         # Without root there are limits only with the second kind of control groups, whatever the engine says.
         able = info.get("CgroupDriver") != "none" and (not rootless or str(info.get("CgroupVersion")) == "2")
@@ -103,13 +112,20 @@ class EngineApi:
         )
 
     def image(self, reference: str) -> dict[str, Any] | None:
-        return self._found("GET", f"/images/{quote(reference)}/json")
+        found = self._found("GET", f"/images/{quote(reference)}/json")
+        if found is not None and not isinstance(found.get("Id"), str):
+            raise self._strange()
+        return found
 
     @contextmanager
     def pull(
-        self, reference: str, credentials: Mapping[str, str] | None
-    ) -> Iterator[tuple[Iterator[dict[str, Any]], socket.socket]]:
-        """Lines of progress, an error among them (`error`); the socket is for another thread to shut down."""
+        self, reference: str, credentials: Mapping[str, str] | None, connected: Callable[[socket.socket], None]
+    ) -> Iterator[Iterator[dict[str, Any]]]:
+        """Lines of progress, an error among them (`error`).
+
+        `connected` gets the socket, for another thread to shut down, before the engine is asked: it may take long to
+        begin its answer.
+        """
         headers = {}
         if credentials is not None:
             import base64  # noqa: PLC0415 - most pulls need none
@@ -117,8 +133,10 @@ class EngineApi:
             raw = json.dumps(dict(credentials)).encode()
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(raw).decode()
         path = f"/images/create?{urlencode({'fromImage': reference})}"
-        with self._stream("POST", path, headers=headers) as response:
-            yield _lines(response), response.socket
+        with self._stream(
+            "POST", path, headers=headers, patience_s=_PULL_SILENCE_S, connected=connected
+        ) as response:
+            yield _lines(response)
 
     def create(self, name: str, body: Mapping[str, Any]) -> None:
         """Create a container; one of that name is left as it is."""
@@ -129,7 +147,11 @@ class EngineApi:
                 raise refusal from None
 
     def container(self, name: str) -> dict[str, Any] | None:
-        return self._found("GET", f"/containers/{name}/json")
+        """What the engine knows of it; `State` has at least what is read of it here."""
+        found = self._found("GET", f"/containers/{name}/json")
+        if found is not None and not _is_state(found.get("State")):
+            raise self._strange()
+        return found
 
     def prepare(self, name: str, version: str) -> None:
         """Podman only: bring a created container so far that its network exists and its program has not begun."""
@@ -155,10 +177,8 @@ class EngineApi:
         )
         try:
             self._call("POST", path, patience_s=patience_s)
-        except EngineGoneError as gone:
-            if isinstance(gone.__cause__, TimeoutError):
-                return False
-            raise
+        except EngineSilentError:
+            return False
         return True
 
     @contextmanager
@@ -170,14 +190,17 @@ class EngineApi:
 
     def remove(self, name: str) -> None:
         with suppress(EngineRefusalError):
-            self._call("DELETE", f"/containers/{name}?force=1&v=1", patience_s=_START_PATIENCE_S)
+            self._call("DELETE", f"/containers/{quote(name)}?force=1&v=1", patience_s=_START_PATIENCE_S)
 
-    def containers(self, label: str) -> list[dict[str, Any]]:
-        """All containers with a label (`name=value`), running or not."""
+    def containers(self, label: str) -> list[tuple[str, dict[str, str]]]:
+        """Id and labels of all containers with a label (`name=value`), running or not."""
         filters = json.dumps({"label": [label]})
-        return cast(
-            "list[dict[str, Any]]", self._json("GET", f"/containers/json?{urlencode({'all': '1', 'filters': filters})}")
-        )
+        found = self._json("GET", f"/containers/json?{urlencode({'all': '1', 'filters': filters})}")
+        return [
+            (str(each["Id"]), {str(name): str(value) for name, value in each["Labels"].items()})
+            for each in _objects(found)
+            if each.get("Id") and isinstance(each.get("Labels"), dict)
+        ]
 
     def remove_image(self, reference: str) -> bool:
         """Whether it is gone; one that is in use stays."""
@@ -189,11 +212,17 @@ class EngineApi:
 
     def _found(self, method: str, path: str) -> dict[str, Any] | None:
         try:
-            return cast("dict[str, Any]", self._json(method, path))
+            return self._object(method, path)
         except EngineRefusalError as refusal:
             if refusal.status == http.client.NOT_FOUND:
                 return None
             raise
+
+    def _object(self, method: str, path: str) -> dict[str, Any]:
+        found = self._json(method, path)
+        if not isinstance(found, dict):
+            raise self._strange()
+        return found
 
     def _json(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patience_s: float = _PATIENCE_S
@@ -201,14 +230,20 @@ class EngineApi:
         raw = self._call(method, path, body, patience_s=patience_s)
         try:
             return json.loads(raw)
-        except ValueError:
-            raise EngineGoneError(f"{self._path} does not speak the engine's API") from None
+        except (ValueError, RecursionError):
+            raise self._strange() from None
+
+    def _strange(self) -> EngineGoneError:
+        return EngineGoneError(f"{self._path} does not speak the engine's API")
 
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patience_s: float = _PATIENCE_S
     ) -> bytes:
         with self._stream(method, path, body, patience_s=patience_s) as response, _translated(self._path):
-            return response.read()
+            answer = response.read(_LONGEST_ANSWER + 1)
+        if len(answer) > _LONGEST_ANSWER:
+            raise self._strange()
+        return answer
 
     @contextmanager
     def _stream(
@@ -219,16 +254,20 @@ class EngineApi:
         *,
         headers: Mapping[str, str] | None = None,
         patience_s: float | None = None,
+        connected: Callable[[socket.socket], None] | None = None,
     ) -> Iterator[_Response]:
         connection = _Connection(self._path, patience_s)
         try:
             with _translated(self._path):
+                connection.connect()
+                if connected is not None:
+                    connected(connection.sock)
                 content = None if body is None else json.dumps(body)
                 connection.request(method, path, content, {"Content-Type": "application/json", **(headers or {})})
                 response = cast("_Response", connection.getresponse())
                 response.socket = connection.sock
                 if response.status >= http.client.BAD_REQUEST:
-                    raise EngineRefusalError(response.status, _message(response.read()))
+                    raise EngineRefusalError(response.status, _message(response.read(_LONGEST_FAULT)))
             yield response
         finally:
             connection.close()
@@ -257,7 +296,7 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise EngineGoneError(f"the container engine at {path} does not answer in time") from error
+        raise EngineSilentError(f"the container engine at {path} does not answer in time") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise EngineGoneError(f"the container engine at {path} does not answer: {reason}") from error
@@ -267,16 +306,19 @@ def _message(raw: bytes) -> str:
     try:
         found = json.loads(raw)
         text = str(found["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = raw.decode("utf-8", "replace")
     return " ".join(text.split())[:_SHOWN] or "no reason given"
 
 
 def _lines(response: _Response) -> Iterator[dict[str, Any]]:
     with _translated("its socket"):
-        for line in response:
+        while line := response.readline(_LONGEST_LINE):
             if line.strip():
-                found = json.loads(line)
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError):
+                    raise EngineGoneError("the engine tells how it goes in a way that is none of its API") from None
                 if isinstance(found, dict):
                     yield found
 
@@ -292,3 +334,17 @@ def _frames(response: _Response) -> Iterator[bytes]:
                     return
                 left -= len(piece)
                 yield piece
+
+
+def _is_state(state: object) -> bool:
+    """Whether the members of a container's state that are read are there, and what they should be."""
+    wanted = {"Status": str, "Running": bool, "Pid": int, "ExitCode": int}
+    return isinstance(state, dict) and all(isinstance(state.get(name), kind) for name, kind in wanted.items())
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in _list(value) if isinstance(each, dict)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,12 +13,15 @@ from typing import Any
 
 import httpx
 
+from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.following import AwayError
 
 _CONNECT_S = 5.0
 _ANSWER_S = 30.0
+_WHOLE_ANSWER_S = 120.0
 _LONGEST_TEXT = 300
+_LONGEST_ANSWER = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,10 @@ class EngineHttp:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
+        """The answer, whatever it says, once all of it is here."""
         try:
-            return await client.request(method, path, content=content, json=json, params=params, headers=headers)
+            async with client.stream(method, path, content=content, json=json, params=params, headers=headers) as answer:
+                return await self._whole(answer)
         except httpx.HTTPError as error:
             raise self._away(error) from error
 
@@ -85,13 +91,34 @@ class EngineHttp:
         try:
             async with client.stream("GET", path, params=dict(params), timeout=timeout) as answer:
                 if not answer.is_success:
-                    await answer.aread()
-                    self.judge(answer)
+                    self.judge(await self._whole(answer))
                 yield b""
                 async for piece in answer.aiter_raw():
                     yield piece
         except httpx.HTTPError as error:
             raise self._away(error) from error
+
+    async def _whole(self, answer: httpx.Response) -> httpx.Response:
+        content = bytearray()
+        try:
+            async with asyncio.timeout(_WHOLE_ANSWER_S):
+                async for piece in answer.aiter_bytes():
+                    content += piece
+                    if len(content) > _LONGEST_ANSWER:
+                        raise self._away("it answers with more than anybody asked for")
+        except TimeoutError:
+            raise self._away("its answer does not end") from None
+        return httpx.Response(answer.status_code, content=bytes(content), request=answer.request)
+
+    def document(self, answer: httpx.Response) -> Mapping[str, Any]:
+        """The JSON object of an answer; `AwayError` if it is none."""
+        try:
+            found = answer.json()
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise self._away("what answers there is not its API")
+        return found
 
     def judge(self, answer: httpx.Response) -> None:
         """Return if the answer is good. `Refused` says why the same request will never be; `AwayError`: not now."""
@@ -104,7 +131,7 @@ class EngineHttp:
             raise Refused(text)
         raise AwayError(text)
 
-    def _away(self, error: httpx.HTTPError) -> AwayError:
+    def _away(self, error: httpx.HTTPError | str) -> AwayError:
         what = str(error) or type(error).__name__
         return AwayError(f"{self._engine} at {self._address} cannot be reached: {what}")
 
@@ -125,7 +152,7 @@ def error_text(answer: httpx.Response) -> str:
     try:
         body = answer.json()
         said = str(body.get("message") or body) if isinstance(body, dict) else str(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = answer.text
     lines = [line.strip() for line in said.splitlines() if any(map(str.isalnum, line))]
     return lines[-1][:_LONGEST_TEXT] if lines else answer.reason_phrase

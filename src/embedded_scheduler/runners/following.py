@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from embedded_scheduler.errors import Conflict, Refused, Unavailable
+from embedded_scheduler.errors import Conflict, NodeError, Refused, Unavailable
 from embedded_scheduler.runners.attempt import close_log, replace_file
 from embedded_scheduler.runners.kept import NOT_STARTED, STOPPED_FIRST
 from embedded_scheduler.runners.run_directory import RunDirectory
@@ -46,6 +46,10 @@ _STOP_AGAIN_S = 3.0
 _LOOK_ON_S = 5.0
 _LAST_OUTPUT_S = 5.0
 
+
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer ends in that is none of the engine's API."""
+_NO_ANSWER = (NodeError, *_UNREADABLE)
 
 STOPPED_WAITING = "the attempt was stopped while it waited for a place where it could run"
 
@@ -111,7 +115,7 @@ class Journal:
     def note(self, text: str) -> None:
         """Append a line of the node's own."""
         # Saved first: should the node end in between, the line is lost, and no output is taken for it.
-        line = (text + "\n").encode()
+        line = (text + "\n").encode("utf-8", "replace")
         if self._tail(1) not in (b"", b"\n"):
             line = b"\n" + line
         self._size += len(line)
@@ -209,7 +213,7 @@ class FollowingRunner(ABC):
         run = RunDirectory.of(self._runs, handle.attempt_id)
         if run.exit() is None and Journal.load(run) is not None:
             try:
-                seen = await self._look(handle)
+                seen = await self._looked(handle)
             except AwayError:
                 return None
             if (seen is None and _accepted(run)) or (seen is not None and seen.ending is not None):
@@ -224,7 +228,7 @@ class FollowingRunner(ABC):
         run = RunDirectory.of(self._runs, handle.attempt_id)
         if run.exit() is not None:
             return
-        if Journal.load(run) is None or (not _accepted(run) and await self._look(handle) is None):
+        if Journal.load(run) is None or (not _accepted(run) and await self._looked(handle) is None):
             run.create()
             run.record(Exit(code=None, error=STOPPED_FIRST))
             return
@@ -241,7 +245,7 @@ class FollowingRunner(ABC):
                 await asyncio.wait({waiting}, timeout=grace_seconds + _STOP_AGAIN_S)
                 waiting.cancel()
             if run.exit() is None:
-                seen = await self._look(handle)
+                seen = await self._looked(handle)
                 if seen is not None and seen.waiting:
                     self._stopped_waiting(run)
 
@@ -255,6 +259,13 @@ class FollowingRunner(ABC):
             except (Unavailable, Refused) as error:
                 _log.warning("what %s left behind is not removed: %s", self._where(handle), error)
             await asyncio.to_thread(run.remove)
+
+    async def _looked(self, handle: RunHandle) -> Sighting | None:
+        """What the engine says just now; `AwayError` too when that cannot be read."""
+        try:
+            return await self._look(handle)
+        except _UNREADABLE as error:
+            raise AwayError(f"{self._where(handle)}: {_why(error)}") from error
 
     async def _looked_on(self, handle: RunHandle, run: RunDirectory) -> None:
         """Return when what becomes of the attempt cannot be missed any more, or soon."""
@@ -359,9 +370,9 @@ class FollowingRunner(ABC):
                         if seen.note and seen.note != noted:
                             noted = seen.note
                             journal.note(f"nodeconsole: {noted}")
-            except (AwayError, Refused) as error:
+            except _NO_ANSWER as error:
                 if loop.time() - heard > self._patience_s:
-                    return Exit(code=None, error=f"the attempt was lost after {self._patience_s:.0f} s: {error}")
+                    return Exit(code=None, error=f"the attempt was lost after {self._patience_s:.0f} s: {_why(error)}")
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE_S, pause * 2)
 
@@ -372,8 +383,8 @@ class FollowingRunner(ABC):
         while True:
             try:
                 await self._take(handle, journal, follow=True)
-            except (AwayError, Refused) as error:
-                _log.debug("output of %s: %s", handle.attempt_id, error)
+            except _NO_ANSWER as error:
+                _log.debug("output of %s: %s", handle.attempt_id, _why(error))
             self._seen[handle.attempt_id].add("output")
             if over.is_set():
                 return
@@ -391,12 +402,18 @@ class FollowingRunner(ABC):
         for _ in range(_REST_TRIES):
             try:
                 await self._take(handle, journal, follow=False)
-            except (AwayError, Refused) as error:
-                reason = error.message
+            except _NO_ANSWER as error:
+                reason = _why(error)
             else:
                 return
             await asyncio.sleep(_OUTPUT_PAUSE_S)
         journal.note(f"nodeconsole: the rest of the output is lost: {reason}")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, NodeError):
+        return error.message
+    return f"what it answers cannot be read ({type(error).__name__}: {error})"
 
 
 def _accepted(run: RunDirectory) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.runners.attempt import replace_file
-from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError
+from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError, EngineSilentError
 
 ALWAYS, MISSING, NEVER = "always", "missing", "never"
 
@@ -47,9 +47,15 @@ class ImageSupply:
 
     def interrupt(self) -> None:
         """From another thread, after `stopped` was set."""
-        if self._pulling is not None:
+        if (pulling := self._pulling) is not None:
             with suppress(OSError):
-                self._pulling.shutdown(socket.SHUT_RDWR)
+                pulling.shutdown(socket.SHUT_RDWR)
+
+    def _connected(self, pulling: socket.socket) -> None:
+        self._pulling = pulling
+        if self._stopped.is_set():
+            # Whoever stops the attempt may have looked a moment too early.
+            self.interrupt()
 
     def bring(
         self, content: str, image: str, repository: str, policy: str, pin: str, login: Mapping[str, str] | None
@@ -93,9 +99,12 @@ class ImageSupply:
     def _pulled(self, content: str, login: Mapping[str, str] | None) -> str:
         """Why it could not be pulled; empty = it was."""
         try:
-            with self._api.pull(content, login) as (lines, connection):
-                self._pulling = connection
+            with self._api.pull(content, login, self._connected) as lines:
                 return self._follow(content, lines)
+        except EngineSilentError as silence:
+            if self._stopped.is_set():
+                raise StoppedError from None
+            raise ImageFaultError(f"{content} could not be pulled: {silence}") from None
         except (EngineGoneError, EngineRefusalError) as fault:
             return str(fault)
         finally:
@@ -109,20 +118,22 @@ class ImageSupply:
                 raise StoppedError
             if line.get("error"):
                 return str(line["error"])[:400]
-            detail = line.get("progressDetail") or {}
-            if detail.get("total"):
-                layers[str(line.get("id"))] = (int(detail.get("current") or 0), int(detail["total"]))
+            detail = line.get("progressDetail")
+            have, total = (detail.get("current"), detail.get("total")) if isinstance(detail, dict) else (0, 0)
+            if isinstance(total, int) and total > 0:
+                layers[str(line.get("id"))] = (have if isinstance(have, int) else 0, total)
             if layers and time.monotonic() - said >= _REPORT_EVERY_S:
                 said = time.monotonic()
-                have, total = (sum(part) for part in zip(*layers.values(), strict=True))
-                self._say(f"pulling {content}: {have / _MIB:.1f} of {total / _MIB:.1f} MiB")
+                done, whole = (sum(part) for part in zip(*layers.values(), strict=True))
+                self._say(f"pulling {content}: {done / _MIB:.1f} of {whole / _MIB:.1f} MiB")
         return ""
 
 
 def _content(found: Mapping[str, Any], repository: str) -> str:
     """The exact content of an image: its digest in the repository, or its id if it came from none."""
     familiar = repository.removeprefix("docker.io/").removeprefix("library/")
-    for entry in found.get("RepoDigests") or ():
+    digests = found.get("RepoDigests")
+    for entry in digests if isinstance(digests, list) else ():
         name, _, digest = str(entry).partition("@")
         if name in (repository, familiar) and digest:
             return f"{repository}@{digest}"

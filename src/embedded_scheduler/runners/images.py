@@ -52,7 +52,10 @@ def parse_reference(text: str) -> ImageReference:
     if slash and ("." in first or ":" in first or first == "localhost"):
         registry, repository = first, below
     else:
-        registry, repository = _DEFAULT_REGISTRY, name if slash else f"library/{name}"
+        registry, repository = _DEFAULT_REGISTRY, name
+    if registry == _DEFAULT_REGISTRY and "/" not in repository:
+        # Also written out, `docker.io/name` is `docker.io/library/name`, and nothing of the team `name`.
+        repository = f"library/{repository}"
     if (
         len(text) > _LONGEST
         or not _REGISTRY.fullmatch(registry)

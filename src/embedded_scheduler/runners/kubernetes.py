@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.runners.following import AwayError, FollowingRunner, Journal, Sighting
 from embedded_scheduler.runners.images import ImageReference, parse_reference, require_allowed
@@ -145,15 +146,14 @@ class KubernetesRunner(FollowingRunner):
             pod = next(filter(is_begun, pods), None)
             if pod is None:
                 return
-            rest = b""
+            lines = _Lines(taken)
             try:
                 async for piece in cluster.log(_pod_name(pod), CONTAINER, taken.time, follow=follow):
-                    *lines, rest = (rest + piece).split(b"\n")
-                    yield b"".join(taken.fresh(line + b"\n") for line in lines), taken.position()
+                    yield lines.fresh(piece), taken.position()
             except UnknownObjectError:
                 return
             # While the component runs, the rest of a line may still come.
-            if rest and not follow and (output := taken.fresh(rest)):
+            if not follow and (output := lines.rest()):
                 yield output, taken.position()
 
     async def _stop(self, handle: RunHandle, grace_seconds: float) -> None:
@@ -195,6 +195,7 @@ class KubernetesRunner(FollowingRunner):
 
 
 _LOOK_AGAIN_S, _WATCH_S = 10, 240
+_LONGEST_LINE = MIB
 
 
 class _Taken:
@@ -233,6 +234,38 @@ class _Taken:
         elif order[0] == order[1]:
             self._count += 1
         return content
+
+
+class _Lines:
+    """A log, as it comes, taken apart into its lines. One that is very long is passed on before it ends: a component
+    may print for hours without a line break."""
+
+    def __init__(self, taken: _Taken) -> None:
+        self._taken = taken
+        self._begun = b""
+        self._within: bool | None = None
+        """Within a very long line: whether its beginning was fresh."""
+
+    def fresh(self, piece: bytes) -> bytes:
+        found = []
+        if self._within is not None:
+            head, end, piece = piece.partition(b"\n")
+            if self._within:
+                found.append(head + end)
+            if not end:
+                return b"".join(found)
+            self._within = None
+        *lines, self._begun = (self._begun + piece).split(b"\n")
+        found += [self._taken.fresh(line + b"\n") for line in lines]
+        if len(self._begun) > _LONGEST_LINE:
+            beginning, self._begun = self._taken.fresh(self._begun), b""
+            self._within = bool(beginning)
+            found.append(beginning)
+        return b"".join(found)
+
+    def rest(self) -> bytes:
+        """What no line break ended."""
+        return self._taken.fresh(self._begun) if self._begun else b""
 
 
 def _moment(stamp: str) -> tuple[str, str]:

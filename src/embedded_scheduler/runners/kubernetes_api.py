@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 import httpx
 
+from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.runners.engine_http import EngineHttp, error_text
 from embedded_scheduler.runners.following import AwayError
 from embedded_scheduler.runners.kubeconfig import Cluster, read_cluster
 
+_LONGEST_EVENT = 16 * MIB
 _PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -56,7 +58,7 @@ class KubernetesSession:
         self._pods, self._secrets, self._jobs = f"{core}/pods", f"{core}/secrets", f"{batch}/jobs"
 
     async def version(self) -> str:
-        return str((await self._ask("GET", "/version")).json().get("gitVersion", ""))
+        return str(self._http.document(await self._ask("GET", "/version")).get("gitVersion", ""))
 
     async def create_job(self, manifest: Mapping[str, Any]) -> None:
         await self._create(self._jobs, manifest)
@@ -65,8 +67,7 @@ class KubernetesSession:
         await self._create(self._secrets, manifest)
 
     async def job(self, name: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = (await self._ask("GET", f"{self._jobs}/{name}")).json()
-        return found
+        return self._http.document(await self._ask("GET", f"{self._jobs}/{name}"))
 
     async def jobs(self, label: str) -> None:
         """Whether this node may list jobs; `Refused` if not."""
@@ -82,11 +83,11 @@ class KubernetesSession:
 
     async def delete_pod(self, name: str, grace_s: int) -> None:
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": grace_s}
-        await self._ask("DELETE", f"{self._pods}/{name}", body=options)
+        await self._ask("DELETE", f"{self._pods}/{quote(name)}", body=options)
 
     async def pods(self, label: str) -> tuple[list[Mapping[str, Any]], str]:
         """Those with a label, and the version to watch from."""
-        found = (await self._ask("GET", self._pods, params={"labelSelector": label})).json()
+        found = self._http.document(await self._ask("GET", self._pods, params={"labelSelector": label}))
         return list(found.get("items") or ()), str(found["metadata"]["resourceVersion"])
 
     async def changes(self, label: str, version: str, seconds: int) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
@@ -104,6 +105,8 @@ class KubernetesSession:
         rest = b""
         async for piece in self._http.stream(self._client, self._pods, parameters, silence_s=seconds + 30):
             *lines, rest = (rest + piece).split(b"\n")
+            if len(rest) > _LONGEST_EVENT:
+                raise AwayError("Kubernetes tells a change that does not end")
             for line in filter(None, lines):
                 event = json.loads(line)
                 kind, changed = str(event["type"]), event["object"]

@@ -46,7 +46,7 @@ class RaySession:
         self._client = client
 
     async def version(self) -> str:
-        return str((await self._ask("GET", "/api/version")).json().get("ray_version", ""))
+        return str(self._http.document(await self._ask("GET", "/api/version")).get("ray_version", ""))
 
     async def known(self, submission: str) -> bool:
         try:
@@ -56,8 +56,7 @@ class RaySession:
         return True
 
     async def job(self, submission: str) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = (await self._ask("GET", _path(submission))).json()
-        return answer
+        return self._http.document(await self._ask("GET", _path(submission)))
 
     async def upload(self, content: bytes) -> str:
         """The URI of a package with this content."""
@@ -81,7 +80,7 @@ class RaySession:
     async def output(self, submission: str, *, follow: bool) -> AsyncIterator[bytes]:
         """All that the job has written from its beginning, and with `follow` what it goes on to write, without end."""
         node = (await self.job(submission)).get("driver_node_id")
-        if not node:
+        if not isinstance(node, str) or not node:
             return
         media = "stream" if follow else "file"
         parameters = {"node_id": node, "submission_id": submission, "lines": "-1", "interval": "0.2", "timeout": "30"}

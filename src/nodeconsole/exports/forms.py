@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from nodeconsole.viewmodels.report import fault_of, is_report
 
 _LARGEST_REPORT = 64 * 1024 * 1024
 _FIELD_LIMIT = 16 * 1024 * 1024
+_FORMULA = re.compile(r"[=+\-@\t\r＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class ExportError(Exception):
@@ -67,7 +70,8 @@ def _document(stored: Path) -> Mapping[str, Any] | None:
 
 def _convert_report(document: Mapping[str, Any], out: BinaryIO, form: str, about: About) -> None:
     if form == "json":
-        out.write(json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n")
+        # A member that the form does not know may hold half of a surrogate pair, which only an escape can say.
+        out.write(json.dumps(document, ensure_ascii=False, indent=2).encode(errors="backslashreplace") + b"\n")
     elif form == "csv":
         from nodeconsole.exports.tidy import tidy_rows  # noqa: PLC0415 - one of four
 
@@ -134,4 +138,11 @@ class _Encoded:
 
 
 def _write_csv(out: BinaryIO, rows: Iterator[list[Any]] | Iterator[list[str]]) -> None:
-    csv.writer(_Encoded(out), lineterminator="\n").writerows(rows)
+    csv.writer(_Encoded(out), lineterminator="\n").writerows(map(_harmless, row) for row in rows)
+
+
+def _harmless(value: Any) -> Any:
+    """A text that a spreadsheet would compute (and by that perhaps send away) gets an apostrophe before it."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value

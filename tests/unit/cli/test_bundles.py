@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import random
 import stat
 import tarfile
 import zipfile
@@ -109,3 +111,46 @@ def test_a_bomb_costs_a_bounded_amount(tmp_path: Path) -> None:
             tar.addfile(tarfile.TarInfo(f"{number}.json"), io.BytesIO())
     with pytest.raises(bundles.BundleError, match="more than 500"):
         bundles.read(tmp_path / "many.tar")
+
+
+def test_damaged_archives_are_refused_wherever_the_damage_is(tmp_path: Path) -> None:
+    written: list[tuple[dict[str, Any], str]] = [(component(version=str(each)), "x:1") for each in range(5)]
+    chance = random.Random(11)
+    for name in ("whole.zip", "whole.tar", "whole.tgz"):
+        bundles.write(tmp_path / name, written)
+        whole = (tmp_path / name).read_bytes()
+        broken = tmp_path / f"broken{Path(name).suffix}"
+        for _ in range(250):
+            damaged = bytearray(whole)
+            for _ in range(chance.randint(1, 6)):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            broken.write_bytes(damaged[: chance.randint(1, len(damaged))])
+            try:
+                bundles.read(broken)
+            except bundles.BundleError as error:
+                assert str(error).startswith(str(broken))
+
+
+def test_a_small_archive_that_holds_gigabytes_is_not_unpacked(tmp_path: Path) -> None:
+    def header(name: bytes, size: int, kind: bytes) -> bytes:
+        info = tarfile.TarInfo(name.decode())
+        info.size, info.type = size, kind
+        return info.tobuf(tarfile.GNU_FORMAT)
+
+    for kind, name in ((tarfile.XHDTYPE, "pax"), (tarfile.GNUTYPE_LONGNAME, "long"), (tarfile.REGTYPE, "plain")):
+        with gzip.open(tmp_path / f"{name}.tar.gz", "wb", compresslevel=1) as packed:
+            packed.write(header(b"x", 8 << 30, kind) + bytes(1024))
+        with pytest.raises(bundles.BundleError, match="larger than"):
+            bundles.read(tmp_path / f"{name}.tar.gz")
+
+
+def test_a_header_that_leads_backwards_ends(tmp_path: Path) -> None:
+    """A negative size would have the library read the same header for ever."""
+    info = tarfile.TarInfo("x.bin")
+    raw = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    raw[124:136] = b"\xff" * 10 + b"\xfc\x00"
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    (tmp_path / "back.tar").write_bytes(bytes(raw) + bytes(1024))
+    with pytest.raises(bundles.BundleError):
+        bundles.read(tmp_path / "back.tar")

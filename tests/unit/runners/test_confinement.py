@@ -78,3 +78,25 @@ def test_names_of_containers_are_those_of_the_engines_grammar_and_differ_by_node
     names = {container_name(node, Path(home), "job:1/ä") for node in ("a", "b") for home in ("/x", "/y")}
     assert len(names) == 4
     assert all(re.fullmatch("[A-Za-z0-9][A-Za-z0-9_.-]+", name) for name in names)
+
+
+PODMAN = replace(ROOTFUL, product="Podman")
+
+
+@pytest.mark.parametrize("name", ["a,src=/etc,target=/x", "a,U=true", "a,rw", 'a"b', "customers, 2024"])
+def test_a_name_with_a_comma_is_no_option_of_podmans_mount(name: str) -> None:
+    inside, held = Path("/storage/own") / name, Path("/runs/job/inputs/0")
+    spec = replace(SPEC, run_directory=Path("/runs/job"))
+    host = Confinement(PODMAN).body(spec, [], {inside: held}, {})["HostConfig"]
+    assert host["Binds"] == [f"{held}:{inside}:ro"]
+    assert not any("," in mount["Source"] + mount["Target"] for mount in host["Mounts"])
+    docker = Confinement(ROOTFUL).body(spec, [], {inside: held}, {})["HostConfig"]
+    assert docker["Binds"] == []
+    assert {"Type": "bind", "Source": str(held), "Target": str(inside), "ReadOnly": True} in docker["Mounts"]
+
+
+def test_a_name_that_podman_cannot_be_told_is_refused() -> None:
+    reads = {Path("/storage/job:1-guest-0/a,b"): Path("/runs/job/inputs/0")}
+    with pytest.raises(Refused, match="colon or a comma"):
+        Confinement(PODMAN).body(SPEC, [], reads, {})
+    Confinement(ROOTFUL).body(SPEC, [], reads, {})

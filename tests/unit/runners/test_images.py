@@ -22,6 +22,7 @@ DIGEST = "sha256:" + "0" * 64
         ("psi", "docker.io/library/psi:latest"),
         ("psi:1.0", "docker.io/library/psi:1.0"),
         ("team/psi:1.0", "docker.io/team/psi:1.0"),
+        ("docker.io/psi:1.0", "docker.io/library/psi:1.0"),
         ("localhost/psi", "localhost/psi:latest"),
         ("registry.example.com/psi", "registry.example.com/psi:latest"),
         ("127.0.0.1:5000/a/b/c_d:v1", "127.0.0.1:5000/a/b/c_d:v1"),
@@ -103,3 +104,35 @@ def test_attempts_that_bring_the_same_image_at_once_agree_on_what_it_meant(tmp_p
         list(threads.map(keep, range(16)))
     assert json.loads(pin.read_text())["content"].startswith("sha256:")
     assert [path.name for path in pin.parent.iterdir()] == [pin.name]
+
+
+def test_what_one_team_may_is_nothing_that_docker_io_itself_calls_so() -> None:
+    with pytest.raises(Refused):
+        require_allowed(parse_reference("docker.io/team"), ["docker.io/team"])
+    require_allowed(parse_reference("docker.io/team/psi"), ["docker.io/team"])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "REGISTRY.example.com/team/psi",
+        "registry.example.com.evil.example/team/psi",
+        "registry.example.com:444/team/psi",
+        "registry.example.com@evil.example/team/psi",
+        "registry.example.com/teams/psi",
+        "registry.example.com/team-x/psi",
+        "registry.example.com./team/psi",
+        "r\u0435gistry.example.com/team/psi",
+        "localhost/registry.example.com/team/psi",
+        "index.docker.io/registry.example.com/team/psi",
+        "registry.example.com/team/../other/psi",
+        "registry.example.com/team%2fother/psi",
+        "registry.example.com//team/psi",
+        "//registry.example.com/team/psi",
+        "registry.example.com/team/psi:1.0:2.0",
+        f"registry.example.com/other/psi:registry.example.com/team/psi@{DIGEST}",
+    ],
+)
+def test_nothing_gets_around_what_is_allowed(image: str) -> None:
+    with pytest.raises(Refused):
+        require_allowed(parse_reference(image), ["registry.example.com/team"])
