@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from algorithm_components.sdk.forms.relaxed import Unreadable, parse_object
 from nodeconsole.places import create_file
@@ -174,7 +174,11 @@ def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    with path.open("rb") as raw, _unpacked(raw) as content, tarfile.open(fileobj=_Bounded(content), mode="r:") as tar:
+    with (
+        path.open("rb") as raw,
+        _unpacked(raw) as content,
+        tarfile.open(fileobj=cast("BinaryIO", _Bounded(content)), mode="r:") as tar,
+    ):
         for number, member in enumerate(tar):
             if number >= _MOST_MEMBERS:
                 raise BundleError(f"{path}: more than {_MOST_MEMBERS} files")

@@ -148,5 +148,3 @@ def hostile_engine(directory: Path) -> Iterator[HostileEngine]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-

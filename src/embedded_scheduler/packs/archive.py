@@ -98,9 +98,7 @@ def _checked_path(member: zipfile.ZipInfo) -> str:
     # The description's own files lie at the top; everything that is executed lies below `code`.
     inside = len(path.parts) == 1 or path.parts[0] == CODE
     if path.is_absolute() or ".." in path.parts or not inside or "\\" in name:
-        raise InvalidRequest(
-            f"the pack holds {shorten(name)}: only files at its top and below {CODE}/ are taken"
-        )
+        raise InvalidRequest(f"the pack holds {shorten(name)}: only files at its top and below {CODE}/ are taken")
     if len(path.parts) == 1 and name in _OURS:
         raise InvalidRequest(f"the pack holds {name}, which the installation itself makes: rename it")
     if not name.isprintable() or len(name) > _LONGEST_PATH or any(len(p.encode()) > _LONGEST_NAME for p in path.parts):

@@ -56,7 +56,9 @@ class Confinement:
     ) -> dict[str, Any]:
         """The create call without the image. `reads`: where the component looks for a file, to where it is."""
         mounts = _mounts(spec, reads)
-        split = [mount for mount in mounts if self.facts.is_podman and _SPLITS.search(mount["Source"] + mount["Target"])]
+        split = [
+            mount for mount in mounts if self.facts.is_podman and _SPLITS.search(mount["Source"] + mount["Target"])
+        ]
         environment = {"HOME": _INSIDE_TMP, "TMPDIR": _INSIDE_TMP, **spec.environment}
         return {
             "Env": [f"{name}={value}" for name, value in environment.items()],

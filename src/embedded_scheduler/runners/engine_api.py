@@ -22,7 +22,7 @@ _START_PATIENCE_S = 120.0
 _FRAME = struct.Struct(">BxxxL")
 _PIECE = 256 * 1024
 _SHOWN = 400
-_LONGEST_ANSWER = 64 * 1024 * 1024
+_LONGEST_ANSWER = 16 * 1024 * 1024
 _LONGEST_FAULT = 64 * 1024
 _LONGEST_LINE = 1024 * 1024
 _PULL_SILENCE_S = 900.0
@@ -30,11 +30,15 @@ _PULL_SILENCE_S = 900.0
 
 
 class EngineGoneError(Exception):
-    """The engine does not answer (or stopped in the middle of an answer), or not as an engine does."""
+    """The engine does not answer (or stopped in the middle of an answer)."""
 
 
 class EngineSilentError(EngineGoneError):
     """It says nothing for longer than there is patience for."""
+
+
+class EngineStrangeError(EngineGoneError):
+    """What answers there is no engine, or lies."""
 
 
 class EngineRefusalError(Exception):
@@ -133,9 +137,7 @@ class EngineApi:
             raw = json.dumps(dict(credentials)).encode()
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(raw).decode()
         path = f"/images/create?{urlencode({'fromImage': reference})}"
-        with self._stream(
-            "POST", path, headers=headers, patience_s=_PULL_SILENCE_S, connected=connected
-        ) as response:
+        with self._stream("POST", path, headers=headers, patience_s=_PULL_SILENCE_S, connected=connected) as response:
             yield _lines(response)
 
     def create(self, name: str, body: Mapping[str, Any]) -> None:
@@ -233,8 +235,8 @@ class EngineApi:
         except (ValueError, RecursionError):
             raise self._strange() from None
 
-    def _strange(self) -> EngineGoneError:
-        return EngineGoneError(f"{self._path} does not speak the engine's API")
+    def _strange(self) -> EngineStrangeError:
+        return EngineStrangeError(f"{self._path} does not speak the engine's API")
 
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patience_s: float = _PATIENCE_S
@@ -256,7 +258,7 @@ class EngineApi:
         patience_s: float | None = None,
         connected: Callable[[socket.socket], None] | None = None,
     ) -> Iterator[_Response]:
-        connection = _Connection(self._path, patience_s)
+        connection, response = _Connection(self._path, patience_s), None
         try:
             with _translated(self._path):
                 connection.connect()
@@ -271,6 +273,9 @@ class EngineApi:
             yield response
         finally:
             connection.close()
+            if response is not None:
+                # It may have taken the socket over.
+                response.close()
 
 
 class _Response(http.client.HTTPResponse):
@@ -318,7 +323,7 @@ def _lines(response: _Response) -> Iterator[dict[str, Any]]:
                 try:
                     found = json.loads(line)
                 except (ValueError, RecursionError):
-                    raise EngineGoneError("the engine tells how it goes in a way that is none of its API") from None
+                    raise EngineStrangeError("the engine tells how it goes in a way that is none of its API") from None
                 if isinstance(found, dict):
                     yield found
 

@@ -21,7 +21,7 @@ _CONNECT_S = 5.0
 _ANSWER_S = 30.0
 _WHOLE_ANSWER_S = 120.0
 _LONGEST_TEXT = 300
-_LONGEST_ANSWER = 64 * MIB
+_LONGEST_ANSWER = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,9 @@ class EngineHttp:
     ) -> httpx.Response:
         """The answer, whatever it says, once all of it is here."""
         try:
-            async with client.stream(method, path, content=content, json=json, params=params, headers=headers) as answer:
+            async with client.stream(
+                method, path, content=content, json=json, params=params, headers=headers
+            ) as answer:
                 return await self._whole(answer)
         except httpx.HTTPError as error:
             raise self._away(error) from error

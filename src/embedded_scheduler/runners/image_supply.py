@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from embedded_scheduler.runners.attempt import replace_file
-from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError, EngineSilentError
+from embedded_scheduler.runners.engine_api import (
+    EngineApi,
+    EngineGoneError,
+    EngineRefusalError,
+    EngineSilentError,
+    EngineStrangeError,
+)
 
 ALWAYS, MISSING, NEVER = "always", "missing", "never"
 
@@ -87,10 +93,10 @@ class ImageSupply:
         self._say(f"pulling {content}")
         for pause in (*_PAUSES_S, None):
             fault = self._pulled(content, login)
-            if not fault:
-                return
             if self._stopped.is_set():
                 raise StoppedError
+            if not fault:
+                return
             if pause is None or any(word in fault.lower() for word in _FINAL):
                 raise ImageFaultError(f"{content} cannot be pulled: {fault}{_advice(fault)}")
             self._say(f"{content} could not be pulled, trying again: {fault}")
@@ -101,10 +107,10 @@ class ImageSupply:
         try:
             with self._api.pull(content, login, self._connected) as lines:
                 return self._follow(content, lines)
-        except EngineSilentError as silence:
+        except (EngineSilentError, EngineStrangeError) as fault:
             if self._stopped.is_set():
                 raise StoppedError from None
-            raise ImageFaultError(f"{content} could not be pulled: {silence}") from None
+            raise ImageFaultError(f"{content} could not be pulled: {fault}") from None
         except (EngineGoneError, EngineRefusalError) as fault:
             return str(fault)
         finally:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.runners.address import Catalog
 from embedded_scheduler.runners.attempt import Order
@@ -32,7 +33,7 @@ from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.runner import END_OF_LOG, Diagnosis, Exit, LaunchSpec, Outlook, RunHandle
 
 _ENTRY = "embedded_scheduler.runners.ray_entry"
-_PENDING, _STOPPED = "PENDING", "STOPPED"
+_PENDING, _RUNNING, _STOPPED = "PENDING", "RUNNING", "STOPPED"
 _OVER = frozenset({"SUCCEEDED", "FAILED", _STOPPED})
 _MOST_BEFORE_OUTPUT = 1 << 20
 _DIAGNOSIS_S = 5
@@ -225,6 +226,8 @@ def _submission(handle: RunHandle) -> str:
 
 def _sighting(job: Mapping[str, Any]) -> Sighting:
     status = str(job.get("status"))
+    if status not in (*_OVER, _PENDING, _RUNNING):
+        raise ValueError(f"no job is {shorten(status)}")
     if status not in _OVER:
         return Sighting(waiting=status == _PENDING)
     if status == _STOPPED:

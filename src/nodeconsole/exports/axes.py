@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-
 _NARROWEST = 1e-300
 """Below it there are no powers of ten to count in."""
 

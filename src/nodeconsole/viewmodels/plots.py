@@ -90,7 +90,8 @@ class Frame:
 
 def frame_of(lines: Sequence[Points]) -> Frame | None:
     """Just what holds all points; None = there is nothing to show. A flat line stands in the middle."""
-    known = [(x, y) for points in lines for x, y in points if y is not None]
+    # Whole numbers beyond 2^53 may differ, and be the same when they are drawn.
+    known = [(float(x), float(y)) for points in lines for x, y in points if y is not None]
     if not known:
         return None
     left, right = min(x for x, _ in known), max(x for x, _ in known)

@@ -90,6 +90,27 @@ async def test_a_container_sees_its_inputs_its_outputs_and_no_more(harness: Harn
     assert [path.name for path in (harness.root / "logs").iterdir()] == ["a.log"]
 
 
+async def test_a_table_whose_name_looks_like_options_is_a_table(harness: Harness) -> None:
+    """Podman takes mounts apart at their commas."""
+    own = harness.root / "storage" / "own"
+    own.mkdir(parents=True)
+    tables = [own / name for name in ("customers, 2024", "x,src=..,rw", 'quoted"name')]
+    for table in tables:
+        table.write_text(f"id\n{table.name}\n")
+    program = (
+        f"for path in {[str(table) for table in tables]!r}:\n"
+        "    print('READ', open(path).read().split(chr(10))[1], flush=True)\n"
+        "    try:\n"
+        "        open(path, 'w')\n"
+        "    except OSError as error:\n"
+        "        print('REFUSED', error.errno, flush=True)\n"
+    )
+    spec = replace(harness.spec("a", program), reads=tuple(tables))
+    assert (await _end_of(harness.runner(), spec)).ok, harness.log("a")
+    assert re.findall("^READ (.*)$", harness.log("a"), re.MULTILINE) == [table.name for table in tables]
+    assert harness.log("a").count(f"REFUSED {errno.EROFS}\n") == 3
+
+
 async def test_a_container_reaches_the_node_what_it_needs_and_nothing_else(harness: Harness) -> None:
     with talker(b"node") as node, talker(b"store") as store, talker(b"closed") as closed:
         program = (

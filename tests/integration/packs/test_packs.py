@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,6 +207,72 @@ async def test_a_pack_travels_as_one_file_and_other_content_under_its_name_is_a_
     done = await install(node.home, folder, wheels)
     assert done.code == Exit.REFUSED, done.err
     assert "another pack file/1.0.0 is installed" in done.err
+
+
+async def test_a_pack_takes_nobodys_place(node: Hosted, tmp_path: Path, wheels: Path, digest: str) -> None:
+    """Its author says that its component is one of the node's own, or one that the operator has registered."""
+    manifest = packs.manifest("vendor", "1.0.0")
+    async with node.client() as client:
+        (own,) = [row for row in await client.components() if row.name == "sample_alignment"]
+        await client.register_component("registry.example/vendor/greeter:1", manifest)
+    for provider, name, version in ((own.provider, own.name, own.version), ("vendor", "greeter", "1.0.0")):
+        folder = packs.write_pack(tmp_path / name, digest, name="thief")
+        described = packs.manifest(provider, version) | {"componentName": name}
+        (folder / "code" / "greeter" / "manifest.json").write_text(json.dumps(described))
+        done = await install(node.home, folder, wheels)
+        assert done.code == Exit.REFUSED, done.err
+        assert f"component {provider}/{name}/{version} of the pack is registered already" in done.err
+    assert not list(node.home.packs.glob("thief*"))
+    async with node.client() as client:
+        assert (await client.component(own.provider, own.name, own.version)).image_url == own.image_url
+        await client.remove_component("vendor", "greeter", "1.0.0")
+    # Now its place is free.
+    done = await install(node.home, tmp_path / "greeter", wheels)
+    assert done.code == Exit.OK, done.err
+    assert (await run("component", "uninstall", "thief", home=node.home)).code == Exit.OK
+
+
+async def test_nothing_of_a_pack_is_built_or_run_by_its_lock(
+    node: Hosted, tmp_path: Path, wheels: Path, digest: str
+) -> None:
+    """By an option in the lock pip would build a source archive that the pack brings, and that runs its author's code."""
+    marker = tmp_path / "ran"
+    folder = packs.write_pack(tmp_path / "pack", digest, name="builder")
+    source = folder / "code" / "evil-1.0.tar.gz"
+    with tarfile.open(source, "w:gz") as tar:
+        for name, text in (
+            ("evil-1.0/setup.py", f"open({str(marker)!r}, 'w')\n"),
+            ("evil-1.0/PKG-INFO", "Metadata-Version: 1.0\nName: evil\nVersion: 1.0\n"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    pin = f"--hash=sha256:{hashlib.sha256(source.read_bytes()).hexdigest()}"
+    for line in (f"--no-binary :all:\nevil==1.0 {pin}", f"evil @ {source.as_uri()} {pin}"):
+        (folder / "requirements.lock").write_text(f"{line}\n")
+        done = await install(node.home, folder, wheels)
+        assert done.code != Exit.OK
+        assert "without options and addresses" in done.err
+    assert not marker.exists()
+
+
+async def test_two_packs_of_one_name_are_not_mixed_up(node: Hosted, tmp_path: Path, digest: str) -> None:
+    one = packs.write_pack(tmp_path / "one", digest, name="twin")
+    other = packs.write_pack(tmp_path / "other", digest, name="twin")
+    (other / "code" / "greeter" / "more.py").write_text("WORD = 1\n")
+    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    index = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/simple"
+    async with node.client() as client:
+        first, second = await asyncio.to_thread(lambda: (archive_of(str(one)), archive_of(str(other))))
+        await client.install_pack(first, index_url=index)
+        with pytest.raises(ClientError, match="another pack twin/1.0.0 is being installed"):
+            await client.install_pack(second, index_url=index)
+        assert (await client.install_pack(first, index_url=index)).state in ("waiting", "installing")
+        await client.remove_pack("twin", "1.0.0")
+        async with asyncio.timeout(30):
+            while (await client.pack_progress("twin", "1.0.0", 1 << 20)).state != "failed":
+                await asyncio.sleep(0.05)
+    silent.close()
 
 
 async def test_an_installation_can_be_stopped(node: Hosted, tmp_path: Path, digest: str) -> None:

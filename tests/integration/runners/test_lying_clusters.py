@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from embedded_scheduler.errors import Unavailable
+from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.runners.following import FollowingRunner
 from embedded_scheduler.runners.kubernetes import KubernetesRunner, _Lines, _Taken
 from embedded_scheduler.runners.kubernetes_api import KubernetesApi
@@ -41,16 +41,16 @@ LIES: list[Any] = [
 
 
 class Liar:
-    """`lie` is what it answers to every GET once it is set; before, it is a cluster that takes what it is given."""
+    """Takes what it is given until it is told to lie; then `lie` is what it answers to every GET."""
 
-    def __init__(self) -> None:
-        self.lie: Any = ...
+    def __init__(self, lie: Any) -> None:
+        self.lie = lie
+        self.lies = False
         self.created = False
-        self.over = threading.Event()
 
     def answer(self, method: str, path: str) -> tuple[int, bytes]:
         found: Any = {"metadata": {"uid": "u", "resourceVersion": "1"}, "items": []}
-        if method == "GET" and self.lie is not ...:
+        if method == "GET" and self.lies:
             found = self.lie
         elif path.startswith("/api/jobs/") and not self.created:
             self.created = method == "POST"
@@ -59,27 +59,34 @@ class Liar:
         return status, content if isinstance(content, bytes) else json.dumps(content).encode()
 
 
-@pytest.fixture(scope="module")
-def liar_at() -> Iterator[tuple[Liar, str]]:
-    liar = Liar()
+@pytest.fixture
+def liars() -> Iterator[tuple[str, list[Liar]]]:
+    """A server with a liar below `/<number>` of its address for each of LIES."""
+    made, over = [Liar(lie) for lie in LIES], threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            _, number, path = self.path.split("/", 2)
+            liar = made[int(number)]
+            # Whoever has heard enough, closes.
             with suppress(OSError):
-                if self.command == "GET" and liar.lie == ENDLESS:
-                    self.send_response(200)
-                    self.end_headers()
-                    while not liar.over.is_set() and liar.lie == ENDLESS:
-                        self.wfile.write(b"x" * (1 << 20))
+                if self.command == "GET" and liar.lies and liar.lie == ENDLESS:
+                    self._go_on()
                     return
-                status, content = liar.answer(self.command, self.path)
+                status, content = liar.answer(self.command, f"/{path}")
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
         do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the library's names
+
+        def _go_on(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            while not over.is_set():
+                self.wfile.write(b"x" * (1 << 20))
 
         def log_message(self, *args: object) -> None:
             """Nothing."""
@@ -88,8 +95,8 @@ def liar_at() -> Iterator[tuple[Liar, str]]:
     server.daemon_threads, server.block_on_close = True, False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield liar, f"http://127.0.0.1:{server.server_port}"
-    liar.over.set()
+    yield f"http://127.0.0.1:{server.server_port}", made
+    over.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -112,54 +119,59 @@ def _ray(runs: Path, address: str) -> FollowingRunner:
     return RayRunner(runs, RayCluster(RayApi(address), "n"), allow_exec=["/bin/true"], patience_s=0.5)
 
 
-@pytest.mark.parametrize("lie", LIES, ids=lambda lie: str(lie)[:30])
-@pytest.mark.parametrize(("make", "image"), [(_ray, "exec:/bin/true"), (_kubernetes, "localhost/x:1")])
+BOTH = pytest.mark.parametrize(("make", "image"), [(_ray, "exec:/bin/true"), (_kubernetes, "localhost/x:1")])
+
+
+@BOTH
 async def test_an_attempt_is_given_up_when_what_its_cluster_says_makes_no_sense(
-    tmp_path: Path, liar_at: tuple[Liar, str], make: Any, image: str, lie: Any
+    tmp_path: Path, liars: tuple[str, list[Liar]], make: Any, image: str
 ) -> None:
-    liar, address = liar_at
-    liar.lie, liar.created = ..., False
-    (tmp_path / "runs").mkdir()
-    runner = make(tmp_path / "runs", address)
-    spec = LaunchSpec("a", image, {}, tmp_path / "runs" / "a", tmp_path / "a.log")
-    await runner.launch(spec)
-    liar.lie = lie
-    handle = runner.handle(spec)
-    async with asyncio.timeout(20):
+    address, made = liars
+
+    async def given_up(number: int, liar: Liar) -> None:
+        runs = tmp_path / str(number) / "runs"
+        runs.mkdir(parents=True)
+        runner = make(runs, f"{address}/{number}")
+        spec = LaunchSpec("a", image, {}, runs / "a", runs.parent / "a.log")
+        await runner.launch(spec)
+        liar.lies = True
+        handle = runner.handle(spec)
         ending = await runner.wait(handle)
-    assert ending.code is None
-    assert "lost" in ending.error or "cluster" in ending.error, ending
-    assert re.search("end of log|lost", spec.log_path.read_text())
-    # Nothing of it keeps a node from telling what is wrong, or from ending and forgetting the attempt.
-    found = await runner.diagnose()
-    assert found.level in ("ok", "error")
-    await runner.terminate(handle, 0.1)
-    await runner.forget(handle)
+        assert ending.code is None, liar.lie
+        assert "lost" in ending.error, (liar.lie, ending)
+        assert re.search("end of log, lost", spec.log_path.read_text()), liar.lie
+        # Nothing of it keeps a node from telling what is wrong, or from ending and forgetting the attempt.
+        assert (await runner.diagnose()).level in ("ok", "error")
+        await runner.terminate(handle, 0.1)
+        await runner.forget(handle)
+
+    async with asyncio.timeout(40):
+        await asyncio.gather(*(given_up(number, liar) for number, liar in enumerate(made)))
 
 
-@pytest.mark.parametrize("lie", LIES, ids=lambda lie: str(lie)[:30])
-@pytest.mark.parametrize(("make", "image"), [(_ray, "exec:/bin/true"), (_kubernetes, "localhost/x:1")])
+@BOTH
 async def test_looking_and_ending_say_that_there_is_no_answer(
-    tmp_path: Path, liar_at: tuple[Liar, str], make: Any, image: str, lie: Any
+    tmp_path: Path, liars: tuple[str, list[Liar]], make: Any, image: str
 ) -> None:
-    liar, address = liar_at
-    liar.lie, liar.created = ..., False
-    (tmp_path / "runs").mkdir()
-    runner = make(tmp_path / "runs", address)
-    spec = LaunchSpec("a", image, {}, tmp_path / "runs" / "a", tmp_path / "a.log")
-    await runner.launch(spec)
-    (spec.run_directory / "accepted").unlink()
-    liar.lie = lie
-    async with asyncio.timeout(20):
-        assert (await runner.observe(runner.handle(spec))) is None or lie is not None
-    with pytest.raises(Unavailable) if not _is_nothing(lie) else suppress():
-        async with asyncio.timeout(20):
+    address, made = liars
+    for number, liar in enumerate(made):
+        if liar.lie == ENDLESS:
+            continue
+        runs = tmp_path / str(number) / "runs"
+        runs.mkdir(parents=True)
+        runner = make(runs, f"{address}/{number}")
+        spec = LaunchSpec("a", image, {}, runs / "a", runs.parent / "a.log")
+        await runner.launch(spec)
+        # As after a crash: whether the cluster has it is not known.
+        (spec.run_directory / "accepted").unlink()
+        liar.lies = True
+        assert await runner.observe(runner.handle(spec)) is None, liar.lie
+        if isinstance(liar.lie, tuple) and liar.lie[0] == 404:
+            # It says that there is no such attempt.
             await runner.terminate(runner.handle(spec), 0.0)
-
-
-def _is_nothing(lie: Any) -> bool:
-    """An answer that says that there is no such attempt, or what became of it."""
-    return isinstance(lie, tuple) and lie[0] == 404 or isinstance(lie, dict)
+            continue
+        with pytest.raises((Unavailable, Refused)):
+            await runner.terminate(runner.handle(spec), 0.0)
 
 
 def test_a_line_without_end_is_passed_on_and_not_kept() -> None:
