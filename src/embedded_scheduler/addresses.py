@@ -31,6 +31,14 @@ class Address:
         except ValueError:
             return False
 
+    @property
+    def is_every(self) -> bool:
+        """All addresses of this machine; it is none that others could be told."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
 
 def parse_address(text: str, setting: str) -> Address:
     """`InvalidRequest` names `setting` and shows the form."""
@@ -49,6 +57,17 @@ def parse_loopback(text: str, setting: str) -> Address:
     if not address.is_loopback:
         raise InvalidRequest(
             f"{setting}: {address} can be reached from other machines; this listener is for 127.0.0.1 or [::1] only"
+        )
+    return address
+
+
+def parse_told(text: str, setting: str) -> Address:
+    """An address that others are told to call; `InvalidRequest` for one that says nothing to them."""
+    address = parse_address(text, setting)
+    if address.is_every or not address.port:
+        raise InvalidRequest(
+            f"{setting}: other machines are told to call {address}: name the address of this machine that they reach,"
+            " and a port"
         )
     return address
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from embedded_scheduler.addresses import parse_address, parse_loopback
+from embedded_scheduler.addresses import parse_address, parse_loopback, parse_told
 from embedded_scheduler.clock import DAY_MS
 from embedded_scheduler.config import MIB, Settings, load_settings
 from embedded_scheduler.domain.lifecycle import AgreementState
@@ -197,7 +197,10 @@ def _port_findings(home: Home, settings: Settings) -> Iterator[Finding]:
     for setting, text, parse in (
         ("partner.listen", settings.partner.listen, parse_address),
         ("platform.listen", settings.platform.listen, parse_loopback),
+        ("platform.remote", settings.platform.remote, parse_told),
     ):
+        if not text:
+            continue
         try:
             address = parse(text, setting)
         except NodeError as error:

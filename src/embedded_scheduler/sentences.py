@@ -65,7 +65,12 @@ ENGLISH: Mapping[str, str] = {
     "by_tasks": "task {tasks}",
     "by_party": "{party} ({node})",
     # on what
-    "waits_for_memory": "waits for memory: needs {needs}, {free} of {of} are free; starts by itself",
+    "wait_put_off": "to start {task}: {why}",
+    "memory_short": "it needs {needs} of memory, {free} of {of} are free; running: {running}",
+    "takes_memory": "{part} ({size})",
+    "no_place": "all {limit} places for components are taken (limits.concurrent_attempts); running: {running}",
+    "part_of_job": "{task} of {job}",
+    "not_now": "{task} cannot be started just now: {why}",
     "too_much_memory": "{party} wants {needs} of memory, all components of this node together get {of}: setting "
     "limits.memory",
     "wait_decide": "approve or reject",
@@ -87,6 +92,8 @@ ENGLISH: Mapping[str, str] = {
     "wait_undelivered": "{operation} is not delivered after {tries} tries ({error})",
     # what comes next
     "next_starts": "starts by itself",
+    "next_room": "starts by itself when one of them ends",
+    "next_try": "fails at {end} if that lasts, tried again by itself: try {number}",
     "next_nothing": "nothing to do here",
     "next_asked": "asked again by itself",
     "next_tried": "tried again by itself",
@@ -117,9 +124,14 @@ ENGLISH: Mapping[str, str] = {
     "engine_missing_fix": "install podman and enable podman.socket (or Docker), or set container.socket in node.toml",
     "engine_closed": "this user may not use the container engine at {path}",
     "engine_closed_fix": "run an engine as the node's user (podman.socket of the user), or let the user use that one",
+    "engine_silent": "the container engine at {path} does not answer: {why}",
     "engine_silent_fix": "look at the engine's own log; it has to answer at that socket",
     "ray_found": "Ray {version} at {address}",
     "ray_silent": "Ray at {address} gives no answer within seconds",
+    "cluster_away": "{engine} at {address} cannot be reached: {why}",
+    "cluster_answered": "{engine} at {address} answered {status}: {why}",
+    "cluster_shut": "{engine} at {address} answered {status}: {why} (it does not let this node in: look at its"
+    " token and rights)",
     "ray_silent_fix": "look at ray.address and ray.token_file in node.toml, and at the cluster",
     "kubernetes_found": "Kubernetes {version} at {address}",
     "kubernetes_silent": "the Kubernetes cluster gives no answer within seconds",

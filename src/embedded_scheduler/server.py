@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from embedded_scheduler.addresses import Address, parse_address, parse_loopback
+from embedded_scheduler.addresses import Address, parse_address, parse_loopback, parse_told
 from embedded_scheduler.config import OperatorsSection, Settings, load_settings
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, Unavailable
 from embedded_scheduler.home import Home
@@ -96,7 +96,7 @@ async def host(home: Home, *, ready: Ready, stop: asyncio.Event, exhibit: Exhibi
         platform = _listen(parse_loopback(settings.platform.listen, "platform.listen"), "platform.listen")
         open_sockets.enter_context(platform)
         remote = [
-            open_sockets.enter_context(_listen(parse_address(address, "platform.remote"), "platform.remote"))
+            open_sockets.enter_context(_listen(parse_told(address, "platform.remote"), "platform.remote"))
             for address in (settings.platform.remote,)
             if address
         ]

@@ -457,6 +457,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compose.check", "compose", ("v",), footer=5),
     Action("compose.submit", "compose", ("f10",), footer=6, command=("submit",)),
     Action("compose.rename", "compose", ("n",), row=True),
+    Action("compose.runner", "compose", ("w",), row=True),
     Action("compose.remove", "compose", ("delete", "backspace"), row=True),
     Action("compose.toggle", "compose", ("space",), row=True),
     Action("compose.redo", "compose", ("ctrl+y",)),

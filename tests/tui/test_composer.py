@@ -284,3 +284,38 @@ def test_rows_say_who_gives_what_and_reads_from_whom() -> None:
     layout, faces = rows.graph(made, DISPLAY)
     assert plain(faces["align"][0]) == "[ align ]"
     assert layout.boxes["align"].y < layout.boxes["train"].y
+
+
+def test_what_runs_a_part_is_said_for_all_of_a_party_or_for_one_task_and_follows_its_name() -> None:
+    made = composed()
+    guest, host = made.parties
+    before = made.document
+    made.set_runner("", guest, "ray")
+    assert made.document["config"]["job_params"]["guest"] == {"0": {"runner": "ray"}}
+    assert (made.runner("align", guest), made.runner_of_all(guest), made.runner("align", host)) == ("ray", "ray", "")
+    shown = {row.key: row.note for row in rows.all_rows(Situation(made, PROGRAMS, (), "alice"), DISPLAY)}
+    assert shown["party//guest.0/-1"] == "this node  initiator  by ray"
+    assert shown["given/align/guest.0/-1"] == "alice  by ray"
+    # For one task only: the others keep what was said for all.
+    made.set_runner("align", guest, "process")
+    assert made.document["config"]["job_params"]["guest"] == {"0": {"runner": {"align": "process", "train": "ray"}}}
+    assert made.runner_of_all(guest) == ""
+    made.rename_task("align", "match")
+    made.remove_task("train")
+    assert made.document["config"]["job_params"]["guest"] == {"0": {"runner": {"match": "process"}}}
+    # What else is said there stays, and taking it back leaves nothing behind.
+    made.set_runner("match", guest, "")
+    assert "guest" not in made.document["config"]["job_params"]
+    while made.undo():
+        pass
+    assert made.document == Composition(empty("alice")).document
+    while made.redo():
+        pass
+    assert before["config"]["job_params"] == made.document["config"]["job_params"] == {"common": {}}
+    document = copy.deepcopy(before)
+    document["config"]["job_params"]["guest"] = {"0": {"resources": {"memory": 2}, "runner": 7}}
+    kept = Composition(document)
+    assert kept.runner("align", guest) == ""
+    kept.set_runner("align", guest, "ray")
+    kept.set_runner("align", guest, "")
+    assert kept.document["config"]["job_params"]["guest"] == {"0": {"resources": {"memory": 2}}}

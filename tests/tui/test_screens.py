@@ -25,7 +25,7 @@ async def test_job_list_shows_states_and_why_the_row_under_the_cursor_waits(node
         assert "● running" in shown
         assert "✗ failed" in shown
         assert "bob → alice" in shown
-        assert "runs: binning at bob since 3m; next poll in 3s" in shown
+        assert "waits for bob: binning of host.0, for 3m; poll in 3s" in shown
         assert "2 waiting for your decision" in shown
         await press(pilot, "j", "j")
         assert "column age has 2 nulls" in screen_text(pilot)
@@ -212,7 +212,7 @@ async def test_waiting_task_says_what_for(node: FakeNode, make_app: MakeApp) -> 
         await press(pilot, "enter")
         await until_shown(pilot, "vert_binning")
         await press(pilot, "G")
-        await until_shown(pilot, "woe waits for binning.model")
+        await until_shown(pilot, "woe waits for binning: its output")
 
 
 async def test_log_opens_at_its_end_and_pages_upwards(node: FakeNode, make_app: MakeApp) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from embedded_scheduler.domain.lifecycle import JOB, TASK, ApprovalState, JobState, TaskState
@@ -15,7 +16,8 @@ class Wait:
     """`text` is the whole line in English; the other members carry its parts for other languages and for programs.
     In `blocked_by` a plain string names nodes.
 
-    `kind` is a stable key: decision, partner_decision, delivery, running, upstream, start, verdict, stopping, slot.
+    `kind` is a stable key: decision, partner_decision, delivery, running, upstream, start, verdict, stopping, slot,
+    put_off.
     `next_ms` is when something happens by itself (epoch ms), if that is known. `actions` are names of actions.
     """
 
@@ -33,7 +35,24 @@ class Wait:
         return f"{line}; {self.next}" if self.next else line
 
 
-def explain_job(s: JobSnapshot) -> Wait | None:
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A share that this node was to start and could not yet. `why` says what is missing, and what to do about it."""
+
+    why: Words
+    next: Words
+    next_ms: int | None = None
+
+
+FindPutOff = Callable[[str, str], PutOff | None]
+"""By task name and party key: what keeps a share from starting here; None = nothing is known."""
+
+
+def nothing_put_off(task_name: str, party_key: str) -> PutOff | None:  # noqa: ARG001 - one signature
+    return None
+
+
+def explain_job(s: JobSnapshot, put_off: FindPutOff = nothing_put_off) -> Wait | None:
     """Why the job is not over; None when it is."""
     if JOB.is_terminal(s.state):
         return None
@@ -43,15 +62,15 @@ def explain_job(s: JobSnapshot) -> Wait | None:
         return _pending(s)
     if s.state is JobState.READY:
         return _ready(s)
-    return _running(s)
+    return _running(s, put_off)
 
 
-def explain_task(s: JobSnapshot, task: TaskView) -> Wait | None:
+def explain_task(s: JobSnapshot, task: TaskView, put_off: FindPutOff = nothing_put_off) -> Wait | None:
     """Why the task is not over; None when it is, or when it will not run any more."""
     if TASK.is_terminal(task.state) or task.cancelled or JOB.is_terminal(s.state):
         return None
     if _is_ending(s) or s.state is not JobState.RUNNING:
-        return explain_job(s)
+        return explain_job(s, put_off)
     if task.state is TaskState.PENDING:
         missing = [up for up in s.spec.flow.node(task.name).upstream if s.tasks[up].state is not TaskState.SUCCESS]
         if missing and s.coordinates:
@@ -61,7 +80,7 @@ def explain_task(s: JobSnapshot, task: TaskView) -> Wait | None:
         return _coordinator_starts(s, task)
     lagging = [share for share in task.shares if not TASK.is_terminal(share.state)]
     blocked = next((share for share in lagging if share.state is not TaskState.RUNNING), None)
-    return _share_wait(s, task, blocked or lagging[0]) if lagging else None
+    return _share_wait(s, task, blocked or lagging[0], put_off) if lagging else None
 
 
 def _is_ending(s: JobSnapshot) -> bool:
@@ -74,7 +93,7 @@ def _coordinator_starts(s: JobSnapshot, task: TaskView) -> Wait:
     return Wait("start", s.coordinator, on, task.since_ms, say("next_nothing"), None, ("stop",))
 
 
-def _share_wait(s: JobSnapshot, task: TaskView, share: Share) -> Wait:
+def _share_wait(s: JobSnapshot, task: TaskView, share: Share, put_off: FindPutOff) -> Wait:
     node = share.party.node_id
     call = s.calls.get(f"task:{task.name}:{node}")
     if call is not None and call.state is CallState.WAITING:
@@ -83,6 +102,10 @@ def _share_wait(s: JobSnapshot, task: TaskView, share: Share) -> Wait:
     if share.state is TaskState.RUNNING:
         on = say("wait_runs", task=task.name)
         return Wait("running", party, on, share.since_ms, "", None, ("logs", "stop"))
+    if share.launched and (found := put_off(task.name, share.party.key)) is not None:
+        on = say("wait_put_off", task=task.name, why=found.why)
+        actions = ("logs", "stop")
+        return Wait("put_off", say("by_this_node"), on, share.since_ms, found.next, found.next_ms, actions)
     if s.is_local(share):
         on, then = say("wait_to_start", task=task.name), say("next_starts")
         return Wait("slot", say("by_this_node"), on, share.since_ms, then, None, ("logs", "stop"))
@@ -112,9 +135,9 @@ def _ready(s: JobSnapshot) -> Wait:
     return Wait("start", s.coordinator, on, s.since_ms, say("next_starts"), None, ("stop",))
 
 
-def _running(s: JobSnapshot) -> Wait:
+def _running(s: JobSnapshot, put_off: FindPutOff) -> Wait:
     for task in s.tasks.values():
-        if task.state in (TaskState.READY, TaskState.RUNNING) and (wait := explain_task(s, task)) is not None:
+        if task.state in (TaskState.READY, TaskState.RUNNING) and (wait := explain_task(s, task, put_off)) is not None:
             return wait
     if ending := _ending_here(s):
         return ending

@@ -14,13 +14,14 @@ from embedded_scheduler.domain.failure import FailureCause
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine import failures, progress, traffic
-from embedded_scheduler.engine.admission import Waits
+from embedded_scheduler.engine.admission import Waits, part_name
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
 from embedded_scheduler.engine.preparation import Prepared, log_file, prepare, token_of
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError, Refused, StoreError, Unavailable
 from embedded_scheduler.security.secrets import kept_of
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.runner import END_OF_LOG, DistantRunner, Exit, RunHandle
 from embedded_scheduler.store import attempts, outbox
 from embedded_scheduler.store.attempts import Attempt
@@ -32,6 +33,14 @@ _SCARCE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, err
 _LOG = logging.getLogger(__name__)
 
 
+class NotNow(Unavailable):
+    """What a launch needs is away: it is tried again, for a while. `why` says what, and what to do about it."""
+
+    def __init__(self, task_name: str, why: Words) -> None:
+        super().__init__(say("not_now", task=task_name, why=why))
+        self.why = why
+
+
 def handle_of(attempt: Attempt) -> RunHandle:
     return RunHandle(runner=attempt.runner, attempt_id=attempt.attempt_id, data=attempt.handle)
 
@@ -41,7 +50,8 @@ async def launch(
 ) -> None:
     """Carry out a launch order: `adopt` gets the running attempt, or it is recorded as failed.
 
-    `failing` = seconds since it first could not be started because something was not there.
+    `failing` = seconds since it first could not be started because something was not there. `Waits` and `NotNow`: not
+    yet, the order stays.
     """
     snapshot = await progress.view(engine, row.job_id)
     task_name = str(row.body["task"])
@@ -55,7 +65,7 @@ async def launch(
         handle = runner.handle(spec)
         token = token_of(engine, row.target)
         if not isinstance(runner, DistantRunner):
-            engine.memory.admit(row.target, spec.limits.memory_bytes or 0)
+            engine.memory.admit(row.target, spec.limits.memory_bytes or 0, part_name(task_name, row.job_id))
         await engine.db.write(lambda tx: _store(tx, row, task_name, party, handle, prepared, token))
         await engine.channel.open_session(prepared.session_id)
         reached("launch.stored")
@@ -67,14 +77,15 @@ async def launch(
     except Waits as wait:
         if not row.attempts:
             await asyncio.to_thread(
-                engine.logs.append_line, log_file(engine, row.job_id, row.target), f"nodeconsole: {wait}"
+                engine.logs.append_line, log_file(engine, row.job_id, row.target), f"nodeconsole: waits: {wait}"
             )
         raise
     except (NodeError, OSError) as error:
         engine.memory.release(row.target)
         # It may work later (no process, no disk space just now): the order stays, for a while.
-        if _is_passing(error) and failing < engine.settings.timing.partner_lost:
-            raise Unavailable(f"{task_name} cannot be started just now: {error}") from error
+        patient = failing < engine.settings.timing.partner_lost
+        if _is_passing(error) and patient and not await _is_to_end(engine, row.job_id, task_name, party):
+            raise NotNow(task_name, error.words if isinstance(error, NodeError) else str(error)) from error
         await _could_not_start(engine, row, task_name, party, str(error))
         return
 
@@ -94,6 +105,12 @@ async def launch(
 
     _, after = await engine.db.write(work, committed=committed)
     await progress.close_ended(engine, after)
+
+
+async def _is_to_end(engine: Engine, job_id: str, task_name: str, party: Party) -> bool:
+    """Whether a share was stopped meanwhile: finding out that something is away can take a while."""
+    shares = (await progress.view(engine, job_id)).tasks[task_name].shares
+    return any(share.terminating for share in shares if share.party == party)
 
 
 def _is_passing(error: NodeError | OSError) -> bool:

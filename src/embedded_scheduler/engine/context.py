@@ -14,6 +14,7 @@ from embedded_scheduler.engine.admission import MemoryBudget
 from embedded_scheduler.engine.bus import Bus
 from embedded_scheduler.engine.channel import Channel
 from embedded_scheduler.engine.credentials import Credentials
+from embedded_scheduler.engine.launch_waits import LaunchWaits
 from embedded_scheduler.engine.placement import Placement
 from embedded_scheduler.engine.ports import Introducer, PartnerDirectory, PartnerGateway
 from embedded_scheduler.engine.watchlist import Watchlist
@@ -62,6 +63,7 @@ class Engine:
     credentials: Credentials = field(default_factory=Credentials)
     watchlist: Watchlist = field(default_factory=Watchlist)
     memory: MemoryBudget = field(init=False)
+    launch_waits: LaunchWaits = field(default_factory=LaunchWaits)
     copies: Copies = field(default_factory=Copies)
     room: Room = field(default_factory=Room)
     identity: Identity | None = None

@@ -9,23 +9,27 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.effects import Decision, NoteCall
 from embedded_scheduler.domain.lifecycle import JOB, ApprovalState, JobState
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot
+from embedded_scheduler.domain.waiting import PutOff
 from embedded_scheduler.engine import attempts, failures, messages, permits, progress
-from embedded_scheduler.engine.admission import Waits
+from embedded_scheduler.engine.admission import Waits, part_name
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.crashpoints import reached
+from embedded_scheduler.engine.launch_waits import Part
 from embedded_scheduler.engine.ports import Delivery as Verdict
 from embedded_scheduler.engine.ports import Reply
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watching import Watching
-from embedded_scheduler.errors import NodeError, StoreError, Unavailable
-from embedded_scheduler.store import outbox
+from embedded_scheduler.errors import NodeError, StoreError
+from embedded_scheduler.sentences import Words, say
+from embedded_scheduler.store import ledger, outbox
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.outbox import OutboxRow
 
@@ -87,6 +91,11 @@ class Delivery:
     async def run(self) -> None:
         self._busy.clear()
         self._calls.clear()
+        # What was put off may have what it needs since; and why it still waits is known only from trying.
+        try:
+            await self._engine.db.write(outbox.hasten_launches)
+        except StoreError as error:
+            _LOG.error("launches that were put off keep their times: %s", error)
         wakeup = self._engine.bus.wakeup("delivery")
         fault_pause = FIRST_REST
         async with asyncio.TaskGroup() as group:
@@ -117,6 +126,7 @@ class Delivery:
         skip = {*self._busy, *self._resting}
         ends = ENDS_AT_ONCE - sum(row.kind == "terminate" for row in self._busy.values())
         slots, places = self._slots(), self._places()
+        self._tell_places(slots)
 
         def look(reader: Reader) -> tuple[list[OutboxRow], tuple[int, int] | None]:
             rows = _due_calls(reader, now, skip, places)
@@ -155,6 +165,13 @@ class Delivery:
         count = await self._engine.db.write(lambda tx: outbox.pull_in(tx, now_ms=now_ms, latest_ms=latest))
         _LOG.warning("the clock was set back: %d effects that wait are tried now", count)
 
+    def _tell_places(self, free: int) -> None:
+        """So that whoever asks why something has not started hears who has the places."""
+        running = [part_name(attempt.task_name, attempt.job_id) for attempt in self._watching.running]
+        starting = {Part.of(row) for row in self._busy.values() if row.kind == "launch"}
+        limit = self._engine.settings.limits.concurrent_attempts
+        self._engine.launch_waits.places(free, limit, running, starting)
+
     def _slots(self) -> int:
         starting = {row.target for row in self._busy.values() if row.kind == "launch"}
         return self._engine.settings.limits.concurrent_attempts - len(starting.union(self._watching.attempts))
@@ -171,7 +188,10 @@ class Delivery:
                     await attempts.terminate(self._engine, row)
             self._faults.pop(row.lane, None)
         except Waits as wait:
-            await self._again(row, str(wait), pause_ms=_TURN_MS)
+            await self._launch_later(row, wait.words, say("next_room"), _TURN_MS)
+        except attempts.NotNow as wait:
+            _LOG.warning("effect %s of job %s: %s", row.key, row.job_id, wait)
+            await self._launch_later(row, wait.why, self._next_try(row), self._backoff_ms(row), timed=True)
         except StoreError as error:
             # Disk full and the like: nothing is lost, the row is still there.
             self._rest(row)
@@ -198,13 +218,45 @@ class Delivery:
     async def _launch(self, row: OutboxRow) -> None:
         try:
             await attempts.launch(self._engine, row, adopt=self._watching.adopt, failing=self._failing(row))
-        except Waits:
-            # Nothing fails: it has its turn when others have ended.
-            raise
-        except Unavailable:
+        except attempts.NotNow:
             self._failing_since.setdefault(row.id, self._engine.clock.monotonic())
             raise
         self._failing_since.pop(row.id, None)
+        self._engine.launch_waits.over(Part.of(row))
+
+    def _next_try(self, row: OutboxRow) -> Words:
+        left = self._engine.settings.timing.partner_lost - self._failing(row)
+        # The machine's own time: the console runs here too.
+        end = datetime.fromtimestamp(self._engine.clock.now_ms() / 1000 + left, UTC).astimezone()
+        return say("next_try", number=row.attempts + 2, end=f"{end:%H:%M}")
+
+    async def _launch_later(
+        self, row: OutboxRow, why: Words, then: Words, pause_ms: int, *, timed: bool = False
+    ) -> None:
+        """Put a launch off and say why: to whoever asks, and, if that is news, to the ledger. Raises nothing."""
+        later = self._engine.clock.now_ms() + pause_ms
+        part = Part.of(row)
+        news = self._engine.launch_waits.put_off(part, PutOff(why, then, later if timed else None))
+
+        def work(tx: Tx) -> None:
+            outbox.retry(tx, row.id, str(why), later)
+            if news:
+                ledger.append(
+                    tx,
+                    subject="share",
+                    subject_id=f"{row.job_id}/{part.task_name}/{part.party_key}",
+                    job_id=row.job_id,
+                    event="share.put_off",
+                    actor="node",
+                    reason=str(why),
+                    trace_id=row.trace_id,
+                )
+
+        try:
+            await self._engine.db.write(work)
+        except StoreError as fault:
+            self._rest(row)
+            _LOG.error("effect %s of job %s cannot be put off: %s", row.key, row.job_id, fault)
 
     async def _call(self, row: OutboxRow) -> None:
         engine = self._engine
@@ -270,9 +322,9 @@ class Delivery:
             0.0 if row.id not in self._failing_since else self._engine.clock.monotonic() - self._failing_since[row.id]
         )
 
-    async def _again(self, row: OutboxRow, error: str, *, pause_ms: int | None = None) -> None:
+    async def _again(self, row: OutboxRow, error: str) -> None:
         """Put an effect off. Raises nothing: what cannot be written down rests."""
-        later = self._engine.clock.now_ms() + (self._backoff_ms(row) if pause_ms is None else pause_ms)
+        later = self._engine.clock.now_ms() + self._backoff_ms(row)
         note = NoteCall(row.key, CallState.WAITING, error, later)
         try:
             if row.job_id == messages.NO_JOB:

@@ -13,7 +13,7 @@ matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -24,7 +24,7 @@ from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.limits import EffectiveLimit, effective_limits
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.admission import GIB, MemoryBudget, gib_text
-from embedded_scheduler.errors import NodeError, Refused, Unavailable
+from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.sentences import Words, say, together
 from embedded_scheduler.spi.runner import DependentRunner, DistantRunner, Runner
 from embedded_scheduler.store.components import Component
@@ -101,7 +101,10 @@ class Placement:
             if not refusal:
                 return Placed(runner)
             refusals.append(refusal)
-        raise _error(self.runners.values(), component.image_url, together(refusals) or say("no_runner"))
+        # Of several only those count that may run it later: the others never will.
+        if away := [runner for runner in self.runners.values() if _is_away(runner, component.image_url)]:
+            raise Unavailable(together([runner.accepts(component.image_url) for runner in away]))
+        raise Refused(together(refusals) or say("no_runner"))
 
     def refusal(self, component: Component, part: Part | None = None) -> Words:
         """Why no runner runs it; empty = one does."""
@@ -132,14 +135,14 @@ class Placement:
             raise Refused(say("runner_unknown", why=why, runner=shorten(name), runners=tuple(self.runners)))
         refusal = runner.accepts(image_url)
         if refusal:
-            raise _error([runner], image_url, say("runner_cannot", runner=name, why=why, refusal=refusal))
+            words = say("runner_cannot", runner=name, why=why, refusal=refusal)
+            raise Unavailable(words) if _is_away(runner, image_url) else Refused(words)
         return runner
 
 
-def _error(runners: Iterable[Runner], image_url: str, words: Words) -> NodeError:
-    """None of these runs it: for ever, or as long as something is away that one of them needs."""
-    passing = any(isinstance(runner, DependentRunner) and runner.away(image_url) for runner in runners)
-    return Unavailable(words) if passing else Refused(words)
+def _is_away(runner: Runner, image_url: str) -> bool:
+    """Whether it refuses an address only as long as something is away that it needs."""
+    return isinstance(runner, DependentRunner) and runner.away(image_url)
 
 
 def _reach(resources: Mapping[str, object], cpu: float, memory: float) -> bool:

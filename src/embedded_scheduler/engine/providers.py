@@ -84,6 +84,10 @@ async def _connectors(engine: Engine, filled: Mapping[str, str]) -> Sequence[Off
     return [Offer(name) for name in sorted(engine.connectors)]
 
 
+async def _runners(engine: Engine, filled: Mapping[str, str]) -> Sequence[Offer]:  # noqa: ARG001
+    return [Offer(name) for name in engine.runners]
+
+
 PROVIDERS: Mapping[str, Provider] = {
     "datasets": _datasets,
     "columns": _columns,
@@ -92,4 +96,5 @@ PROVIDERS: Mapping[str, Provider] = {
     "nodes": _nodes,
     "components": _components,
     "connectors": _connectors,
+    "runners": _runners,
 }

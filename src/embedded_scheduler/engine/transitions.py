@@ -321,6 +321,8 @@ def _carry(tx: Tx, scene: Scene, snapshot: JobSnapshot, effect: Decision, cause:
             body = {"task": task, "role": party.role, "index": party.index, "number": 1, "reason": reason}
             key = jobs.terminate_key(task, party)
             _queue(tx, scene, job_id, f"run/{attempt}", "terminate", attempt, "terminate", key, body, cause)
+            # A launch that waits for its next try would keep the order back that ends it.
+            outbox.hasten(tx, job_id, jobs.launch_key(task, party))
         case _:
             raise AssertionError(f"not an effect: {effect}")
 

@@ -12,6 +12,7 @@ from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.failure import FailureCause, read_failure
 from embedded_scheduler.domain.lifecycle import TaskState
 from embedded_scheduler.engine import attempts, progress
+from embedded_scheduler.engine.admission import part_name
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Outgoing, Reply
 from embedded_scheduler.engine.transitions import Cause
@@ -60,7 +61,8 @@ class Watching:
         if attempt.attempt_id not in self._adopted:
             self._adopted[attempt.attempt_id] = attempt
             if not isinstance(self._engine.runners.get(attempt.runner), DistantRunner):
-                self._engine.memory.hold(attempt.attempt_id, attempt.memory_limit)
+                name = part_name(attempt.task_name, attempt.job_id)
+                self._engine.memory.hold(attempt.attempt_id, attempt.memory_limit, name)
             self._fresh.append(attempt)
             self._engine.bus.wakeup("watching").set()
 

@@ -31,7 +31,7 @@ from embedded_scheduler.runners.kept import KeptRunner, require_space, send
 from embedded_scheduler.runners.processes import cpu_below
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
 from embedded_scheduler.runners.starting import Starter
-from embedded_scheduler.sentences import say
+from embedded_scheduler.sentences import Words, say, together
 from embedded_scheduler.spi.runner import END_OF_LOG, Containment, Diagnosis, Exit, LaunchSpec, RunHandle
 
 _LOG = logging.getLogger(__name__)
@@ -73,12 +73,12 @@ class ContainerRunner(KeptRunner):
         self._facts: EngineFacts | None = None
         self._resumed: dict[str, int] = {}
 
-    def accepts(self, image_url: str) -> str:
+    def accepts(self, image_url: str) -> Words:
         try:
             self._admitted(image_url)
             self._socket()
         except (Refused, Unavailable) as refusal:
-            return refusal.message
+            return refusal.words
         return ""
 
     def away(self, image_url: str) -> bool:
@@ -106,7 +106,7 @@ class ContainerRunner(KeptRunner):
         try:
             facts = await self._engine_facts(fresh=True)
         except Unavailable as silence:
-            return Diagnosis("error", silence.message, say("engine_silent_fix"))
+            return Diagnosis("error", silence.words, say("engine_silent_fix"))
         missing = [say("limit_memory")] * (not facts.memory) + [say("limit_cores")] * (not facts.cpu)
         if missing:
             text = say("engine_limits", engine=str(facts), path=path, what=tuple(missing))
@@ -127,7 +127,10 @@ class ContainerRunner(KeptRunner):
         login = self._login(spec, reference)
         if run.held() or run.exit() is not None:
             return
-        confinement = self._confinement(await self._engine_facts())
+        try:
+            confinement = self._confinement(await self._engine_facts())
+        except Unavailable as silence:
+            raise Unavailable(together((silence.words, say("engine_silent_fix")))) from None
         routes = confinement.routes(spec)
         plan = self._plan(spec, reference, confinement, [(each.host, each.port, each.target) for each in routes])
 
@@ -183,7 +186,7 @@ class ContainerRunner(KeptRunner):
     def _socket(self) -> str:
         path, fault = self._find()
         if fault is not None:
-            raise Unavailable(f"{fault.text}: {fault.advice}")
+            raise Unavailable(together((fault.text, fault.advice)))
         return path
 
     def _find(self) -> tuple[str, Diagnosis | None]:
@@ -199,11 +202,13 @@ class ContainerRunner(KeptRunner):
         return "", Diagnosis("error", say("engine_missing", places=places), say("engine_missing_fix"))
 
     async def _engine_facts(self, *, fresh: bool = False) -> EngineFacts:
-        api = EngineApi(self._socket())
+        path = self._socket()
         try:
-            self._facts = await asyncio.to_thread(api.facts, fresh=fresh)
-        except (EngineGoneError, EngineRefusalError) as fault:
-            raise Unavailable(str(fault)) from None
+            self._facts = await asyncio.to_thread(EngineApi(path).facts, fresh=fresh)
+        except EngineGoneError as gone:
+            raise Unavailable(say("engine_silent", path=path, why=gone.reason)) from None
+        except EngineRefusalError as refusal:
+            raise Unavailable(say("engine_silent", path=path, why=str(refusal))) from None
         return self._facts
 
     def _confinement(self, facts: EngineFacts) -> Confinement:

@@ -30,7 +30,11 @@ _PULL_SILENCE_S = 900.0
 
 
 class EngineGoneError(Exception):
-    """The engine does not answer (or stopped in the middle of an answer)."""
+    """The engine does not answer (or stopped in the middle of an answer). `reason`: the system's word for it."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class EngineSilentError(EngineGoneError):
@@ -301,10 +305,10 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise EngineSilentError(f"the container engine at {path} does not answer in time") from error
+        raise EngineSilentError(f"the container engine at {path} does not answer in time", "timed out") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise EngineGoneError(f"the container engine at {path} does not answer: {reason}") from error
+        raise EngineGoneError(f"the container engine at {path} does not answer: {reason}", reason) from error
 
 
 def _message(raw: bytes) -> str:

@@ -16,6 +16,7 @@ import httpx
 from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.following import AwayError
+from embedded_scheduler.sentences import say
 
 _CONNECT_S = 5.0
 _ANSWER_S = 30.0
@@ -126,16 +127,21 @@ class EngineHttp:
         """Return if the answer is good. `Refused` says why the same request will never be; `AwayError`: not now."""
         if answer.is_success:
             return
-        text = f"{self._engine} at {self._address} answered {answer.status_code}: {error_text(answer)}"
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise Refused(f"{text} (it does not let this node in: look at its token and rights)")
+        shut = answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+        words = say(
+            "cluster_shut" if shut else "cluster_answered",
+            engine=self._engine,
+            address=self._address,
+            status=answer.status_code,
+            why=error_text(answer),
+        )
         if answer.is_client_error and answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
-            raise Refused(text)
-        raise AwayError(text)
+            raise Refused(words)
+        raise AwayError(words)
 
     def _away(self, error: httpx.HTTPError | str) -> AwayError:
         what = str(error) or type(error).__name__
-        return AwayError(f"{self._engine} at {self._address} cannot be reached: {what}")
+        return AwayError(say("cluster_away", engine=self._engine, address=self._address, why=what))
 
 
 def _tls(access: Access) -> ssl.SSLContext:

@@ -30,6 +30,7 @@ from embedded_scheduler.errors import Conflict, NodeError, Refused, Unavailable
 from embedded_scheduler.runners.attempt import close_log, replace_file
 from embedded_scheduler.runners.kept import NOT_STARTED, STOPPED_FIRST
 from embedded_scheduler.runners.run_directory import RunDirectory
+from embedded_scheduler.sentences import Words, together
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
 
 _log = logging.getLogger(__name__)
@@ -163,6 +164,8 @@ class FollowingRunner(ABC):
     name: ClassVar[str]
     output_ends: ClassVar[bool]
     """Whether what is followed ends with the attempt, and is gone with it; else the rest is fetched afterwards."""
+    advice: ClassVar[Words]
+    """What the operator can do when the engine gives no answer."""
 
     def __init__(self, runs: Path, *, patience_s: float) -> None:
         self._runs = runs.absolute()
@@ -183,7 +186,10 @@ class FollowingRunner(ABC):
             return
         Journal.begin(run, spec.log_path.absolute())
         handle = self.handle(spec)
-        await self._submit(spec, handle)
+        try:
+            await self._submit(spec, handle)
+        except AwayError as away:
+            raise AwayError(together((away.words, self.advice))) from away
         replace_file(str(run.path / _ACCEPTED), b"", durable=True)
         if run.exit() is not None:
             # Stopped while it was on its way.

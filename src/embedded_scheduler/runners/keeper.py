@@ -50,6 +50,7 @@ from embedded_scheduler.runners.attempt import (
 )
 from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, EngineRefusalError
 from embedded_scheduler.runners.image_supply import ImageFaultError, ImageSupply, StoppedError
+from embedded_scheduler.runners.memory_peak import MemoryPeak
 from embedded_scheduler.runners.netns import NoEntryError, listeners
 
 PLAN_FILE = "plan"
@@ -104,6 +105,8 @@ class Ending:
     signal: int | None = None
     error: str = ""
     cause: str = ""
+    peak: int = 0
+    """The most memory of all its processes in bytes; 0 = not measured."""
 
     def __str__(self) -> str:
         if self.code is not None:
@@ -155,6 +158,7 @@ class _Keeper:
         self._started = threading.Event()
         self._supply = ImageSupply(self.api, say, self._stopped)
         self._copying: socket.socket | None = None
+        self._memory: MemoryPeak | None = None
         self._over = threading.Event()
 
     def run(self) -> Ending:
@@ -215,7 +219,7 @@ class _Keeper:
             self._started.set()
             if found["State"]["Running"]:
                 self._open_routes(found)
-                _note_program(int(found["State"]["Pid"]))
+                self._look_at(found)
         else:
             self._start(found)
         copier = threading.Thread(target=self._copy, name="log", daemon=True)
@@ -282,7 +286,14 @@ class _Keeper:
         if not found["State"]["Pid"]:
             found = self._inspect()
             self._open_routes(found)
-        _note_program(int(found["State"]["Pid"]))
+        self._look_at(found)
+
+    def _look_at(self, found: dict[str, Any]) -> None:
+        """The program runs: who it is, and what it uses from now on."""
+        pid = int(found["State"]["Pid"])
+        _note_program(pid)
+        if pid:
+            self._memory = MemoryPeak(pid, str(found["Id"]))
 
     def _inspect(self) -> dict[str, Any]:
         found = self.api.container(self._plan.container)
@@ -330,6 +341,10 @@ class _Keeper:
 
     def _ending_of(self, found: dict[str, Any]) -> Ending:
         state = found["State"]
+        peak = 0
+        if self._memory is not None:
+            self._memory.join()
+            peak = self._memory.bytes
         code = int(state["ExitCode"])
         number = code - 128 if code in _BY_SIGNAL else None
         limit = self._plan.memory_bytes
@@ -338,8 +353,8 @@ class _Keeper:
         if killed or (state.get("OOMKilled") and code):
             allowed = f"it may use {limit / _MIB:,.0f} MiB" if limit else "the machine has no more"
             error = f"out of memory: {allowed}; raise the job's memory limit, or give the component less data"
-            return Ending(code=None if number else code, signal=number, error=error, cause="memory")
-        return Ending(signal=number) if number else Ending(code=code)
+            return Ending(code=None if number else code, signal=number, error=error, cause="memory", peak=peak)
+        return Ending(signal=number, peak=peak) if number else Ending(code=code, peak=peak)
 
     # The log
 

@@ -50,6 +50,7 @@ class KubernetesRunner(FollowingRunner):
 
     name: ClassVar[str] = "kubernetes"
     output_ends: ClassVar[bool] = True
+    advice: ClassVar[Words] = say("kubernetes_silent_fix")
 
     def __init__(
         self,
@@ -85,9 +86,9 @@ class KubernetesRunner(FollowingRunner):
                 version = await cluster.version()
                 await cluster.jobs(ATTEMPT_LABEL)
         except (Unavailable, Refused, UnknownObjectError) as fault:
-            return Diagnosis("error", fault.words, say("kubernetes_silent_fix"))
+            return Diagnosis("error", fault.words, self.advice)
         except TimeoutError:
-            return Diagnosis("error", say("kubernetes_silent"), say("kubernetes_silent_fix"))
+            return Diagnosis("error", say("kubernetes_silent"), self.advice)
         return Diagnosis("ok", say("kubernetes_found", version=version, address=self._api.cluster().server))
 
     def handle(self, spec: LaunchSpec) -> RunHandle:

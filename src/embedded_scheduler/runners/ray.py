@@ -63,6 +63,7 @@ class RayRunner(FollowingRunner):
 
     name: ClassVar[str] = "ray"
     output_ends: ClassVar[bool] = False
+    advice: ClassVar[Words] = say("ray_silent_fix")
 
     def __init__(
         self,
@@ -103,9 +104,9 @@ class RayRunner(FollowingRunner):
                 # The version is told to everybody who has the token; jobs are what matters.
                 await ray.known(self._cluster.node_id)
         except (Unavailable, Refused) as fault:
-            return Diagnosis("error", fault.words, say("ray_silent_fix"))
+            return Diagnosis("error", fault.words, self.advice)
         except TimeoutError:
-            return Diagnosis("error", say("ray_silent", address=self._api.address), say("ray_silent_fix"))
+            return Diagnosis("error", say("ray_silent", address=self._api.address), self.advice)
         return Diagnosis("ok", say("ray_found", version=version, address=self._api.address))
 
     # What the cluster is asked

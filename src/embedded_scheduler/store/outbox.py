@@ -135,6 +135,16 @@ def revive(tx: Tx, target: str) -> int:
     return tx.run("outbox.revive", target=target, now_ms=tx.now_ms).rowcount
 
 
+def hasten_launches(tx: Tx) -> int:
+    """Launches that were put off are due now. How many rows that concerned."""
+    return tx.run("outbox.hasten_launches", now_ms=tx.now_ms).rowcount
+
+
+def hasten(tx: Tx, job_id: str, key: str) -> bool:
+    """What waits for its next try is due now; False if nothing does."""
+    return tx.run("outbox.hasten", job_id=job_id, key=key, now_ms=tx.now_ms).rowcount == 1
+
+
 def for_job(reader: Reader, job_id: str) -> list[OutboxRow]:
     """All rows of a job, finished ones too, in order."""
     return [_row(row) for row in reader.all("outbox.for_job", job_id=job_id)]

@@ -1,4 +1,4 @@
-"""`nodeconsole job graph | timeline | events | task | results | runs`: what the console's job screen shows, as text."""
+"""`nodeconsole job graph | timeline | events | task | why | results | runs`: a job as the console shows it, as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow
+from embedded_scheduler.wire.console import EventRow, JobDetail, ResultRow, Waiting
 from nodeconsole.cli.drawing import display_here, print_lines, width_here
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation
@@ -16,6 +16,7 @@ from nodeconsole.cli.text import moment
 from nodeconsole.client import NodeClient
 from nodeconsole.exports.forms import ExportError
 from nodeconsole.exports.saving import save_result
+from nodeconsole.viewmodels.facts import fact_lines
 from nodeconsole.viewmodels.graph import Layout
 from nodeconsole.viewmodels.history import chart_lines, event_subject, legend, stretches
 from nodeconsole.viewmodels.jobgraph import Face, critical_path, faces_of, graph_of
@@ -24,6 +25,7 @@ from nodeconsole.viewmodels.runs import Grid, grid_lines, run_facts
 from nodeconsole.viewmodels.spans import plain as text_of
 from nodeconsole.viewmodels.task import task_page
 from nodeconsole.viewmodels.text import cells
+from nodeconsole.viewmodels.waiting import waiting_facts
 
 _EVENT_PAGE = 1000
 
@@ -124,6 +126,32 @@ async def task(call: Invocation) -> Exit:
     return Exit.OK
 
 
+async def why(call: Invocation) -> Exit:
+    """For whom the job waits, and each of its tasks; what waits for the same is said once."""
+    async with call.client() as client:
+        detail = await client.job(call.args.job)
+    job, display = detail.job, display_here()
+    if call.out.as_json:
+        tasks = [{"task": row.name, "waiting": plain([row.waiting])[0]} for row in detail.tasks if row.waiting]
+        call.out.document(
+            {"job_id": job.job_id, "waiting": plain([job.waiting])[0] if job.waiting else None, "tasks": tasks}
+        )
+        return Exit.OK
+    if job.waiting is None:
+        call.out.line(display.text("waiting.over", state=" ".join(filter(None, (job.state, job.outcome, job.reason)))))
+        return Exit.OK
+    said: dict[str, tuple[Waiting, list[str]]] = {job.waiting.text: (job.waiting, [])}
+    for row in detail.tasks:
+        if row.waiting is not None:
+            said.setdefault(row.waiting.text, (row.waiting, []))[1].append(row.name)
+    for place, (waiting, names) in enumerate(said.values()):
+        if place:
+            call.out.line()
+        call.out.line(" ".join(names) or job.job_id)
+        print_lines(call, fact_lines(waiting_facts(waiting, display), width_here() - 2), indent="  ")
+    return Exit.OK
+
+
 async def results(call: Invocation) -> Exit:
     args = call.args
     async with call.client() as client:
@@ -199,6 +227,7 @@ COMMANDS: dict[str, Command] = {
     "timeline": timeline,
     "events": events,
     "task": task,
+    "why": why,
     "results": results,
     "runs": runs,
 }

@@ -15,7 +15,7 @@ from nodeconsole.cli.output import Output
 from nodeconsole.cli.text import clean
 from nodeconsole.client import ClientError, NodeUnreachable
 
-_JOB_VIEWS = ("graph", "timeline", "events", "task", "results", "runs")
+_JOB_VIEWS = ("graph", "timeline", "events", "task", "why", "results", "runs")
 _KEEPING = ("keep", "release", "discard")
 _KIT = ("new", "test", "build", "sdk")
 _PACKS = ("install", "upgrade", "packs", "verify", "uninstall", "pack")

@@ -24,14 +24,19 @@ from nodeconsole.screens.strips import Strip, Strips
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
 from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.tabs import NO_LABELS
+from nodeconsole.viewmodels.waiting import overdue
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.painted import Painted
 from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
+    from embedded_scheduler.wire.console import Waiting
     from nodeconsole.screens.console import Console
     from nodeconsole.viewmodels.palette import Entry
+
+_ASKED_AGAIN_MS = 5_000
+"""Between two questions how the next try went."""
 
 
 class ConsoleScreen(Screen[None]):
@@ -57,6 +62,7 @@ class ConsoleScreen(Screen[None]):
         self._keymap_of = (self.SCOPES, session.actions)
         self._pending: Changes = NOTHING
         self._reloading = False
+        self._asked_ms = 0
         self._loaded = False
         self.command_line = CommandLine(self)
         self.strips = Strips(self)
@@ -115,6 +121,10 @@ class ConsoleScreen(Screen[None]):
 
     def offered(self) -> Sequence[str]:
         """What the node offers for the object under the cursor."""
+        return ()
+
+    def waits(self) -> Iterable[Waiting | None]:
+        """What it shows of why the job that is its subject waits."""
         return ()
 
     def opened_with(self, *words: str) -> None:
@@ -239,7 +249,15 @@ class ConsoleScreen(Screen[None]):
 
     def tick(self) -> None:
         """Called once a second: ages move on. Sends nothing when no text changes."""
+        self._ask_again()
         self.retranslate()
+
+    def _ask_again(self) -> None:
+        """What was to be tried again by itself by now has been, which is no event: how did it go?"""
+        now_ms = self.session.now_ms()
+        if self.session.online and now_ms - self._asked_ms > _ASKED_AGAIN_MS and overdue(self.waits(), now_ms):
+            self._asked_ms = now_ms
+            self.changed(Changes(jobs=frozenset({self.subject})))
 
     def repaint_chrome(self) -> None:
         if self._whole:

@@ -21,7 +21,7 @@ from nodeconsole.screens.dialog import Question
 from nodeconsole.screens.document import RecordScreen
 from nodeconsole.screens.form import FormScreen, Purpose
 from nodeconsole.screens.movement import Moves
-from nodeconsole.screens.providers import choices_of
+from nodeconsole.screens.providers import RUNNERS, choices_of
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.composer import rows
@@ -334,6 +334,33 @@ class ComposeScreen(Moves, ConsoleScreen):
         taking_part = row.party in self.composition.parties_of(row.task)
         self.composition.set_taking_part(row.task, row.party, takes_part=not taking_part)
         self._edited()
+
+    def act_compose_runner(self) -> None:
+        """Of one part of this node, or of all; what others' parts are run by is their matter."""
+        row = self.main.item
+        if row is None or row.party is None or row.kind not in ("party", "given"):
+            self.session.say(self.session.text("compose.runner_where"), "warn")
+        elif row.party.node_id != self._situation.node_id:
+            self.session.say(self.session.text("compose.runner_of_others", node=row.party.node_id), "warn")
+        else:
+            self.work("runner", self._choose_runner, row, row.party)
+
+    async def _choose_runner(self, row: Row, party: Party) -> None:
+        runners = await choices_of(self.session, RUNNERS, {})
+        if isinstance(runners, str):
+            self.session.say(runners, "bad")
+            return
+
+        def take(chosen: list[str] | None) -> None:
+            if chosen is not None:
+                self.composition.set_runner(row.task, party, chosen[0])
+                self._edited()
+
+        composition = self.composition
+        now = composition.runner(row.task, party) if row.task else composition.runner_of_all(party)
+        by_rules = Choice("", self.session.text("runner.by_rules"))
+        title = self.session.text("compose.which_runner", what=row.task or self.session.text("compose.all_own"))
+        self._choose(title, [by_rules, *runners], now, take)
 
     def _fill(self, row: Row) -> None:
         program = self._situation.programs.get(row.task)

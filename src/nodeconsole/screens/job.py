@@ -32,7 +32,7 @@ from nodeconsole.viewmodels.waiting import why_line
 from nodeconsole.widgets.bar import Bar
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import EventPage, EventRow, JobDetail, TaskRow
+    from embedded_scheduler.wire.console import EventPage, EventRow, JobDetail, TaskRow, Waiting
     from nodeconsole.client import NodeClient
 
 _EVENT_PAGE = 1000
@@ -96,6 +96,10 @@ class JobScreen(Moves, ConsoleScreen):
     @property
     def subject(self) -> str:
         return self._job_id
+
+    def waits(self) -> Iterable[Waiting | None]:
+        detail = self._detail
+        return () if detail is None else (detail.job.waiting, *(task.waiting for task in detail.tasks))
 
     def crumbs(self) -> tuple[Line, Line]:
         # The name matters more than where one came from.

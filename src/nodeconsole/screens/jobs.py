@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from embedded_scheduler.wire.query import STATUSES, QueryFault, parse_query
@@ -22,7 +22,7 @@ from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobDetail, JobPage, JobRow
+    from embedded_scheduler.wire.console import JobDetail, JobPage, JobRow, Waiting
 
 _PAGE = 100
 _LARGEST_PAGE = 500
@@ -80,6 +80,10 @@ class JobsScreen(ListingScreen["JobRow"]):
     @property
     def subject(self) -> str:
         return self.main.key or ""
+
+    def waits(self) -> Iterable[Waiting | None]:
+        job = self.main.item
+        return () if job is None else (job.waiting,)
 
     def offered(self) -> list[str]:
         job = self.main.item

@@ -11,6 +11,13 @@ from nodeconsole.screens.session import Session
 _SECONDS = 3.0
 _LONGEST = 200
 _DATASETS = "datasets"
+RUNNERS = "runners"
+
+
+def _named_runners(session: Session, runners: Sequence[Choice]) -> list[Choice]:
+    """What each runner is, in words; those of third parties have their names alone."""
+    words = session.display().catalogue
+    return [Choice(one.value, words.get(f"runner.{one.value}", one.label)) for one in runners]
 
 
 async def choices_of(
@@ -28,7 +35,8 @@ async def choices_of(
             if name == _DATASETS and node_id not in ("", own):
                 shown = await session.client.partner_datasets(node_id)
                 return [Choice(row.dataset_id, row.description) for row in shown]
-            return [Choice(row.value, row.label) for row in await session.client.choices(name, short)]
+            found = [Choice(row.value, row.label) for row in await session.client.choices(name, short)]
+            return _named_runners(session, found) if name == RUNNERS else found
     except TimeoutError:
         return session.text("form.too_slow", seconds=int(_SECONDS))
     except (ClientError, NodeUnreachable) as error:

@@ -19,7 +19,7 @@ from nodeconsole.screens.confirm import put_question, question_facts
 from nodeconsole.screens.dialog import Question
 from nodeconsole.screens.editing import TextScreen
 from nodeconsole.screens.form import FormScreen, Purpose
-from nodeconsole.screens.providers import choices_of
+from nodeconsole.screens.providers import RUNNERS, choices_of
 from nodeconsole.screens.saving import load
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from embedded_scheduler.wire.console import ComponentCheck, ComponentRow
     from nodeconsole.client import NodeClient
 
-_IMAGE = "image URL"
-"""The field beside the parameters; no parameter has a space in its name."""
+_IMAGE, _RUNNER = "image URL", "the runner"
+"""The fields beside the parameters; no parameter has a space in its name."""
 _MOST_SHOWN = 12
 """Components that fit into a question at 80x24."""
 
@@ -148,16 +148,24 @@ async def _open_form(
         default=address,
         type_name="url",
     )
+    runner = Field(
+        name=_RUNNER,
+        title=session.text("components.runner"),
+        description=session.text("components.runner_help"),
+        default=checked.component.runner,
+        provider=RUNNERS,
+    )
     said = (
         *(note(f"mended_{what}") for what in mended),
         *spec.notes,
         *(note("node", text=warning) for warning in grouped(checked.component.warnings)),
     )
-    form = Form(replace(spec, fields=(image, *spec.fields), notes=said))
+    form = Form(replace(spec, fields=(image, runner, *spec.fields), notes=said))
     row = checked.component
 
     async def submit(values: dict[str, Any]) -> bool:
-        await _ask_register(screen, session, manifest, str(values.get(_IMAGE) or "").strip())
+        address, runner = (str(values.get(name) or "").strip() for name in (_IMAGE, _RUNNER))
+        await _ask_register(screen, session, manifest, address, runner)
         return False
 
     purpose = Purpose(
@@ -171,15 +179,18 @@ async def _open_form(
     screen.app.push_screen(FormScreen(session, form, purpose))
 
 
-async def _ask_register(screen: ConsoleScreen, session: Session, manifest: Mapping[str, Any], address: str) -> None:
-    """The node looks at it whole, then the operator is asked."""
-    checked = await session.ask(lambda client: client.check_component(address, manifest))
+async def _ask_register(
+    screen: ConsoleScreen, session: Session, manifest: Mapping[str, Any], address: str, runner: str
+) -> None:
+    """The node looks at it whole, then the operator is asked. `runner` empty = by the node's rules."""
+    checked = await session.ask(lambda client: client.check_component(address, manifest, runner))
     if checked is None:
         return
     text, row = session.text, checked.component
     facts = [
         (text("components.identity"), printable(identity(row))),
         (text("components.image"), printable(address)),
+        (text("components.runner"), printable(runner) or text("runner.by_rules")),
         (text("components.here"), _what_it_does(checked, session)),
         (text("components.digest"), row.digest[:16]),
         (text("components.warnings"), str(len(row.warnings))),
@@ -188,7 +199,7 @@ async def _ask_register(screen: ConsoleScreen, session: Session, manifest: Mappi
     form_screen = screen.app.screen
 
     async def send(client: NodeClient, _: dict[str, str]) -> ComponentRow:
-        return await client.register_component(address, manifest)
+        return await client.register_component(address, manifest, runner)
 
     def done(registered: ComponentRow) -> None:
         session.say(text("components.registered_now", name=identity(registered)), "ok")

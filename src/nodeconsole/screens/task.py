@@ -23,7 +23,7 @@ from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import JobDetail
+    from embedded_scheduler.wire.console import JobDetail, Waiting
     from embedded_scheduler.wire.console_tasks import TaskDetail
 
 
@@ -43,6 +43,13 @@ class TaskScreen(Moves, ConsoleScreen):
     @property
     def main(self) -> Sheet:
         return self.query_one("#page", Sheet)
+
+    @property
+    def subject(self) -> str:
+        return self._job_id
+
+    def waits(self) -> Iterable[Waiting | None]:
+        return () if self._found is None else (self._found.task.waiting,)
 
     def crumbs(self) -> tuple[Line, Line]:
         return (Span(f" {short_id(self._job_id)} > ", "dim"), Span(printable(self._task_name), "accent")), ()

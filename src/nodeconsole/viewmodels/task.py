@@ -13,6 +13,7 @@ from nodeconsole.viewmodels.jobgraph import component_of
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, count, printable, size, wrap
 from nodeconsole.viewmodels.times import clock_seconds, exact_span, moment
+from nodeconsole.viewmodels.waiting import waiting_facts
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobDetail, TaskRow
@@ -243,6 +244,8 @@ def task_page(found: TaskDetail, detail: JobDetail, display: Display, width: int
         (text("task.reads"), display.listed(map(printable, task.upstream))),
     ]
     lines = fact_lines(facts, width)
+    if task.waiting is not None:
+        lines += _section(text("waiting.heading"), fact_lines(waiting_facts(task.waiting, display), width, "wait"))
     lines += _parties(task, display, width)
     times = [line for attempt in found.attempts for line in time_lines(attempt, display, width)]
     lines += _section(text("task.times"), times)

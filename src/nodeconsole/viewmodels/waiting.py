@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.facts import when
 from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
@@ -32,6 +34,26 @@ def waiting_text(waiting: Waiting, display: Display) -> str:
 def _says_when(said: Said | None) -> bool:
     """The sentence has the moment in it."""
     return said is not None and "at" in said.facts
+
+
+def waiting_facts(waiting: Waiting, display: Display) -> list[tuple[str, str]]:
+    """The same, one thing after another, with the moments; for the lines of a page."""
+    text, said = display.text, waiting.said
+    then = sentence(said.get("next"), waiting.next, display) if waiting.next else ""
+    if waiting.next_ms and not _says_when(said.get("next")):
+        span = text("waiting.in", span=span_text(waiting.next_ms - display.now_ms))
+        then = f"{then}{span} ({when(waiting.next_ms, display)})"
+    return [
+        (text("waiting.who"), sentence(said.get("blocked_by"), waiting.blocked_by, display)),
+        (text("waiting.on"), sentence(said.get("on"), waiting.on, display)),
+        (text("waiting.since"), f"{when(waiting.since_ms, display)}  {age(waiting.since_ms, display.now_ms)}"),
+        (text("waiting.then"), then),
+    ]
+
+
+def overdue(waits: Iterable[Waiting | None], now_ms: int) -> bool:
+    """Whether something was to happen by itself before now: what is shown of it is old."""
+    return any(wait is not None and wait.next_ms is not None and wait.next_ms < now_ms for wait in waits)
 
 
 def why_line(name: str, waiting: Waiting | None, reason: str, status: str, display: Display) -> Line:

@@ -373,3 +373,39 @@ async def test_doctor_says_which_engine_there_is_and_how_it_contains(harness: Ha
     assert (missing.level, "/nowhere/engine.sock" in str(missing.text)) == ("error", True)
     assert "there is no container engine here" in harness.runner().accepts(PYTHON_IMAGE)
     assert [harness.runner().away(image) for image in (PYTHON_IMAGE, "elsewhere.example/psi:1")] == [True, False]
+
+
+# What was used
+
+
+_USES = (
+    "import time\n"
+    "held = bytearray(96 << 20)\n"
+    "held[::4096] = b'1' * len(held[::4096])\n"
+    "print('held', flush=True)\n"
+    "{then}"
+)
+
+
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [
+        ("", 0),
+        ("del held; time.sleep(1.2); raise SystemExit(3)", 3),
+        # Pages of files are no use of memory: the kernel takes them back when it needs them.
+        (
+            "file = open('/tmp/big', 'wb', 0); [file.write(bytes(1 << 20)) for _ in range(100)]; time.sleep(1)",
+            0,
+        ),
+    ],
+)
+async def test_the_most_memory_of_a_container_is_told(harness: Harness, then: str, code: int) -> None:
+    spec = harness.spec("a", _USES.format(then=then))
+    ending = await _end_of(harness.runner(), spec)
+    assert ending.code == code, harness.log("a")
+    assert ending.peak_bytes is not None
+    assert 96 << 20 < ending.peak_bytes < 150 << 20, ending.peak_bytes >> 20
+    # Kept with how it ended.
+    later = await harness.runner().observe(harness.runner().handle(spec))
+    assert later is not None
+    assert later.peak_bytes == ending.peak_bytes

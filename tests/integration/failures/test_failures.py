@@ -163,7 +163,10 @@ async def test_what_does_not_fit_waits_its_turn_and_what_never_fits_is_refused(t
         assert launched.launched_ms is not None
         assert launched.launched_ms >= ended.ended_ms
         log = await client.log(second.job_id, "probe_0")
-        assert any("waits for memory: needs 1.0 GiB, 0.5 GiB of 1.5 GiB are free" in line for line in log.lines)
+        assert any(
+            "waits: it needs 1.0 GiB of memory, 0.5 GiB of 1.5 GiB are free; running: probe_0" in line
+            for line in log.lines
+        )
 
 
 async def _runs(client: NodeClient, job_id: str) -> bool:

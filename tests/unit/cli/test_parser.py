@@ -13,7 +13,7 @@ from nodeconsole.cli.parser import build_parser, parse
 COMMANDS = {
     "init", "up", "serve", "attach", "bridge", "status", "doctor", "attention", "stats", "top", "demo", "completion",
     "man", "web", "keys",
-    "job submit", "job check", "job list", "job show", "job diff", "job approve", "job wait", "job reject",
+    "job submit", "job check", "job list", "job show", "job why", "job diff", "job approve", "job wait", "job reject",
     "job stop", "job rerun", "job keep", "job release", "job discard", "space",
     "job components", "component import",
     "job logs",

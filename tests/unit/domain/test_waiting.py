@@ -16,7 +16,7 @@ from embedded_scheduler.domain.job import parse_job
 from embedded_scheduler.domain.lifecycle import ApprovalState, JobState, Outcome, TaskState
 from embedded_scheduler.domain.planner import plan
 from embedded_scheduler.domain.snapshot import ApprovalView, CallState, JobSnapshot, Share, TaskView
-from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.domain.waiting import PutOff, Wait, explain_job, explain_task
 from embedded_scheduler.sentences import say
 
 SPEC = parse_job("job-1", document(("a",), ("b", "a"), roles={"guest": ["alice"], "host": ["bob"]}))
@@ -113,8 +113,11 @@ class Case:
     next_ms: int | None = None
     actions: tuple[str, ...] = ()
     task: str = ""
+    put_off: PutOff | None = None
+    """What is known of every share that this node is to start."""
 
 
+AWAY = PutOff("the engine is away: start it", "try 3", NEXT_MS)
 CASES = [
     # -- at the coordinator
     Case("own decision", "alice", (), "decision", "waits for you: approve or reject", 0, None,
@@ -130,6 +133,11 @@ CASES = [
          NEXT_MS, ("stop",)),
     Case("no slot yet", "alice", (*RUNNING, delivered("task:a:bob")), "slot",
          "waits for this node: to start a; starts by itself", 4000, None, ("logs", "stop")),
+    Case("put off", "alice", (*RUNNING, delivered("task:a:bob")), "put_off",
+         "waits for this node: to start a: the engine is away: start it; try 3", 4000, NEXT_MS, ("logs", "stop"), "",
+         AWAY),
+    Case("what runs is not put off", "alice", (*RUNNING, runs("a"), delivered("task:a:bob")), "running",
+         "waits for host.0 (bob): to report on a; asked again by itself", 4000, None, (), "", AWAY),
     Case("the partner is not told yet", "alice", (*RUNNING, runs("a")), "delivery",
          "waits for bob: its answer to task/start", 4000),
     Case("the partner cannot be told", "alice", (*RUNNING, runs("a"), undelivered("task:a:bob")), "delivery",
@@ -173,6 +181,9 @@ CASES = [
          "waits for alice: to start task b; nothing to do here", 0, None, ("stop",), "b"),
     Case("no slot there", "bob", (*JOINED, started("a")), "slot", "waits for this node: to start a; starts by itself",
          3000, None, ("logs", "stop"), "a"),
+    Case("put off there", "bob", (*JOINED, started("a")), "put_off",
+         "waits for this node: to start a: the engine is away: start it; try 3", 3000, NEXT_MS, ("logs", "stop"), "a",
+         AWAY),
     Case("own part runs", "bob", (*JOINED, started("a"), runs("a", 1)), "running", "waits for host.0 (bob): a runs",
          4000, None, ("logs", "stop")),
     Case("the end is not told yet", "bob", (*JOINED, started("a"), ends("a", 1)), "delivery",
@@ -202,7 +213,12 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_why_it_waits(case: Case) -> None:
     s = job(case.node, *case.steps)
-    wait = explain_task(s, s.tasks[case.task]) if case.task else explain_job(s)
+
+    def find(task: str, party: str) -> PutOff | None:
+        assert party == ("guest.0" if case.node == "alice" else "host.0")
+        return case.put_off if task == "a" else None
+
+    wait = explain_task(s, s.tasks[case.task], find) if case.task else explain_job(s, find)
     assert wait is not None
     assert (wait.kind, wait.text) == (case.kind, case.text)
     assert (wait.since_ms, wait.next_ms, wait.actions) == (case.since_ms, case.next_ms, case.actions)

@@ -214,7 +214,8 @@ class Jobs:
         return self._job_row(reader, head, None if JOB.is_terminal(head.state) else self.snapshot(reader, head.job_id))
 
     def _job_row(self, reader: Reader, head: store.JobHead, snapshot: JobSnapshot | None) -> JobRow:
-        row = views.job_row(head, snapshot, self._expires_ms, self._still(head.job_id) if snapshot else ())
+        still = self._still(head.job_id) if snapshot else ()
+        row = views.job_row(head, snapshot, self._expires_ms, still, self._engine.launch_waits.of_job(head.job_id))
         if self._can_run_again(head):
             row.actions.append("rerun")
         needed = self._engine.settings.approval.job_approvers
@@ -274,7 +275,7 @@ class Jobs:
             row["name"]: views.Times(row["started_ms"], row["ended_ms"])
             for row in reader.all("jobs.tasks", job_id=job_id)
         }
-        still = self._still(job_id)
+        still, put_off = self._still(job_id), self._engine.launch_waits.of_job(job_id)
         return [
             views.task_row(
                 s,
@@ -282,6 +283,7 @@ class Jobs:
                 times[name],
                 [run for run in runs if run.task_name == name],
                 [found for found in still if found[0].task_name == name],
+                put_off,
             )
             for name in names
         ]

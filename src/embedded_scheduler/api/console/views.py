@@ -18,7 +18,7 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.pack import pack_of
 from embedded_scheduler.domain.snapshot import CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.domain.table_metadata import TableMetadata
-from embedded_scheduler.domain.waiting import Wait, explain_job, explain_task
+from embedded_scheduler.domain.waiting import FindPutOff, Wait, explain_job, explain_task, nothing_put_off
 from embedded_scheduler.engine.compatibility import IN_THE_WAY, Finding
 from embedded_scheduler.engine.components import BUILTIN
 from embedded_scheduler.engine.results import Output
@@ -73,10 +73,17 @@ class Decided:
     since_ms: int
 
 
-def job_row(head: JobHead, snapshot: JobSnapshot | None, expires_ms: int = 0, still: Sequence[Still] = ()) -> JobRow:
+def job_row(
+    head: JobHead,
+    snapshot: JobSnapshot | None,
+    expires_ms: int = 0,
+    still: Sequence[Still] = (),
+    put_off: FindPutOff = nothing_put_off,
+) -> JobRow:
     """`snapshot` None = the job is over: nothing waits and nothing can be done. `expires_ms`: how long a request waits
-    for this node's decision; 0 = for ever. `still`: what runs here without a sign of life."""
-    wait = _expiring(explain_job(snapshot), expires_ms) if snapshot is not None else None
+    for this node's decision; 0 = for ever. `still`: what runs here without a sign of life. `put_off`: what of it could
+    not start here yet."""
+    wait = _expiring(explain_job(snapshot, put_off), expires_ms) if snapshot is not None else None
     return JobRow(
         job_id=head.job_id,
         flow_id=head.flow_id,
@@ -125,9 +132,14 @@ def job_actions(s: JobSnapshot) -> list[str]:
 
 
 def task_row(
-    s: JobSnapshot, task: TaskView, times: Times, attempts: Sequence[Attempt], still: Sequence[Still] = ()
+    s: JobSnapshot,
+    task: TaskView,
+    times: Times,
+    attempts: Sequence[Attempt],
+    still: Sequence[Still] = (),
+    put_off: FindPutOff = nothing_put_off,
 ) -> TaskRow:
-    """`still`: what of the task runs here without a sign of life."""
+    """`still`: what of the task runs here without a sign of life. `put_off`: what could not start here yet."""
     node = s.spec.flow.node(task.name)
     return TaskRow(
         name=task.name,
@@ -142,7 +154,7 @@ def task_row(
         ended_ms=times.ended_ms,
         upstream=list(node.upstream),
         shares=[share_row(s, share, attempts) for share in task.shares],
-        waiting=waiting(explain_task(s, task), still),
+        waiting=waiting(explain_task(s, task, put_off), still),
         stuck=[stuck_row(*found) for found in still],
         actions=task_actions(s, task, attempts),
     )

@@ -62,6 +62,14 @@ UPDATE outbox SET state = 'abandoned', done_ms = :now_ms WHERE job_id = :job_id 
 UPDATE outbox INDEXED BY outbox_due SET next_ms = :now_ms
 WHERE state = 'waiting' AND behind = 0 AND next_ms > :now_ms AND target = :target AND attempts > 0;
 
+-- name: outbox.hasten_launches
+UPDATE outbox INDEXED BY outbox_launches SET next_ms = :now_ms
+WHERE state = 'waiting' AND behind = 0 AND kind = 'launch' AND next_ms > :now_ms;
+
+-- name: outbox.hasten
+UPDATE outbox SET next_ms = :now_ms
+WHERE job_id = :job_id AND key = :key AND state = 'waiting' AND next_ms > :now_ms;
+
 -- name: outbox.for_job
 SELECT * FROM outbox WHERE job_id = :job_id ORDER BY id;
 

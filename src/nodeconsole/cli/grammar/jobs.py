@@ -15,6 +15,7 @@ def add_jobs(tree: Tree) -> None:
     _add_submitting(jobs)
     _add_list(jobs)
     _of_a_job(jobs, "show", "show a job, its tasks, and why it waits")
+    _of_a_job(jobs, "why", "say for whom a job and its tasks wait, on what, since when, and what comes next")
     diff = _of_a_job(jobs, "diff", "how a job differs from the last approved run of its flow, or from another job")
     diff.add_argument("other", metavar="OTHER", nargs="?", help="compare with this job instead")
     _of_a_job(jobs, "components", "whether the partners of a job have its components, in the same version")

@@ -19,6 +19,8 @@ Document = dict[str, Any]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 COMMON = "common"
+RUNNER = "runner"
+"""Our extension of `job_params.<role>.<index>`: a runner's name for all parts of a party, or one by task."""
 _DEEPEST_UNDO = 200
 
 
@@ -156,6 +158,17 @@ class Composition:
         source = _member(_params(self._document), COMMON) if party is None else self._own(party)
         found = source.get(task)
         return dict(found) if isinstance(found, Mapping) else {}
+
+    def runner(self, task: str, party: Party) -> str:
+        """Which runner a party's part of a task is to be run by; empty = its node decides."""
+        found = _job_params(self._document, party).get(RUNNER)
+        found = found.get(task) if isinstance(found, Mapping) else found
+        return found if isinstance(found, str) else ""
+
+    def runner_of_all(self, party: Party) -> str:
+        """The one runner of all parts of a party; empty = none, or it is said for each."""
+        found = _job_params(self._document, party).get(RUNNER)
+        return found if isinstance(found, str) else ""
 
     def _own(self, party: Party) -> Mapping[str, Any]:
         return _member(_member(_params(self._document), party.role), str(party.index))
@@ -320,6 +333,26 @@ class Composition:
 
         self._edit(change)
 
+    def set_runner(self, task: str, party: Party, runner: str) -> None:
+        """Of a party's part of a task, or of all its parts (no task); empty = its node decides."""
+
+        def change(document: Document) -> None:
+            by_index = _config(document).setdefault("job_params", {}).setdefault(party.role, {})
+            own = by_index.setdefault(str(party.index), {})
+            if task:
+                named = {one.name: self.runner(one.name, party) for one in self.tasks} | {task: runner}
+                own[RUNNER] = {name: chosen for name, chosen in named.items() if chosen}
+            else:
+                own[RUNNER] = runner
+            if not own[RUNNER]:
+                del own[RUNNER]
+            if not own:
+                del by_index[str(party.index)]
+            if not by_index:
+                del _config(document)["job_params"][party.role]
+
+        self._edit(change)
+
     def set_parameters(self, task: str, party: Party | None, values: Mapping[str, Any]) -> None:
         """For a party, or for all."""
 
@@ -380,8 +413,15 @@ def _own_entry(document: Document, party: Party) -> dict[str, Any]:
     return entry
 
 
+def _job_params(document: Document, party: Party) -> Mapping[str, Any]:
+    return _member(_member(_member(_config(document), "job_params"), party.role), str(party.index))
+
+
 def _parameter_entries(document: Document) -> Iterable[dict[str, Any]]:
-    """Every object that has parameters by task."""
+    """Every object that says something by task: parameters, and runners."""
+    for by_index in _member(_config(document), "job_params").values():
+        for given in by_index.values() if isinstance(by_index, dict) else ():
+            yield _member(given, RUNNER)
     for role, given in _params(document).items():
         if role == COMMON and isinstance(given, dict):
             yield given

@@ -62,6 +62,8 @@ def all_rows(situation: Situation, display: Display) -> list[Row]:
             facts.append(text("compose.this_node"))
         if party.node_id == composition.initiator:
             facts.append(text("compose.initiator"))
+        if runner := composition.runner_of_all(party):
+            facts.append(text("compose.run_by", runner=runner))
         rows.append(Row("party", party=party, value=party.node_id, note="  ".join(facts)))
     for task in composition.tasks:
         rows += _task_rows(situation, task, display)
@@ -103,7 +105,10 @@ def _given_row(composition: Composition, task: Task, party: Party | None, displa
     values = " ".join(f"{name}={shown_text(value)}" for name, value in given.items() if value is not None)
     number = display.text("compose.n_given", n=len(given)) if given else ""
     node = display.text("compose.for_all") if party is None else party.node_id
-    return Row("given", task.name, party, value=" ".join(filter(None, (str(dataset), values))), note=number or node)
+    runner = "" if party is None else composition.runner(task.name, party)
+    facts = [number or node, display.text("compose.run_by", runner=runner) if runner else ""]
+    value = " ".join(filter(None, (str(dataset), values)))
+    return Row("given", task.name, party, value=value, note="  ".join(filter(None, facts)))
 
 
 def columns(display: Display) -> tuple[Column, ...]:
