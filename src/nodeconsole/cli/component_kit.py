@@ -56,10 +56,7 @@ async def sdk(call: Invocation) -> Exit:
         wheel = write_sdk_wheel(Path(call.args.directory))
     except OSError as error:
         raise CommandError(f"{call.args.directory}: {error.strerror}", Exit.USAGE) from None
-    if call.out.as_json:
-        call.out.document({"wheel": str(wheel)})
-    else:
-        call.out.line(str(wheel))
+    call.out.done({"wheel": str(wheel)}, str(wheel))
     return Exit.OK
 
 

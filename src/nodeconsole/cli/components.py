@@ -205,10 +205,7 @@ async def export(call: Invocation) -> Exit:
         names = await asyncio.to_thread(bundles.write, path, [(row.manifest, row.image_url) for row in rows])
     except OSError as error:
         raise CommandError(f"{error.filename or path}: {error.strerror}", Exit.FAILED) from None
-    if call.out.as_json:
-        call.out.document({"path": str(path), "files": names})
-    else:
-        call.out.line(f"saved {len(names)} components in {path}")
+    call.out.done({"path": str(path), "files": names}, f"saved {len(names)} components in {path}")
     return Exit.OK
 
 
@@ -216,10 +213,7 @@ async def remove(call: Invocation) -> Exit:
     async with call.client() as client:
         row = await _find(client, call.args.component)
         await client.remove_component(row.provider, row.name, row.version)
-    if call.out.as_json:
-        call.out.document({"removed": _identity(row)})
-    else:
-        call.out.line(f"removed {_identity(row)}")
+    call.out.done({"removed": _identity(row)}, f"removed {_identity(row)}")
     return Exit.OK
 
 

@@ -113,10 +113,7 @@ def _lasting(address: str) -> str:
 
 
 def _say(call: Invocation, name: str, context: Context, text: str) -> Exit:
-    if call.out.as_json:
-        call.out.document({"name": name, **asdict(context)})
-    else:
-        call.out.line(text)
+    call.out.done({"name": name, **asdict(context)}, text)
     return Exit.OK
 
 

@@ -76,10 +76,7 @@ async def contracts(call: Invocation) -> Exit:
 async def revoke(call: Invocation) -> Exit:
     async with call.client() as client:
         await client.revoke_invitation(call.args.invitation)
-    if call.out.as_json:
-        call.out.document({"revoked": call.args.invitation})
-    else:
-        call.out.line(f"invitation {call.args.invitation} counts no longer")
+    call.out.done({"revoked": call.args.invitation}, f"invitation {call.args.invitation} counts no longer")
     return Exit.OK
 
 

@@ -75,10 +75,7 @@ async def remove(call: Invocation) -> Exit:
     namespace, name = _address(call)
     async with call.client() as client:
         await client.remove_dataset(namespace, name)
-    if call.out.as_json:
-        call.out.document({"removed": f"{namespace}#{name}"})
-    else:
-        call.out.line(f"removed {namespace}#{name}; its file was left alone")
+    call.out.done({"removed": f"{namespace}#{name}"}, f"removed {namespace}#{name}; its file was left alone")
     return Exit.OK
 
 
@@ -162,10 +159,9 @@ async def unpublish(call: Invocation) -> Exit:
     namespace, name = _address(call)
     async with call.client() as client:
         await client.unpublish(namespace, name)
-    if call.out.as_json:
-        call.out.document({"unpublished": f"{namespace}#{name}"})
-    else:
-        call.out.line(f"{namespace}#{name} is shown to nobody; what was granted stays granted")
+    call.out.done(
+        {"unpublished": f"{namespace}#{name}"}, f"{namespace}#{name} is shown to nobody; what was granted stays granted"
+    )
     return Exit.OK
 
 

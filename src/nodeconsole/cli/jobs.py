@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import sys
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from embedded_scheduler.wire.console import (
@@ -16,22 +14,18 @@ from embedded_scheduler.wire.console import (
     JobDetail,
     JobDifference,
     JobRow,
-    LogPage,
     SubmitReply,
     TaskRow,
     Waiting,
 )
 from nodeconsole.cli.exits import CommandError, Exit
 from nodeconsole.cli.invocation import Command, Invocation, read_document
-from nodeconsole.cli.output import Output, bar, plain
+from nodeconsole.cli.job_logs import logs
+from nodeconsole.cli.outage import RETRY_SECONDS, Outage
+from nodeconsole.cli.output import bar, plain
 from nodeconsole.cli.space import RESULT_COLUMNS, keeping_note, result_words
 from nodeconsole.cli.text import moment, span
 from nodeconsole.client import NodeClient, NodeUnreachable
-
-_RETRY_SECONDS = 1.0
-_PATIENCE_SECONDS = 60.0
-"""`--wait` and `--follow` outlive a restart of the node that is shorter than this."""
-_LOG_PAGE = 2000
 
 
 async def submit(call: Invocation) -> Exit:
@@ -52,10 +46,7 @@ async def wait(call: Invocation) -> Exit:
 
 
 def _over(call: Invocation, job: JobRow) -> Exit:
-    if call.out.as_json:
-        call.out.document(job.model_dump(mode="json"))
-    else:
-        call.out.line(job.job_id)
+    call.out.done(job, job.job_id)
     call.out.note(f"{_state(job)}{f': {job.reason}' if job.reason else ''}")
     return Exit.OK if job.outcome == "succeeded" else Exit.UNSUCCESSFUL
 
@@ -94,29 +85,9 @@ async def _wait(call: Invocation, client: NodeClient, job_id: str) -> JobRow:
     raise CommandError(f"lost sight of {job_id}")
 
 
-class _Outage:
-    """The node does not answer: said once, and borne with for a while."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self._since: float | None = None
-
-    def goes_on(self, error: NodeUnreachable) -> None:
-        """Raises `error` when it has lasted too long."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-            self._out.note(f"{error.message}; trying again")
-        elif now - self._since > _PATIENCE_SECONDS:
-            raise error
-
-    def is_over(self) -> None:
-        self._since = None
-
-
 async def _changes(call: Invocation, client: NodeClient, job_id: str) -> AsyncGenerator[JobDetail, None]:
     """The job now, and again whenever one of its events is committed."""
-    outage = _Outage(call.out)
+    outage = Outage(call.out)
     while True:
         try:
             after = (await client.status()).last_seq
@@ -127,7 +98,7 @@ async def _changes(call: Invocation, client: NodeClient, job_id: str) -> AsyncGe
                     yield await client.job(job_id)
         except NodeUnreachable as error:
             outage.goes_on(error)
-        await asyncio.sleep(_RETRY_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _report(call: Invocation, detail: JobDetail, shown: list[str]) -> None:
@@ -414,72 +385,6 @@ def missing_approvals(job: JobRow) -> str:
     who = "one more person" if missing == 1 else f"{missing} more persons"
     given = f"{len(job.approved_by)} of {job.approvers_needed} approvals{f' ({names})' if names else ''}"
     return f"{given}, still needed: {who}"
-
-
-async def logs(call: Invocation) -> Exit:
-    async with call.client() as client:
-        task = call.args.task or await _only_task(client, call.args.job)
-        if call.args.follow:
-            return await _follow(call, client, task)
-        async for page in _pages(call, client, task):
-            _print_page(call, page)
-    return Exit.OK
-
-
-async def _only_task(client: NodeClient, job_id: str) -> str:
-    names = [task.name for task in (await client.job(job_id)).tasks]
-    if len(names) != 1:
-        raise CommandError(f"which task? this job has {', '.join(names)}", Exit.USAGE)
-    return names[0]
-
-
-async def _pages(call: Invocation, client: NodeClient, task: str) -> AsyncIterator[LogPage]:
-    """The asked range in pages; without a limit, up to the end of the log as it was when a page came back short."""
-    args = call.args
-    start = args.start or 0
-    left = args.limit
-    while left is None or left > 0:
-        limit = min(left or _LOG_PAGE, _LOG_PAGE)
-        page = await client.log(args.job, task, party=args.party, level=args.level, start=start, limit=limit)
-        if page.lines:
-            yield page
-        start = page.start + len(page.lines)
-        if left is not None:
-            left -= len(page.lines)
-        if not page.lines or start >= page.total:
-            return
-
-
-async def _follow(call: Invocation, client: NodeClient, task: str) -> Exit:
-    args = call.args
-    start = args.start or 0
-    outage = _Outage(call.out)
-    while True:
-        try:
-            async for page in client.follow_log(args.job, task, party=args.party, level=args.level, start=start):
-                outage.is_over()
-                _print_page(call, page)
-                start = page.start + len(page.lines)
-                if page.complete:
-                    return Exit.OK
-            # The stream ended without the end marker: the node is stopping, or the log is complete since long.
-            if (await client.log(args.job, task, party=args.party, level=args.level, start=start, limit=1)).complete:
-                return Exit.OK
-        except NodeUnreachable as error:
-            outage.goes_on(error)
-        await asyncio.sleep(_RETRY_SECONDS)
-
-
-def _print_page(call: Invocation, page: LogPage) -> None:
-    if call.out.as_json:
-        for number, text in enumerate(page.lines, start=page.start):
-            call.out.document({"line": number, "text": text})
-    elif sys.stdout.isatty():
-        for text in page.lines:
-            call.out.line(text)
-    else:
-        call.out.raw("".join(f"{text}\n" for text in page.lines))
-    call.out.flush()
 
 
 def _pairs(nodes: Mapping[str, str]) -> str:

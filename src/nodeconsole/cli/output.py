@@ -70,10 +70,10 @@ class Output:
             text = _GAP.join(pad(cut(cell, room), room) for cell, room in zip(row, widths, strict=True))
             self._write(text.rstrip() + "\n")
 
-    def done(self, message: BaseModel, text: str) -> None:
-        """What a command did: the message as JSON, or `text` for people."""
+    def done(self, facts: BaseModel | Mapping[str, object], text: str) -> None:
+        """What a command did: the facts as JSON, or `text` for people."""
         if self.as_json:
-            self.document(message.model_dump(mode="json"))
+            self.document(facts.model_dump(mode="json") if isinstance(facts, BaseModel) else facts)
         else:
             self.line(text)
 

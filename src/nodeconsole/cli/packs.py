@@ -180,10 +180,7 @@ async def pack(call: Invocation) -> Exit:
     except OSError as error:
         raise CommandError(f"{error.filename or call.args.output}: {error.strerror}", Exit.FAILED) from None
     digest = hashlib.sha256(content).hexdigest()
-    if call.out.as_json:
-        call.out.document({"path": str(target), "digest": digest})
-    else:
-        call.out.line(f"{target}  SHA-256 {digest}")
+    call.out.done({"path": str(target), "digest": digest}, f"{target}  SHA-256 {digest}")
     return Exit.OK
 
 

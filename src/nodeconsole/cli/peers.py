@@ -143,10 +143,7 @@ async def show(call: Invocation) -> Exit:
 async def remove(call: Invocation) -> Exit:
     async with call.client() as client:
         await client.remove_peer(call.args.node_id)
-    if call.out.as_json:
-        call.out.document({"removed": call.args.node_id})
-    else:
-        call.out.line(f"removed {call.args.node_id}")
+    call.out.done({"removed": call.args.node_id}, f"removed {call.args.node_id}")
     return Exit.OK
 
 

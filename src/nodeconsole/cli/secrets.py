@@ -51,10 +51,7 @@ async def listing(call: Invocation) -> Exit:
 async def remove(call: Invocation) -> Exit:
     async with call.client() as client:
         await client.remove_secret(call.args.name)
-    if call.out.as_json:
-        call.out.document({"removed": call.args.name})
-    else:
-        call.out.line(f"removed {call.args.name}")
+    call.out.done({"removed": call.args.name}, f"removed {call.args.name}")
     return Exit.OK
 
 

@@ -85,10 +85,7 @@ async def release(call: Invocation) -> Exit:
 
 
 def _kept(call: Invocation, keeping: Keeping) -> Exit:
-    if call.out.as_json:
-        call.out.document(keeping.model_dump(mode="json"))
-    else:
-        call.out.line(keeping_note(keeping) or "results go when they are old enough (retention.results_days)")
+    call.out.done(keeping, keeping_note(keeping) or "results go when they are old enough (retention.results_days)")
     return Exit.OK
 
 
@@ -101,10 +98,7 @@ async def discard(call: Invocation) -> Exit:
             what = f"{len(detail.results)} results of {detail.job.job_id} ({size(total)})"
             raise CommandError(f"this removes {what} for good: add --yes to do so", Exit.USAGE)
         gone = await client.discard(detail.job.job_id)
-    if call.out.as_json:
-        call.out.document(gone.model_dump(mode="json"))
-    else:
-        call.out.line(f"removed {gone.objects} results of {detail.job.job_id}, {size(gone.size)}")
+    call.out.done(gone, f"removed {gone.objects} results of {detail.job.job_id}, {size(gone.size)}")
     return Exit.OK
 
 

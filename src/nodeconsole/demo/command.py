@@ -65,10 +65,7 @@ async def _end(args: argparse.Namespace, out: Output) -> int:
     if not args.home_given or not (directory / MARK).exists():
         raise DemoFailure("name the demo whose nodes are to end: --end --home DIR")
     ended = await end_kept(directory)
-    if out.as_json:
-        out.document({"ended": ended})
-    else:
-        out.line(f"ended: {', '.join(ended)}" if ended else "no node of this demo was running")
+    out.done({"ended": ended}, f"ended: {', '.join(ended)}" if ended else "no node of this demo was running")
     return Exit.OK
 
 
