@@ -13,22 +13,20 @@ from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL, Action
 from nodeconsole.screens.base import ConsoleScreen
+from nodeconsole.screens.filter_line import KIND as FILTER
+from nodeconsole.screens.filter_line import FilterLine
 from nodeconsole.screens.movement import Moves
-from nodeconsole.screens.saving import save
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.set_writes import SetWrite, ask_for_set
 from nodeconsole.screens.strips import Strip
+from nodeconsole.screens.taking_along import offer_copies, save_rows
 from nodeconsole.state import Json
 from nodeconsole.viewmodels.changes import EVERYTHING
-from nodeconsole.viewmodels.completion import Completion, beginning_with, candidate_lines
-from nodeconsole.viewmodels.list_filter import FilterFault, cut_word, list_fault_text, parse_filter
+from nodeconsole.viewmodels.list_filter import FilterFault, list_fault_text, parse_filter
 from nodeconsole.viewmodels.listing import (
     Listing,
     View,
     arranged,
-    as_csv,
-    as_json,
-    as_text,
     in_order,
     kept_view,
     matching,
@@ -36,7 +34,6 @@ from nodeconsole.viewmodels.listing import (
 )
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count, printable
-from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
@@ -72,9 +69,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         self._marked: dict[str, T] = {}
         self._previewing: bool | None = None
         self._fault: FilterFault | None = None
-        self._completion = Completion()
-        self._filled = ""
-        """What Tab put into the line of the filter: no news when it arrives as typed."""
+        self._filter_line = FilterLine(self)
 
     def on_mount(self) -> None:
         asked = self._pattern
@@ -315,37 +310,25 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
             self.repaint_chrome()
 
     def act_list_filter(self, *_: str) -> None:
-        self._completion = self._completable(self._pattern)
-        self.open_prompt("filter", "/", self._pattern)
+        self._filter_line.open()
 
     def prompt_typed(self, kind: str, text: str) -> None:
-        if kind != "filter":
-            return
-        if text != self._filled:
-            self._completion = self._completable(text)
-        self._filled = ""
-        self.filter(text)
-        self.repaint_chrome()
-
-    def _completable(self, text: str) -> Completion:
-        head, last = cut_word(text)
-        return Completion(head, last, beginning_with(last, self.filter_words(last)) if last else ())
+        if kind == FILTER:
+            self._filter_line.typed(text)
 
     def prompt_tab(self, kind: str, step: int) -> None:
-        if kind == "filter" and self._completion.found:
-            self._completion, self._filled = self._completion.stepped(step)
-            self.query_one(Prompt).fill(self._filled)
-            self.repaint_chrome()
+        if kind == FILTER:
+            self._filter_line.tab(step)
 
     def prompt_lines(self, kind: str, width: int) -> tuple[Line, ...]:
-        return candidate_lines(self._completion, width) if kind == "filter" and self._completion.found else ()
+        return self._filter_line.lines(width) if kind == FILTER else ()
 
     def prompt_entered(self, kind: str, text: str) -> None:
         if kind == "save":
             self.act_list_save(text)
 
     def prompt_cancelled(self, kind: str) -> None:
-        if kind == "filter":
+        if kind == FILTER:
             self.filter("")
 
     def opened_with(self, *words: str) -> None:
@@ -492,24 +475,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         return f"{self.heading()} > {printable(self.listing.title(row) or self.listing.key(row))}"
 
     def act_list_copy(self, *_: str) -> None:
-        row = self.main.item
-        if row is None:
-            return
-        display, listing, text = self.session.display(), self.listing, self.session.text
-        rows = self.marked or [row]
-        copies = {
-            "c": (text("copy.id"), lambda: "\n".join(listing.key(each) for each in rows)),
-            "n": (text("copy.name"), lambda: "\n".join(listing.title(each) or listing.key(each) for each in rows)),
-            "r": (text("copy.row"), lambda: "\n".join(as_text(each, listing, self.view, display) for each in rows)),
-            "j": (text("copy.json"), lambda: as_json(rows, listing, display)),
-        }
-        if listing.link(row) is not None:
-            copies["l"] = (text("copy.link"), lambda: "\n".join(listing.link(each) for each in rows))
-
-        def chosen(key: str) -> None:
-            self.console.copy(copies[key][1](), copies[key][0])
-
-        self.offer(Strip(text("copy.title"), {key: word for key, (word, _) in copies.items()}, chosen))
+        offer_copies(self)
 
     # Everything that can be done to it.
 
@@ -531,18 +497,8 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         if not words:
             self.open_prompt("save", self.session.text("saving.prompt"), f"{self.listing.name}.csv")
             return
-        self.run_worker(self._save(Path(" ".join(words)).expanduser()), group="save", exclusive=True)
+        self.run_worker(save_rows(self, Path(" ".join(words)).expanduser()), group="save", exclusive=True)
 
     async def all_rows(self) -> Sequence[T]:
         """Every row that fits the filter, in order; a list that loads by pages gets the rest of them."""
         return self.main.items
-
-    async def _save(self, path: Path) -> None:
-        display, listing = self.session.display(), self.listing
-        rows = await self.all_rows()
-        if path.suffix.lower() == ".json":
-            content = as_json(rows, listing, display)
-        else:
-            content = as_csv(rows, listing, self.view, display)
-        done = self.session.text("saving.rows_done", n=count(len(rows)), path=path)
-        await save(self.session, path, content, done)
