@@ -80,7 +80,7 @@ async def shown() -> AsyncIterator[Hosted]:
         await asyncio.to_thread(context.__exit__, None, None, None)
 
 
-def app_of(node: Hosted, **options: Any) -> NodeConsoleApp:
+def app_of(node: Hosted, app: type[NodeConsoleApp] = NodeConsoleApp, **options: Any) -> NodeConsoleApp:
     """The console on it, with everything that could differ between machines and moments held still."""
     settings: dict[str, Any] = {"language": "en_US", "glyphs": "unicode", "theme": "dark"} | options
-    return NodeConsoleApp(node.home.socket, now_ms=lambda: NOW_MS, zone=UTC, environ={}, **settings)
+    return app(node.home.socket, now_ms=lambda: NOW_MS, zone=UTC, environ={}, **settings)

@@ -75,7 +75,7 @@ async def test_what_was_said_can_be_read_again(node: FakeNode, make_app: MakeApp
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         await press(pilot, ":", *"nonsense", "enter", "g", "n")
-        await until_shown(pilot, "messages of this console")
+        await until_shown(pilot, "notifications")
         assert "note    no command nonsense" in screen_text(pilot)
 
 

@@ -5,15 +5,25 @@ After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-upd
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from embedded_scheduler.config import Home
+from embedded_scheduler.provision import provision
+from embedded_scheduler.server import BackgroundNode
+from embedded_scheduler.showcase.exhibit import Exhibit, StillClock
+from nodeconsole.app import NodeConsoleApp
+from nodeconsole.first_run import FirstRunApp, look_around
+from nodeconsole.viewmodels.node import Link, LinkState
 from tests.support.console import press, until, until_shown
 from tests.support.hosted import Hosted
-from tests.support.showcase import app_of, serving
+from tests.support.showcase import NOW_MS, app_of, serving
 
 Compare = Callable[..., bool]
 SMALL, WIDE = (80, 24), (132, 40)
@@ -52,7 +62,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "task": (*TRAINING, "enter", ">compute"),
     "runs": ("g", "j", ">job-8306d03b", "j", "t", ">export-q4"),
     "reject": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "X", ">Reject this job?"),
-    "difference": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "=", ">e35dac4e95"),
+    "difference": ("g", "a", ">risk-join-2026q4", "enter", ">job-6af0fe58", "=", ">01:19:38"),
     "grant": ("g", "a", ">risk-join-2026q4", "j", "enter", ">flow-d2f582ce"),
     "grants": ("g", "d", ">loans_2026", "tab", "tab", ">credit-2026"),
     "component": ("g", "c", ">lattice", "enter", ">seed"),
@@ -60,6 +70,37 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "compose": ("g", "j", ">job-7df2fc58", "N", ">an empty job"),
     "event": ("g", "u", ">job-", "enter", ">e076"),
     "invite": ("g", "o", ">erin", "N", ">Invite a partner?"),
+    "merged": (
+        "g",
+        "l",
+        ">job-8306d03b",
+        "enter",
+        ">frame",
+        "+",
+        ">export-q4",
+        "j",
+        "enter",
+        ">stats + export",
+        ">sent 206.9",
+    ),
+    "log-filter": ("g", "l", ">job-8306d03b", "enter", ">frame", "/", *"income", "enter", ">filter: income"),
+    "doctor": ("g", "h", ">dave", "/", *"dave", "enter", ">2026-12-07"),
+    "dataset": ("g", "d", ">loans_2026", *"jjj", "enter", ">overdue"),
+    "connectors": ("g", "d", ">loans_2026", "tab", ">sqlite"),
+    "partner": ("g", "o", ">erin", "j", "enter", ">CONTRACTS"),
+    "partner-down": ("g", "o", ">erin", "G", "enter", ">acdd 40dc"),
+    "contract": ("g", "o", ">erin", "i", ">contract-6313", ">Fernhill"),
+    "trial": (":", *"policy", "enter", "t", ">job-837a7935"),
+    "tokens": (":", *"tokens", "enter", ">batch"),
+    "composer": ("g", "j", ">job-7df2fc58", "N", ">an empty job", "enter", ">Nothing wrong"),
+    "report": (*TRAINING, *("tab",) * 4, ">0.304171", "j", "j", ">957661"),
+    "failed-task": ("g", "j", ">job-7df2fc58", *"jjjj", "enter", ">feature_binning", "enter", ">task-dc36"),
+    "jump": ("g", "j", ">job-7df2fc58", "f", ">type the letters"),
+    "which-key": ("g", "j", ">job-7df2fc58", "g", ">settings"),
+    "command": ("g", "j", ">job-7df2fc58", ":", *"jobs status:", "tab", ">status:waiting"),
+    "equivalents": ("g", "j", ">job-7df2fc58", "$", ">curl"),
+    "set-stop": ("g", "j", ">job-7df2fc58", "space", "space", "S"),
+    "tour": (":", *"tour", "enter", ">tour 1 of 6"),
 }
 CHINESE = (
     "pulse",
@@ -80,9 +121,50 @@ CHINESE = (
     "difference",
     "component",
     "warnings",
+    "merged",
+    "doctor",
+    "partner-down",
+    "contract",
+    "trial",
+    "failed-task",
+    "set-stop",
 )
-BROAD = ("pulse", "jobs", "graph", "timeline", "card", "partners", "data", "components", "statistics", "audit")
+BROAD = (
+    "pulse",
+    "jobs",
+    "graph",
+    "timeline",
+    "card",
+    "partners",
+    "data",
+    "components",
+    "statistics",
+    "audit",
+    "jump",
+    "composer",
+)
 COLOURLESS = ("pulse", "jobs", "graph", "log", "card")
+
+
+_PATH = re.compile(r"/tmp/nc[a-z0-9_]{8}/")
+_WORDS = re.compile(r"(?:[a-z]{6}&#160;){5}[a-z]{6}(?![a-z])")
+_CHECKS = re.compile(r"\d&#160;of&#160;\d\d&#160;need")
+_CHECKS_ZH = re.compile(r"\d\d&#160;项中有&#160;\d")
+
+
+class StillApp(NodeConsoleApp):
+    """What is drawn by lot when a node is made, or tells about the machine, is replaced by something as long."""
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        picture = super().export_screenshot(title=title, simplify=simplify)
+        picture = _PATH.sub("/srv/node-alice/", picture)
+        picture = _CHECKS.sub("6&#160;of&#160;48&#160;need", picture)
+        picture = _CHECKS_ZH.sub("48&#160;项中有&#160;6", picture)
+        return _WORDS.sub("&#160;".join(["zalaza"] * 6), picture)
+
+
+def still(node: Hosted, **options: Any) -> NodeConsoleApp:
+    return app_of(node, StillApp, **options)
 
 
 @pytest.fixture(scope="module")
@@ -124,5 +206,68 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "size", "options"), _cases())
 def test_screen(node: Hosted, snap_compare: Compare, name: str, size: tuple[int, int], options: dict[str, str]) -> None:
-    app = app_of(node, **options)
+    app = still(node, **options)
     assert snap_compare(app, terminal_size=size, run_before=_after(*SCREENS[name]))
+
+
+async def _lost(pilot: Pilot[Any]) -> None:
+    """As after most of a minute without the node; nothing tries to reach it any more."""
+    await _after("g", "j", ">job-7df2fc58")(pilot)
+    session = pilot.app.session  # type: ignore[attr-defined]
+    pilot.app.workers.cancel_group(pilot.app, "node")
+    why = "cannot connect to the node: connection refused"
+    session.link = Link(LinkState.OFFLINE, NOW_MS - 48_000, attempt=6, retry_ms=NOW_MS + 8_000, why=why)
+    session.repaint_chrome()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("options", [{}, ZH, MONO], ids=["en", "zh", "mono"])
+def test_offline(node: Hosted, snap_compare: Compare, options: dict[str, str]) -> None:
+    assert snap_compare(still(node, **options), terminal_size=SMALL, run_before=_lost)
+
+
+@pytest.fixture(scope="module")
+def bare_node() -> Iterator[Hosted]:
+    """A node on its first day: no job, partner or dataset yet."""
+    with tempfile.TemporaryDirectory(prefix="nc") as directory:
+        home = Home(Path(directory) / "h")
+        provision(home, node_id="alice", listen="127.0.0.1:0", platform="127.0.0.1:0", tls="off")
+        home.settings_file.write_text(home.settings_file.read_text() + '\ncomponents.sandbox = "off"\n')
+        background = BackgroundNode(home, exhibit=Exhibit(StillClock(NOW_MS)))
+        running = background.start()
+        try:
+            yield Hosted(home, running, background)
+        finally:
+            background.stop()
+
+
+EMPTY = {
+    "pulse": ("g", "p", ">NEEDS YOU"),
+    "jobs": ("g", "j", ">No jobs yet"),
+    "approvals": ("g", "a", ">Nothing waits"),
+    "peers": ("g", "o", ">No partners yet"),
+    "data": ("g", "d", ">No datasets yet"),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_first_day(bare_node: Hosted, snap_compare: Compare, name: str) -> None:
+    assert snap_compare(still(bare_node), terminal_size=SMALL, run_before=_after(*EMPTY[name]))
+
+
+FIRST_STEPS = ("language", "terminal", "connect", "keys", "tour")
+
+
+@pytest.mark.parametrize(
+    ("step", "language"),
+    [*((step, "en") for step in range(len(FIRST_STEPS))), (1, "zh"), (2, "zh")],
+    ids=[*FIRST_STEPS, "terminal-zh", "connect-zh"],
+)
+def test_first_run(snap_compare: Compare, step: int, language: str) -> None:
+    environ = {
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "LANG": "zh_CN.UTF-8" if language == "zh" else "C.UTF-8",
+    }
+    app = FirstRunApp(look_around(Path("/home/li/.nodeconsole"), "alice", "", environ), environ)
+    assert snap_compare(app, terminal_size=SMALL, press=["enter"] * step)

@@ -50,10 +50,10 @@ class LogScreen(LogView):
 
     def crumbs(self) -> tuple[Line, Line]:
         left = [Span(f" {short_id(self._job_id)} > ", "dim"), Span(printable(self._task_name), "accent")]
-        if self.party:
-            left.append(Span(f"  {printable(self.party)}", "dim"))
         if self._filter:
             left.append(Span(f"  {self.session.text('log.filtered', filter=printable(self._filter))}", "wait"))
+        if self.party:
+            left.append(Span(f"  {printable(self.party)}", "dim"))
         return tuple(left), self.levels()
 
     # Loading.

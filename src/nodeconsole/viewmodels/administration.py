@@ -25,9 +25,9 @@ _TOKEN_SIGNS: dict[str, tuple[str, Role]] = {"valid": ("ok", "ok"), "expired": (
 def token_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
-        Column("name", text("tokens.column.name"), 14, flex=2, most=40),
+        Column("name", text("tokens.column.name"), 14, flex=1, most=40),
         Column("state", text("tokens.column.state"), 11),
-        Column("scopes", text("tokens.column.scopes"), 14, flex=2, most=60),
+        Column("scopes", text("tokens.column.scopes"), 14, flex=3, most=60),
         Column("expires", text("tokens.column.expires"), 8, right=True),
         Column("used", text("tokens.column.used"), 9, right=True, drop=1),
         Column("by", text("tokens.column.by"), 10, flex=1, most=24, drop=2),
@@ -91,7 +91,8 @@ def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Li
                 Span(f"   {text('policy.was', decided=decided)}", "dim"),
             )
         )
-        lines += [(Span("  "), *line) for line in bullets(map(printable, trial.ruling.reasoning), width - 2, "dim")]
+        if trial.ruling.version:  # without a policy there is no more to say
+            lines += [(Span("  "), *line) for line in bullets(map(printable, trial.ruling.reasoning), width - 2, "dim")]
     return lines if reply.jobs else [*lines, (Span(f"  {text('policy.no_jobs')}", "dim"),)]
 
 

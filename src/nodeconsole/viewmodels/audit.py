@@ -10,7 +10,7 @@ from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.facts import fact_lines, grouped, when
 from nodeconsole.viewmodels.listing import Listing
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
-from nodeconsole.viewmodels.text import count, printable, short_id
+from nodeconsole.viewmodels.text import count, printable, subject_name
 from nodeconsole.viewmodels.times import age, moment, parse_since
 
 if TYPE_CHECKING:
@@ -67,16 +67,9 @@ def audit_cells(event: EventRow, display: Display) -> Line:
         Span(age(event.at_ms, display.now_ms), "dim"),
         Span(printable(event.actor), "strong" if event.actor.startswith("operator:") else ""),
         Span(printable(event.event), _role(event)),
-        Span(_about(event)),
+        Span(subject_name(event.subject_id, event.job_id)),
         Span(printable(event.reason), "dim"),
     )
-
-
-def _about(event: EventRow) -> str:
-    """What it is about; a job's id cut as everywhere, so that what stands behind it is seen."""
-    if event.job_id and event.subject_id.startswith(event.job_id):
-        return short_id(event.job_id) + printable(event.subject_id.removeprefix(event.job_id))
-    return printable(event.subject_id)
 
 
 _ROLES: dict[str, Role] = {

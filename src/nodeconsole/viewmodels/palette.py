@@ -130,7 +130,7 @@ def columns(display: Display) -> Sequence[Column]:
     return (
         Column("kind", text("palette.kind"), 11),
         Column("what", text("palette.what"), 26, flex=1, most=80),
-        Column("key", text("palette.key"), 9),
+        Column("key", text("palette.key"), 12),
         Column("command", text("palette.command"), 12),
     )
 

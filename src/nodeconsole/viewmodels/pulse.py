@@ -11,7 +11,7 @@ from nodeconsole.viewmodels.panes import PaneRow, Target
 from nodeconsole.viewmodels.partners import Partner, connection, fails
 from nodeconsole.viewmodels.plots import gauge, spark, stretched
 from nodeconsole.viewmodels.spans import Role, Span, plain
-from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id
+from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id, subject_name
 from nodeconsole.viewmodels.times import HOUR, age, clock, exact_span, span_text
 from nodeconsole.viewmodels.waiting import waiting_text
 
@@ -254,7 +254,7 @@ def recent_line(events: Sequence[EventRow], display: Display, width: int) -> tup
     for event in events:
         if event.subject in _QUIET:
             continue
-        subject = short_id(event.subject_id)
+        subject = subject_name(event.subject_id, event.job_id)
         who = printable(event.actor.partition(":")[2] or event.actor)
         said = [
             Span(f" {clock(event.at_ms, display.zone)} ", "dim"),
@@ -279,7 +279,7 @@ def recent_rows(events: Sequence[EventRow] | None, display: Display) -> list[Pan
             Span(f"{clock(event.at_ms, display.zone)}  ", "dim"),
             Span(f"{fit(who, 14, cut)}  "),
             Span(f"{fit(printable(event.event), 24, cut)}  ", "accent"),
-            Span(f"{fit(printable(short_id(event.subject_id)), 24, cut)}  "),
+            Span(f"{fit(subject_name(event.subject_id, event.job_id), 24, cut)}  "),
             Span(printable(event.reason), "dim"),
         )
         target = Target("job", event.job_id) if event.job_id else Target("section", "audit")

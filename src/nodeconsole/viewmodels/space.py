@@ -10,7 +10,7 @@ from nodeconsole.viewmodels.display import run_status
 from nodeconsole.viewmodels.facts import fact_lines, when
 from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
-from nodeconsole.viewmodels.text import printable, size
+from nodeconsole.viewmodels.text import printable, short_id, size
 from nodeconsole.viewmodels.times import span_text
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def space_rows(report: SpaceReport) -> Sequence[SpaceRow]:
 def space_columns(display: Display) -> tuple[Column, ...]:
     text = display.text
     return (
-        Column("what", text("space.column.what"), 14, flex=2, most=48),
-        Column("flow", text("space.column.flow"), 10, flex=1, most=32, drop=3),
+        Column("what", text("space.column.what"), 14, flex=1, most=48),
+        Column("flow", text("space.column.flow"), 16, flex=2, most=32, drop=3),
         Column("state", text("space.column.state"), 12, drop=4),
         Column("total", text("space.column.total"), 10, right=True),
         Column("results", text("space.column.results"), 10, right=True, drop=1),
@@ -66,7 +66,7 @@ def space_cells(row: SpaceRow, display: Display) -> Line:
         display.badge(run_status(job.state, job.outcome)) if job.state else Span(display.text("space.unknown"), "dim")
     )
     return (
-        Span(printable(job.job_id), "strong"),
+        Span(short_id(job.job_id), "strong"),
         Span(printable(job.flow_id), "dim"),
         state,
         Span(size(job.total)),

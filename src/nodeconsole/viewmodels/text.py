@@ -55,6 +55,13 @@ def short_id(identifier: str) -> str:
     return clean[:12]
 
 
+def subject_name(subject_id: str, job_id: str) -> str:
+    """What an event is about; a job's id is cut as everywhere, so that what stands behind it is seen."""
+    if job_id and subject_id.startswith(job_id):
+        return short_id(job_id) + printable(subject_id.removeprefix(job_id))
+    return printable(subject_id)
+
+
 def confirmation_code(identifier: str) -> str:
     """What is typed to confirm an irreversible decision on this object: the last four characters of its id."""
     return identifier[-4:]

@@ -116,8 +116,8 @@ def columns(display: Display) -> tuple[Column, ...]:
     return (
         Column("mark", "", 1),
         Column("name", text("compose.column.name"), 18, flex=1, most=30),
-        Column("value", text("compose.column.value"), 24, flex=3, most=80),
-        Column("note", text("compose.column.note"), 12, flex=1, most=40),
+        Column("value", text("compose.column.value"), 20, flex=3, most=80),
+        Column("note", text("compose.column.note"), 20, flex=1, most=40),
     )
 
 
