@@ -249,7 +249,7 @@ class Receiver(_End):
         payload = self.receive(timeout=timeout)
         try:
             return json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ChannelError(f"{self.party} sent something that is not JSON") from None
 
     def stream(self, *, timeout: float | None = None) -> Iterator[bytes]:
@@ -326,7 +326,7 @@ def _refusal(status: int, reason: str, answer: bytes) -> tuple[str, str, bytes]:
 def _from_json(answer: bytes) -> tuple[str, str, bytes]:
     try:
         value = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _UnreadableError("the node's answer cannot be read") from None
     if not isinstance(value, dict) or not isinstance(value.get("code"), str | int):
         raise _UnreadableError("the node's answer cannot be read")

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -200,8 +201,10 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
 def _most_columns(header: str) -> str:
     widths: dict[str, int] = {}
     for delimiter in _DELIMITERS:
-        widths[delimiter] = len(next(csv.reader([header], delimiter=delimiter), []))
-    return max(_DELIMITERS, key=lambda delimiter: widths[delimiter])
+        # What one of them cannot read, another may; if none can, the file is read on and the fault is told then.
+        with suppress(csv.Error):
+            widths[delimiter] = len(next(csv.reader([header], delimiter=delimiter), []))
+    return max(_DELIMITERS, key=lambda delimiter: widths.get(delimiter, 0))
 
 
 def _is_integer(value: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -132,6 +133,8 @@ class _Objects:
                 raise self._fault("this is not JSON, or not complete") from None
             if not isinstance(record, dict):
                 raise self._fault("this is not an object")
+            if _HALVES.search(self._held, self._at, end) and not _is_text(record):
+                raise self._fault("it has half of a surrogate pair, which is no text")
             self._at = end
             return record
 
@@ -165,7 +168,23 @@ def _not_a_number(text: str) -> None:
     raise ValueError(text)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_not_a_number)
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text)
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_a_number, parse_float=_finite)
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _is_text(record: object) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _type_of(seen: set[type]) -> str:

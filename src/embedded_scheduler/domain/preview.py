@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ def _document(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        document = json.loads(text, parse_constant=str)
+        document = json.loads(text, parse_constant=str, parse_float=_finite)
         # Half a surrogate pair can be written in JSON but not be sent.
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -101,7 +102,7 @@ def _table_of_objects(text: str, rows: int, *, whole: bool) -> Preview | None:
 def _objects(text: str, *, in_array: bool) -> tuple[list[dict[str, Any]], bool]:
     """The objects at the beginning of a text, and whether there is nothing else in it."""
     found: list[dict[str, Any]] = []
-    decode = json.JSONDecoder(parse_constant=str).raw_decode
+    decode = json.JSONDecoder(parse_constant=str, parse_float=_finite).raw_decode
     at = text.index("[") + 1 if in_array else 0
     while (mark := _BETWEEN.match(text, at)) and (at := mark.end()) < len(text) and text[at] == "{":
         try:
@@ -111,6 +112,12 @@ def _objects(text: str, *, in_array: bool) -> tuple[list[dict[str, Any]], bool]:
             return found, False
         found.append(record)
     return found, text[at:].strip() == ("]" if in_array else "")
+
+
+def _finite(text: str) -> float | str:
+    """A number beyond all floats stays what was written: infinities cannot be sent."""
+    value = float(text)
+    return text if math.isinf(value) else value
 
 
 def _cell(value: Any) -> str:

@@ -19,6 +19,9 @@ from embedded_scheduler.store.database import Reader
 
 _ASKING_SECONDS = 3.0
 _MOST_RECORDS = 1000
+_LONGEST_WORD = 256
+_MOST_VERSIONS = 20
+"""What a partner says of itself is shown to people: no more of it than they can read."""
 _MOST_DETAILS = 50
 """So many components of one partner are asked about one by one; a flow rarely has more than ten."""
 
@@ -116,7 +119,7 @@ async def _ask(engine: Engine, node_id: str, operation: str, question: Mapping[s
 
 def _text(record: Mapping[str, Any], name: str) -> str:
     value = record.get(name)
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and len(value) <= _LONGEST_WORD else ""
 
 
 async def _of_partner(engine: Engine, spec: JobSpec, node_id: str, ours: Mapping[ComponentRef, str]) -> list[Finding]:
@@ -140,7 +143,7 @@ async def _match(
     engine: Engine, node_id: str, ref: ComponentRef, listed: Sequence[PartnerComponent], own: str
 ) -> tuple[Match, tuple[str, ...]]:
     theirs = [one for one in listed if _is_of(one, ref)]
-    versions = tuple(sorted({one.version for one in theirs if one.version}))
+    versions = tuple(sorted({one.version for one in theirs if one.version})[:_MOST_VERSIONS])
     there = next((one for one in theirs if ref.version in ("", one.version) or not one.version), None)
     if there is None:
         return (Match.OTHER_VERSION if versions else Match.MISSING), versions

@@ -76,6 +76,15 @@ def test_messages_of_every_kind_in_order() -> None:
         assert list(receiver.stream()) == [b"a", b"b"]
 
 
+@pytest.mark.parametrize("sent", [b"[" * 200_000, b"\xff", b"", b"{"])
+def test_what_another_party_sends_in_place_of_json_is_an_error_that_says_so(sent: bytes) -> None:
+    with LocalNode() as node:
+        sender, receiver = ends(node)
+        sender.send(sent)
+        with pytest.raises(ChannelError, match="sent something that is not JSON"):
+            receiver.receive_json()
+
+
 def test_streams_of_other_names_and_tasks_do_not_mix() -> None:
     with LocalNode() as node:
         first, first_out = ends(node, "one")

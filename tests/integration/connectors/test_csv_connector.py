@@ -130,6 +130,18 @@ def test_faults_name_the_line(tmp_path: Path, content: str | bytes, said: str) -
         CSV.probe(options)
 
 
+def test_lines_that_end_as_on_an_old_macintosh_are_a_fault_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="quoting is broken"):
+        CSV.probe(write(tmp_path, b"a,b\r1,2\r"))
+
+
+def test_a_header_wider_than_one_field_may_be(tmp_path: Path) -> None:
+    """Before it is known what divides it, it is one field."""
+    names = [f"column_{number}" for number in range(20_000)]
+    probe = CSV.probe(write(tmp_path, ",".join(names) + "\n"))
+    assert [column.name for column in probe.columns] == names
+
+
 def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
     assert CSV.probe(write(tmp_path, "a\n1\n\n\n")).rows == 1
 

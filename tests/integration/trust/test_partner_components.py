@@ -35,6 +35,22 @@ async def test_a_component_that_a_partner_lacks_is_warned_of(pair: Pair) -> None
         await pair.alice.remove_component("acme", "thing", "1")
 
 
+async def test_what_a_partner_says_of_itself_is_no_longer_than_people_can_read(pair: Pair) -> None:
+    versions = [f"9.{number}" for number in range(25)]
+    await pair.alice.register_component("registry.example/thing:1", component())
+    for version in versions:
+        await pair.bob.register_component("registry.example/thing:1", component(version=version))
+    try:
+        document = probe_job({"guest": "alice", "host": "bob"}, fan(1))
+        document["dag"]["components"][0] |= {"componentName": "thing", "provider": "acme", "version": "1"}
+        (warning,) = (await pair.alice.check_job(document)).warnings
+        assert warning.count(", ") == 19
+    finally:
+        await pair.alice.remove_component("acme", "thing", "1")
+        for version in versions:
+            await pair.bob.remove_component("acme", "thing", version)
+
+
 @pytest.mark.parametrize(
     ("theirs", "enabled", "match", "sentence"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,14 @@ def test_long_values_and_many_columns_are_cut() -> None:
 )
 def test_other_kinds(data: bytes, kind: str) -> None:
     assert preview_of(data, "report", whole=True, rows=5).kind == kind
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1e999, "b": -1e999, "c": NaN}', b'[{"a": 1e999, "b": -1e999, "c": NaN}]'])
+def test_numbers_beyond_all_floats_are_shown_as_they_were_written(data: bytes) -> None:
+    shown = preview_of(data, "report", whole=True, rows=5).document
+    record = shown[0] if isinstance(shown, list) else shown
+    assert record == {"a": "1e999", "b": "-1e999", "c": "NaN"}
+    json.dumps(shown, allow_nan=False)
 
 
 def test_a_character_cut_in_two_at_the_end_is_no_fault() -> None:
