@@ -20,7 +20,8 @@ from quart import Quart
 
 from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.domain.identifiers import shorten
-from embedded_scheduler.engine.channel import BufferFull, Glance, Lease, NotNetworked, SessionOver
+from embedded_scheduler.engine.channel_ports import BufferFull, NotNetworked, SessionOver
+from embedded_scheduler.engine.channel_reading import Glance, Lease
 from embedded_scheduler.errors import (
     Forbidden,
     InvalidRequest,

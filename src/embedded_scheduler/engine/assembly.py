@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from embedded_scheduler.engine.channel import BufferFull
+from embedded_scheduler.engine.channel_ports import BufferFull
 from embedded_scheduler.errors import NodeError, NotFound, TimedOut, Unavailable
 
 _LOG = logging.getLogger(__name__)

@@ -20,25 +20,34 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from embedded_scheduler.clock import Clock, Mint
 from embedded_scheduler.config import MIB, Limits
 from embedded_scheduler.domain.identifiers import check_id, shorten
+from embedded_scheduler.engine.channel_ports import (
+    Arrival,
+    BufferFull,
+    ChannelForwarder,
+    ChannelPolicy,
+    Envelope,
+    Parcel,
+    SessionOver,
+    Verdict,
+)
+from embedded_scheduler.engine.channel_reading import PIECE, Glance, Lease
+from embedded_scheduler.engine.channel_session import Room, Session, resolve
 from embedded_scheduler.engine.spool import (
     CLOSED,
     RELEASED,
     REOPENED,
     Draft,
-    Entry,
-    Queue,
-    Reading,
     Spool,
     SpooledSession,
     nonce_key,
 )
 from embedded_scheduler.engine.traffic import Meter
-from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable
+from embedded_scheduler.errors import Forbidden, InvalidRequest, TooLarge, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -48,118 +57,13 @@ EARLY_PARTNER_BYTES = EARLY_TOTAL_BYTES // 2
 """Of those, what the messages of one partner may take up; the number of sessions is `limits.partner_early_sessions`."""
 EARLY_SECONDS = 600.0
 EARLY_SESSIONS = 1024
-MESSAGE_OVERHEAD = 4096
-"""Bytes that every early message counts for beside its own: its file and its place in the index. Without it a sender of
-tiny messages could have millions of them kept within the limits."""
 TOKEN_SECONDS = 30.0
 """How long an accepted token is trusted without asking the policy again."""
-SMALL = 64 * 1024
-"""Bodies up to this size are held in memory and forwarded again when a try fails."""
-PIECE = 1024 * 1024
-"""Bytes per disk access of a large message."""
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 1.0
-
-
-class SessionOver(Conflict):
-    """The session was closed with its job, or released; it never comes back under this id."""
 
 
 class _Foreign(Exception):
     """A partner's message for a session of others."""
-
-
-class BufferFull(Unavailable):
-    """No room for the message within its time-out; the same push may succeed later."""
-
-
-class NotNetworked(NotFound):
-    """The target is no partner of this node."""
-
-
-class ChannelPolicy(Protocol):
-    """Who may use which session. Answers come from the attempts, jobs and partners this node knows."""
-
-    async def authorise(self, session_id: str, token: str) -> bool:
-        """Whether `token` is the token of an attempt that uses this session."""
-        ...
-
-    async def session_members(self, session_id: str) -> frozenset[str] | None:
-        """Nodes of the session's job, this one included; None = no such session is known (yet)."""
-        ...
-
-    def knows_partner(self, node_id: str) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What travels with a pushed body to the partner's node. `topic` is empty when the body carries it.
-
-    `source` is this node and is set by `Channel.push`; an empty `nonce` is replaced there by a fresh one.
-    """
-
-    session_id: str
-    target: str
-    source: str = ""
-    nonce: str = ""
-    topic: str = ""
-    content_type: str = ""
-    trace_id: str = ""
-    provider_code: str = ""
-    source_inst: str = ""
-    target_inst: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the partner's node answered: a result code of the transport layer and its words, passed on unchanged."""
-
-    code: str
-    message: str
-
-
-class ChannelForwarder(Protocol):
-    """Carries one pushed body to a partner's node."""
-
-    async def invoke(self, envelope: Envelope, body: bytes | AsyncIterator[bytes], *, wait: float) -> Verdict:
-        """Raises `NotNetworked` (no address), `Unavailable` (not reached, or no readable answer) or `TimedOut`.
-
-        `wait` is how long, in seconds, the partner may wait for room. An exception raised by `body` comes through.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A message that wants to be stored: from which node, and how long (seconds) it may wait for room.
-
-    `size` is what the transport announces of the body in bytes, 0 when it does not say. A `nonce` that the sender
-    used before in this session means the same message again: it is acknowledged and not stored twice.
-    """
-
-    session_id: str
-    sender: str
-    wait: float
-    size: int = 0
-    nonce: str = ""
-
-
-class Parcel(Protocol):
-    """A message on its way in: iterate once for the payload; topic and metadata are valid after the last chunk."""
-
-    topic: str
-    metadata: dict[str, str]
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionUsage:
-    """Unread bytes and messages of one session. `early` = held for a job that is not known here yet."""
-
-    session_id: str
-    unread_bytes: int
-    messages: int
-    early: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,130 +72,6 @@ class Traffic:
 
     moved: int = 0
     heard_ms: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Session:
-    files: SpooledSession
-    first_ms: int
-    members: frozenset[str] | None = None
-    owner: str = ""
-    """Whose messages made an early session."""
-    over: bool = False
-    reserved: int = 0
-    writers: int = 0
-    """Calls that store a message in this very object: it must stay the session's one until they are done."""
-    tokens: dict[bytes, float] = field(default_factory=dict)
-    readers: dict[str, set[asyncio.Future[None]]] = field(default_factory=dict)
-    entrance: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the writer that waits for room, so that a large message is not overtaken for ever by small ones."""
-    room: set[asyncio.Future[None]] = field(default_factory=set)
-    moved: int = 0
-    """Bytes that came in, were read and were sent since the node started."""
-    heard: dict[str, int] = field(default_factory=dict)
-    """When a message of each node was stored last (epoch ms)."""
-
-    @property
-    def early(self) -> bool:
-        """Its job is not known here (yet)."""
-        return self.members is None
-
-    @property
-    def held(self) -> int:
-        """Bytes that count against the session's limit: unread, and being received."""
-        return self.files.unread + self.reserved
-
-    @property
-    def burden(self) -> int:
-        """What an early session costs this node: as `held`, and the messages as such."""
-        return self.held + self.files.messages * MESSAGE_OVERHEAD
-
-    def wake_readers(self, topic: str) -> None:
-        _resolve(self.readers.get(topic, set()))
-
-    def wake_all(self) -> None:
-        for waiting in self.readers.values():
-            _resolve(waiting)
-        _resolve(self.room)
-
-
-def _resolve(waiting: set[asyncio.Future[None]]) -> None:
-    for future in waiting:
-        if not future.done():
-            future.set_result(None)
-
-
-class Lease:
-    """A message handed to a reader. Exactly one of `done` (it has it) and `put_back` (it does not) must follow."""
-
-    def __init__(self, session: _Session, queue: Queue, entry: Entry, reading: Reading) -> None:
-        self._session = session
-        self._queue = queue
-        self._entry = entry
-        self._reading = reading
-
-    @property
-    def sender(self) -> str:
-        return self._queue.sender
-
-    @property
-    def size(self) -> int:
-        return self._reading.size
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return self._reading.metadata
-
-    def chunks(self, piece: int = PIECE) -> AsyncIterator[bytes]:
-        """The payload, once, in pieces of at most `piece` bytes (all but the last of that size)."""
-        return _pieces(self._reading, piece)
-
-    def done(self) -> None:
-        """Remove the message."""
-        self._reading.close()
-        self._session.files.remove(self._entry)
-        self._session.moved += self._entry.size
-        _resolve(self._session.room)
-
-    def put_back(self) -> None:
-        """The message becomes the oldest of its queue again."""
-        self._reading.close()
-        files = self._session.files
-        if self._session.over or files.queues.get((self._queue.sender, self._queue.topic)) is not self._queue:
-            self.done()
-            return
-        self._queue.entries.appendleft(self._entry)
-        self._session.wake_readers(self._queue.topic)
-
-
-class Glance:
-    """A message looked at and left where it is. Close it."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self.size = reading.size
-        self.metadata = reading.metadata
-
-    def chunks(self, piece: int = PIECE) -> AsyncIterator[bytes]:
-        return _pieces(self._reading, piece)
-
-    def close(self) -> None:
-        self._reading.close()
-
-
-async def _pieces(reading: Reading, piece: int) -> AsyncIterator[bytes]:
-    if reading.size <= SMALL:
-        data = reading.read(reading.size)
-        for start in range(0, len(data), piece):
-            yield data[start : start + piece]
-        return
-    left = reading.size
-    while left > 0:
-        data = await asyncio.to_thread(reading.read, piece)
-        if not data:
-            raise Unavailable("a stored message became shorter while it was read: check the disk of this node")
-        left -= len(data)
-        yield data
 
 
 class Channel:
@@ -317,7 +97,7 @@ class Channel:
         self._mint = mint
         self._policy = policy
         self._forwarder = forwarder
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, Session] = {}
         self._closing = False
         self.meter = Meter(clock)
 
@@ -325,7 +105,7 @@ class Channel:
         """Find what is unread. Call once before serving; blocks on the disk."""
         for files in self._spool.load():
             owner = next((sender for sender, _ in files.queues), "")
-            self._sessions[files.session_id] = _Session(files, first_ms=self._clock.now_ms(), owner=owner)
+            self._sessions[files.session_id] = Session(files, first_ms=self._clock.now_ms(), owner=owner)
 
     def shut_down(self) -> None:
         """Let every waiting call return: pops as if timed out, pushes with `BufferFull`."""
@@ -372,20 +152,7 @@ class Channel:
             return
         for queue in list(session.files.candidates(topic, None)):
             session.files.drop_queue(queue)
-        _resolve(session.room)
-
-    def usage(self) -> list[SessionUsage]:
-        """Sessions with unread messages on this node."""
-        return [
-            SessionUsage(
-                session_id=session_id,
-                unread_bytes=session.files.unread,
-                messages=sum(len(queue.entries) for queue in session.files.queues.values()),
-                early=session.early,
-            )
-            for session_id, session in self._sessions.items()
-            if session.files.unread
-        ]
+        resolve(session.room)
 
     def traffic(self, session_id: str) -> Traffic:
         session = self._sessions.get(session_id)
@@ -406,12 +173,12 @@ class Channel:
         """Retention: forget which sessions ended before that time (Unix epoch milliseconds)."""
         self._spool.forget_marks(before_ms)
 
-    def _live(self, session_id: str) -> _Session:
+    def _live(self, session_id: str) -> Session:
         check_id("session id", session_id)
         self._check_not_over(session_id)
         session = self._sessions.get(session_id)
         if session is None:
-            session = _Session(SpooledSession(self._spool.root, session_id), first_ms=self._clock.now_ms())
+            session = Session(SpooledSession(self._spool.root, session_id), first_ms=self._clock.now_ms())
             self._sessions[session_id] = session
         return session
 
@@ -420,7 +187,7 @@ class Channel:
         if mark is not None:
             raise SessionOver(f"session {session_id} is {mark}: its messages are gone")
 
-    async def _confirm(self, session: _Session) -> bool:
+    async def _confirm(self, session: Session) -> bool:
         """Whether the session's job is known; asks unless it was, and then drops what strangers to it had sent."""
         if session.members is not None:
             return True
@@ -432,7 +199,7 @@ class Channel:
             if sender not in members:
                 logger.warning("channel session %s: %s is not a party; dropped", session.files.session_id, sender)
                 session.files.drop_queue(queue)
-        _resolve(session.room)
+        resolve(session.room)
         return True
 
     # --- admission ----------------------------------------------------------------------------------------------------
@@ -451,7 +218,7 @@ class Channel:
             known.tokens[digest] = now + TOKEN_SECONDS
         await self._confirm(known)
 
-    async def _admit_sender(self, session: _Session, sender: str) -> None:
+    async def _admit_sender(self, session: Session, sender: str) -> None:
         await self._confirm(session)
         if session.members is not None and sender in session.members:
             return
@@ -469,7 +236,7 @@ class Channel:
         if len(early) > EARLY_SESSIONS or own >= self.limits.partner_early_sessions:
             raise BufferFull(f"{self.node_id} holds messages for {own} jobs of {sender} that it does not know yet")
 
-    def _discard_if_idle(self, session: _Session) -> None:
+    def _discard_if_idle(self, session: Session) -> None:
         """Forget an early session in which nothing is kept: whoever calls may name any number of them."""
         idle = not (session.held or session.files.messages or session.readers or session.writers)
         if session.early and idle and self._sessions.get(session.files.session_id) is session:
@@ -547,12 +314,12 @@ class Channel:
         if size == 0:
             raise InvalidRequest("the message is empty")
 
-    async def _store(self, session: _Session, arrival: Arrival, parcel: Parcel) -> None:
+    async def _store(self, session: Session, arrival: Arrival, parcel: Parcel) -> None:
         await self._admit_sender(session, arrival.sender)
         key = nonce_key(arrival.sender, arrival.nonce)
         if session.files.knows(key):
             return
-        room = _Room(self, session, asyncio.get_running_loop().time() + arrival.wait)
+        room = Room(self, session, asyncio.get_running_loop().time() + arrival.wait)
         draft = session.files.draft()
         try:
             # Before the first byte is read: a sender without room is held in its own socket.
@@ -568,7 +335,7 @@ class Channel:
             room.give_back()
         session.wake_readers(parcel.topic)
 
-    async def _receive(self, session: _Session, parcel: Parcel, draft: Draft, room: _Room) -> None:
+    async def _receive(self, session: Session, parcel: Parcel, draft: Draft, room: Room) -> None:
         async for chunk in parcel:
             if draft.size + len(chunk) > self._message_limit:
                 raise TooLarge(f"a message has at most {self._message_limit} bytes (limits.channel_message_bytes)")
@@ -580,7 +347,7 @@ class Channel:
         if draft.size == 0:
             raise InvalidRequest("the message is empty")
 
-    async def _commit(self, session: _Session, draft: Draft, sender: str, parcel: Parcel, key: str) -> None:
+    async def _commit(self, session: Session, draft: Draft, sender: str, parcel: Parcel, key: str) -> None:
         if draft.on_disk:
             await asyncio.to_thread(draft.flush)
         # From here on nothing is awaited: the message is stored and indexed, or neither.
@@ -594,7 +361,7 @@ class Channel:
     def _message_limit(self) -> int:
         return min(self.limits.channel_message_bytes, self.limits.channel_session_bytes)
 
-    def room_for(self, session: _Session, more: int) -> bool:
+    def room_for(self, session: Session, more: int) -> bool:
         """Whether `more` bytes may be held for the session now."""
         if not session.early:
             return session.held + more <= self.limits.channel_session_bytes
@@ -633,7 +400,7 @@ class Channel:
                 return None
 
     async def _until_arrival(
-        self, session: _Session, topic: str, seconds: float, until: asyncio.Future[Any] | None
+        self, session: Session, topic: str, seconds: float, until: asyncio.Future[Any] | None
     ) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         session.readers.setdefault(topic, set()).add(waiter)
@@ -646,7 +413,7 @@ class Channel:
             if not waiting:
                 del session.readers[topic]
 
-    def _lease(self, session: _Session, topic: str, sender: str | None) -> Lease | None:
+    def _lease(self, session: Session, topic: str, sender: str | None) -> Lease | None:
         for queue in session.files.candidates(topic, sender):
             while queue.entries:
                 entry = queue.entries.popleft()
@@ -666,60 +433,10 @@ class Channel:
         return None
 
 
-class _Room:
-    """A writer's share of its session's bytes, grown as the message arrives and given back when it is settled."""
-
-    def __init__(self, channel: Channel, session: _Session, deadline: float) -> None:
-        self._channel = channel
-        self._session = session
-        self._deadline = deadline
-        self._mine = 0
-
-    async def ask(self, total: int) -> None:
-        """Have at least `total` bytes reserved, waiting for readers to make room; `BufferFull` after the deadline."""
-        if total <= self._mine:
-            return
-        if not self._session.entrance.locked() and self._take(total):
-            return
-        try:
-            async with asyncio.timeout_at(self._deadline), self._session.entrance:
-                while not self._take(total):
-                    await self._next_change()
-        except TimeoutError:
-            raise BufferFull(
-                f"session {self._session.files.session_id} holds {self._session.files.unread} unread bytes and has"
-                " no room: its readers are behind (limits.channel_session_bytes)"
-            ) from None
-
-    def _take(self, total: int) -> bool:
-        if self._session.over:
-            raise SessionOver(f"session {self._session.files.session_id} ended while the message arrived")
-        if not self._channel.room_for(self._session, total - self._mine):
-            if self._channel.closing:
-                raise BufferFull("the node is shutting down: push again later")
-            return False
-        self._session.reserved += total - self._mine
-        self._mine = total
-        return True
-
-    async def _next_change(self) -> None:
-        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._session.room.add(change)
-        try:
-            await change
-        finally:
-            self._session.room.discard(change)
-
-    def give_back(self) -> None:
-        self._session.reserved -= self._mine
-        self._mine = 0
-        _resolve(self._session.room)
-
-
 class _Once:
     """A stream that can be used once, and whether its use has begun."""
 
-    def __init__(self, session: _Session, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, session: Session, chunks: AsyncIterator[bytes]) -> None:
         self._session = session
         self._chunks = chunks
         self.started = False

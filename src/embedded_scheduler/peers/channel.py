@@ -10,7 +10,7 @@ from typing import Protocol
 
 import httpx
 
-from embedded_scheduler.engine.channel import Envelope, NotNetworked, Verdict
+from embedded_scheduler.engine.channel_ports import Envelope, NotNetworked, Verdict
 from embedded_scheduler.errors import TimedOut, TooLarge, Unavailable
 from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Partner

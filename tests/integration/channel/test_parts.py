@@ -14,7 +14,7 @@ from tests.integration.channel.test_channel_http import black_box, deployed, pop
 
 from embedded_scheduler.engine import assembly
 from embedded_scheduler.engine.assembly import Assemblies, Key
-from embedded_scheduler.engine.channel import BufferFull
+from embedded_scheduler.engine.channel_ports import BufferFull
 from embedded_scheduler.errors import NotFound, TooLarge, Unavailable
 from embedded_scheduler.wire.ptp import PART_BYTES, Code
 

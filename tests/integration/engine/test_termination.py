@@ -16,7 +16,7 @@ from embedded_scheduler.domain.lifecycle import (
 )
 from embedded_scheduler.domain.snapshot import CallState
 from embedded_scheduler.engine import jobs, progress
-from embedded_scheduler.engine.channel import Arrival, SessionOver
+from embedded_scheduler.engine.channel_ports import Arrival, SessionOver
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.termination import ContractWatch, stop_shared
 from embedded_scheduler.store import ledger, peers

@@ -12,16 +12,10 @@ import pytest
 from embedded_scheduler.clock import RandomMint
 from embedded_scheduler.config import Limits
 from embedded_scheduler.engine import channel as module
-from embedded_scheduler.engine.channel import (
-    Arrival,
-    BufferFull,
-    Channel,
-    Envelope,
-    Lease,
-    NotNetworked,
-    SessionOver,
-    Verdict,
-)
+from embedded_scheduler.engine.channel import Channel
+from embedded_scheduler.engine.channel_ports import Arrival, BufferFull, Envelope, NotNetworked, SessionOver, Verdict
+from embedded_scheduler.engine.channel_reading import Lease
+from embedded_scheduler.engine.channel_session import MESSAGE_OVERHEAD, Session
 from embedded_scheduler.errors import Forbidden, InvalidRequest, TimedOut, TooLarge, Unavailable
 
 OK = Verdict("E0000000000", "")
@@ -129,6 +123,11 @@ class Setup:
 
     def files(self) -> list[Path]:
         return [path for path in self.root.rglob("*") if path.is_file() and not path.name.startswith("~")]
+
+
+def unread(channel: Channel) -> dict[str, Session]:
+    """The sessions with unread messages."""
+    return {name: session for name, session in channel._sessions.items() if session.files.unread}
 
 
 async def content(lease: Lease) -> bytes:
@@ -316,7 +315,7 @@ async def test_releasing_a_topic_leaves_the_others(setup: Setup) -> None:
     lease.put_back()  # its queue is gone, so the message must not come back
     assert await setup.take(topic="t") is None
     assert await setup.take(topic="u") == b"2"
-    assert setup.channel.usage() == []
+    assert unread(setup.channel) == {}
 
 
 async def test_old_marks_are_forgotten_by_retention(setup: Setup) -> None:
@@ -341,8 +340,8 @@ async def test_a_full_session_refuses_after_the_wait_and_takes_again_when_read(t
         await asyncio.sleep(0.01)
         assert not waiting.done()
         assert await setup.take() == b"x" * 80
-    usage = setup.channel.usage()
-    assert [(u.session_id, u.unread_bytes, u.messages, u.early) for u in usage] == [("s", 70, 2, False)]
+    found = unread(setup.channel)
+    assert [(name, s.files.unread, s.files.messages, s.early) for name, s in found.items()] == [("s", 70, 2, False)]
 
 
 async def test_a_message_of_unknown_size_waits_for_room_as_it_comes(tmp_path: Path) -> None:
@@ -383,14 +382,14 @@ async def test_a_stranger_is_refused(setup: Setup) -> None:
 async def test_early_messages_become_readable_and_those_of_outsiders_are_dropped(setup: Setup) -> None:
     await setup.store(b"1", "alice", session="new")
     await setup.store(b"2", "bob", session="new")
-    assert [u.early for u in setup.channel.usage()] == [True]
+    assert [session.early for session in unread(setup.channel).values()] == [True]
     setup.policy.members["new"] = frozenset({"us", "alice"})
     await setup.channel.open_session("new")
     assert [await setup.take(None, session="new"), await setup.take(None, session="new")] == [b"1", None]
 
 
 async def test_early_messages_are_bounded_in_bytes_and_time(setup: Setup) -> None:
-    block = b"x" * (16 * MIB - module.MESSAGE_OVERHEAD)
+    block = b"x" * (16 * MIB - MESSAGE_OVERHEAD)
     for _ in range(4):
         await setup.store(block, session="early")
     with pytest.raises(BufferFull):
@@ -400,7 +399,7 @@ async def test_early_messages_are_bounded_in_bytes_and_time(setup: Setup) -> Non
     setup.clock.seconds += module.EARLY_SECONDS + 1
     await setup.store(b"kept")
     await setup.channel.sweep()
-    assert [u.session_id for u in setup.channel.usage()] == ["s"]
+    assert [*unread(setup.channel)] == ["s"]
     assert len(setup.files()) == 1
     await setup.store(b"again", session="early")  # dropped, not closed
 
@@ -409,7 +408,7 @@ async def test_tiny_early_messages_count_for_what_they_cost(setup: Setup) -> Non
     """A byte each would else be sixty million files within the limit in bytes."""
     session = setup.channel._live("early")
     await setup.store(b"x", session="early")
-    assert session.burden == module.MESSAGE_OVERHEAD + 1
+    assert session.burden == MESSAGE_OVERHEAD + 1
     assert await setup.take("alice", session="early") == b"x"
     assert session.burden == 0
 
@@ -526,7 +525,7 @@ async def test_one_partner_does_not_take_all_room_for_early_messages(setup: Setu
     part = b"x" * 1024 * 1024
     sessions = module.EARLY_PARTNER_BYTES // module.EARLY_SESSION_BYTES
     for number in range(sessions):
-        for _ in range(module.EARLY_SESSION_BYTES // (len(part) + module.MESSAGE_OVERHEAD)):
+        for _ in range(module.EARLY_SESSION_BYTES // (len(part) + MESSAGE_OVERHEAD)):
             await setup.store(part, session=f"early-{number}")
     with pytest.raises(BufferFull):
         await setup.store(part * 2, session="one-more", wait=0.01)

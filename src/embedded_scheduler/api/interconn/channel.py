@@ -12,7 +12,8 @@ from embedded_scheduler.api.authentication import Authenticator, Caller, Inbound
 from embedded_scheduler.api.channel import Exchange, mount
 from embedded_scheduler.domain.identifiers import check_id, shorten
 from embedded_scheduler.engine.assembly import Assemblies, Key
-from embedded_scheduler.engine.channel import Arrival, Channel
+from embedded_scheduler.engine.channel import Channel
+from embedded_scheduler.engine.channel_ports import Arrival
 from embedded_scheduler.errors import (
     Forbidden,
     InvalidRequest,

@@ -7,7 +7,9 @@ from quart import Quart
 from embedded_scheduler.api.channel import SELECTION_LIMIT, ClientGone, Exchange, mount
 from embedded_scheduler.api.platform.authentication import from_a_browser
 from embedded_scheduler.domain.identifiers import check_id
-from embedded_scheduler.engine.channel import SMALL, Arrival, Channel, Envelope
+from embedded_scheduler.engine.channel import Channel
+from embedded_scheduler.engine.channel_ports import Arrival, Envelope
+from embedded_scheduler.engine.channel_reading import SMALL
 from embedded_scheduler.errors import InvalidRequest, TooLarge
 from embedded_scheduler.security.secrets import kept_of
 from embedded_scheduler.wire import ptp, ptp_bodies
