@@ -124,7 +124,7 @@ ENGLISH: Mapping[str, str] = {
     "engine_missing_fix": "install podman and enable podman.socket (or Docker), or set container.socket in node.toml",
     "engine_closed": "this user may not use the container engine at {path}",
     "engine_closed_fix": "run an engine as the node's user (podman.socket of the user), or let the user use that one",
-    "engine_silent": "the container engine at {path} does not answer: {why}",
+    "engine_silent": "no answer from the container engine at {path}: {why}",
     "engine_silent_fix": "look at the engine's own log; it has to answer at that socket",
     "ray_found": "Ray {version} at {address}",
     "ray_silent": "Ray at {address} gives no answer within seconds",

@@ -97,8 +97,15 @@ async def test_a_component_is_registered_from_a_file_disabled_and_forgotten(
 
         await press(pilot, "R")
         await until_shown(pilot, "registry.example/lr:2")
-        await press(pilot, "enter", "ctrl+u", *"registry.example/lr:3", "enter", "f10")
+        await press(pilot, "enter", "ctrl+u", *"registry.example/lr:3", "enter")
+        # What is to run it: chosen from what this node has, refused where that cannot run it.
+        await press(pilot, "j", "enter")
+        await until_shown(pilot, "containers on this machine")
+        await press(pilot, *"processes", "enter", "f10")
+        await until_shown(pilot, "is neither a builtin:")
+        await press(pilot, "ctrl+r", "f10")
         await until_shown(pilot, "replaces the one that is registered")
+        assert "by the node's rules" in screen_text(pilot)
         await press(pilot, "Y")
         await until_shown(pilot, "registered FATE")
         await press(pilot, "K")
@@ -111,7 +118,9 @@ async def test_a_component_is_registered_from_a_file_disabled_and_forgotten(
         assert all(row.name != "HeteroLR" for row in await client.components())
 
 
-async def test_a_description_is_pasted_and_its_faults_are_named(make_app: Callable[..., NodeConsoleApp]) -> None:
+async def test_a_description_is_pasted_and_its_faults_are_named(
+    alice: Hosted, make_app: Callable[..., NodeConsoleApp]
+) -> None:
     whole = {"imageUrl": "registry.example/t:1", "component_info": component({"name": "a", "type": "quaternion"})}
     async with make_app().run_test(size=(132, 40)) as pilot:
         await until_shown(pilot, "sample_alignment")
@@ -133,7 +142,15 @@ async def test_a_description_is_pasted_and_its_faults_are_named(make_app: Callab
         assert "type quaternion is not known" in screen_text(pilot)
         assert "registry.example/t:1" in screen_text(pilot)
         assert isinstance(pilot.app.screen, FormScreen)
-        await press(pilot, "q", ":", *"register /no/such/file", "enter")
+        await press(pilot, "enter", "ctrl+u", *"builtin:probe", "enter", "j", "enter")
+        await until_shown(pilot, "containers on this machine")
+        await press(pilot, *"processes", "enter", "f10")
+        await until_shown(pilot, "Register this component?")
+        await press(pilot, "Y")
+        await until_shown(pilot, "registered acme/thing/1")
+        async with alice.client() as client:
+            assert (await client.component("acme", "thing", "1")).runner == "process"
+        await press(pilot, ":", *"register /no/such/file", "enter")
         await until_shown(pilot, "No such file")
 
 

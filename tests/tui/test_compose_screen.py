@@ -58,6 +58,16 @@ async def test_two_tasks_are_wired_filled_in_and_submitted_and_succeed(
         await until_shown(pilot, "What does data")
         await press(pilot, *"probe.data", "enter")
         await until_shown(pilot, "probe.data")
+        # What runs this node's part of it: chosen from what the node has, taken back by its rules.
+        await press(pilot, "j", "j", "w")
+        await until_shown(pilot, "What runs second?")
+        await press(pilot, *"processes", "enter")
+        await until_shown(pilot, "by process")
+        own = composer(pilot.app).composition
+        assert own.document["config"]["job_params"]["guest"] == {"0": {"runner": {"second": "process"}}}
+        await press(pilot, "k", "w")
+        await until_shown(pilot, "w chooses what runs a part of this node")
+        await press(pilot, "k")
         # What is given for all parties of the second task.
         await press(pilot, "j", "enter")
         await until_shown(pilot, "numberPicker")

@@ -294,8 +294,8 @@ def test_what_runs_a_part_is_said_for_all_of_a_party_or_for_one_task_and_follows
     assert made.document["config"]["job_params"]["guest"] == {"0": {"runner": "ray"}}
     assert (made.runner("align", guest), made.runner_of_all(guest), made.runner("align", host)) == ("ray", "ray", "")
     shown = {row.key: row.note for row in rows.all_rows(Situation(made, PROGRAMS, (), "alice"), DISPLAY)}
-    assert shown["party//guest.0/-1"] == "this node  initiator  by ray"
-    assert shown["given/align/guest.0/-1"] == "alice  by ray"
+    assert shown["party//guest.0/-1"] == "by ray  this node  initiator"
+    assert shown["given/align/guest.0/-1"] == "by ray"
     # For one task only: the others keep what was said for all.
     made.set_runner("align", guest, "process")
     assert made.document["config"]["job_params"]["guest"] == {"0": {"runner": {"align": "process", "train": "ray"}}}

@@ -136,6 +136,8 @@ def _ready(s: JobSnapshot) -> Wait:
 
 
 def _running(s: JobSnapshot, put_off: FindPutOff) -> Wait:
+    if put_off is not nothing_put_off and (failing := _failing_here(s, put_off)) is not None:
+        return failing
     for task in s.tasks.values():
         if task.state in (TaskState.READY, TaskState.RUNNING) and (wait := explain_task(s, task, put_off)) is not None:
             return wait
@@ -149,6 +151,13 @@ def _running(s: JobSnapshot, put_off: FindPutOff) -> Wait:
         on = say("wait_verdict", task=failed.name)
         return Wait("verdict", s.coordinator, on, failed.since_ms, say("next_asked"), None, ("stop",))
     return Wait("start", s.coordinator, say("wait_next_task"), s.since_ms, say("next_starts"), None, ("stop",))
+
+
+def _failing_here(s: JobSnapshot, put_off: FindPutOff) -> Wait | None:
+    """What is tried again and again. Somebody may have to see to it, while the rest of the job goes on by itself."""
+    ready = (task for task in s.tasks.values() if task.state is TaskState.READY)
+    waits = (explain_task(s, task, put_off) for task in ready)
+    return next((wait for wait in waits if wait is not None and wait.kind == "put_off" and wait.next_ms), None)
 
 
 def _stopping(s: JobSnapshot) -> Wait:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from embedded_scheduler.domain.party import Party
-from embedded_scheduler.domain.waiting import FindPutOff, PutOff
+from embedded_scheduler.domain.waiting import FindPutOff, PutOff, nothing_put_off
 from embedded_scheduler.sentences import Sentence, Words, say
 from embedded_scheduler.store.outbox import OutboxRow
 
@@ -42,18 +42,23 @@ class LaunchWaits:
     """What keeps launches back, as far as it was found out."""
 
     def __init__(self) -> None:
-        self._found: dict[Part, PutOff] = {}
+        self._found: dict[str, dict[Part, PutOff]] = {}
+        """By job."""
         self._no_place: _NoPlace | None = None
 
     def put_off(self, part: Part, found: PutOff) -> bool:
         """Whether that is news: another reason than before. How often it was tried, and who runs meanwhile, is none."""
-        before = self._found.get(part)
-        self._found[part] = found
+        of_job = self._found.setdefault(part.job_id, {})
+        before = of_job.get(part)
+        of_job[part] = found
         return before is None or _kind(before.why) != _kind(found.why)
 
     def over(self, part: Part) -> None:
         """It was started, or never will be."""
-        self._found.pop(part, None)
+        of_job = self._found.get(part.job_id, {})
+        of_job.pop(part, None)
+        if not of_job:
+            self._found.pop(part.job_id, None)
 
     def places(self, free: int, limit: int, running: Sequence[Words], starting: Collection[Part]) -> None:
         """How many more may start now."""
@@ -64,11 +69,15 @@ class LaunchWaits:
         self._no_place = _NoPlace(PutOff(why, say("next_room")), starting)
 
     def of_job(self, job_id: str) -> FindPutOff:
+        """`nothing_put_off` itself when nothing is known of it."""
+        if self._no_place is None and job_id not in self._found:
+            return nothing_put_off
         return partial(self._find, job_id)
 
     def _find(self, job_id: str, task_name: str, party_key: str) -> PutOff | None:
         part, no_place = Part(job_id, task_name, party_key), self._no_place
-        if (found := self._found.get(part)) is not None or no_place is None or part in no_place.starting:
+        found = self._found.get(job_id, {}).get(part)
+        if found is not None or no_place is None or part in no_place.starting:
             return found
         return no_place.put_off
 

@@ -244,7 +244,7 @@ def task_page(found: TaskDetail, detail: JobDetail, display: Display, width: int
         (text("task.reads"), display.listed(map(printable, task.upstream))),
     ]
     lines = fact_lines(facts, width)
-    if task.waiting is not None:
+    if task.waiting is not None and task.state != "RUNNING":
         lines += _section(text("waiting.heading"), fact_lines(waiting_facts(task.waiting, display), width, "wait"))
     lines += _parties(task, display, width)
     times = [line for attempt in found.attempts for line in time_lines(attempt, display, width)]

@@ -130,7 +130,7 @@ def silent_engine(path: Path) -> Iterator[None]:
 async def with_engine_at(path: Path, home: Path) -> AsyncIterator[Hosted]:
     settings = (
         f'container.allow = ["localhost"]\ncontainer.socket = "{path}"\ncomponents.sandbox = "off"\n'
-        "timing.retry_first = 0.05\ntiming.retry_longest = 60\n"
+        "timing.retry_first = 0.05\ntiming.retry_longest = 60\ntiming.stop_grace = 0.2\n"
     )
     async with hosted(home, settings=settings) as node:
         yield node
@@ -141,19 +141,19 @@ async def test_an_engine_that_is_away_is_named_and_what_to_do_also_after_a_resta
     with silent_engine(path):
         async with with_engine_at(path, tmp_path / "alice") as node, node.client() as client:
             await client.register_component(IMAGE, component())
-            document = probe_job({"guest": "alice"}, fan(1))
+            document = two(SLOW)
             document["dag"]["components"][0] |= {"componentName": "thing", "provider": "acme", "version": "1"}
             job_id = (await client.submit(document)).job_id
-            silent = await waits(client, job_id, "probe_0", "does not answer")
-            start = f"waits for this node: to start probe_0: the container engine at {path} does not answer: Connection"
+            silent = await waits(client, job_id, "probe_0", "no answer")
+            start = f"waits for this node: to start probe_0: no answer from the container engine at {path}: Connection"
             assert silent.text.startswith(f"{start} refused; look at the engine's own log")
             assert silent.next_ms is not None
             assert "try 2" in silent.next
-            # The job itself, and the list of jobs, say the same.
-            assert (await client.job(job_id)).job.waiting is not None
+            # The job itself, and the list of jobs, say the same, and not that the other task runs.
+            await waits(client, job_id, "probe_1", "probe_1 runs")
             [row] = (await client.jobs()).jobs
             assert row.waiting is not None
-            assert "does not answer" in row.waiting.text
+            assert "no answer" in row.waiting.text
             path.unlink()
             gone = await waits(client, job_id, "probe_0", "there is no container engine here")
             assert f"nothing at {path}; install podman" in gone.text

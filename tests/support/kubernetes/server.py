@@ -209,8 +209,9 @@ class Kubernetes:
         given = {each["name"]: data[each["valueFrom"]["secretKeyRef"]["key"]] for each in container["env"]}
         environment = {name: base64.b64decode(value).decode() for name, value in given.items()}
         environment.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
+        command = _limited(str(program), container.get("resources", {}).get("limits", {}))
         process = subprocess.Popen(
-            [str(program)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
         self._runs[pod] = Run(process)
@@ -274,6 +275,14 @@ class Kubernetes:
             self.pods[pod["metadata"]["name"]] = pod
         self._events.append((self._version, kind, json.loads(json.dumps(pod))))
         self.changed.notify_all()
+
+
+def _limited(program: str, limits: Object) -> list[str]:
+    """What a machine of the cluster enforces before it is too late: memory. A pod that fills the disk is evicted some
+    time later, and a share of processors is one of time, not of cores."""
+    if "memory" not in limits:
+        return [program]
+    return ["prlimit", f"--as={int(limits['memory'])}", program]
 
 
 def waiting(reason: str, message: str) -> Object:

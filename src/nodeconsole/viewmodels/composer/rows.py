@@ -57,13 +57,12 @@ def all_rows(situation: Situation, display: Display) -> list[Row]:
     composition, text = situation.composition, display.text
     rows = [Row("flow", value=composition.flow_id, note=text("compose.n_tasks", n=len(composition.tasks)))]
     for party in composition.parties:
-        facts = []
+        # What was chosen first: at 80 columns the rest is cut.
+        facts = [_run_by(runner, display)] if (runner := composition.runner_of_all(party)) else []
         if party.node_id == situation.node_id:
             facts.append(text("compose.this_node"))
         if party.node_id == composition.initiator:
             facts.append(text("compose.initiator"))
-        if runner := composition.runner_of_all(party):
-            facts.append(text("compose.run_by", runner=runner))
         rows.append(Row("party", party=party, value=party.node_id, note="  ".join(facts)))
     for task in composition.tasks:
         rows += _task_rows(situation, task, display)
@@ -106,9 +105,13 @@ def _given_row(composition: Composition, task: Task, party: Party | None, displa
     number = display.text("compose.n_given", n=len(given)) if given else ""
     node = display.text("compose.for_all") if party is None else party.node_id
     runner = "" if party is None else composition.runner(task.name, party)
-    facts = [number or node, display.text("compose.run_by", runner=runner) if runner else ""]
+    facts = [_run_by(runner, display), number] if runner else [number or node]
     value = " ".join(filter(None, (str(dataset), values)))
     return Row("given", task.name, party, value=value, note="  ".join(filter(None, facts)))
+
+
+def _run_by(runner: str, display: Display) -> str:
+    return display.text("compose.run_by", runner=runner)
 
 
 def columns(display: Display) -> tuple[Column, ...]:
