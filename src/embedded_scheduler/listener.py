@@ -13,7 +13,6 @@ import logging
 import socket
 import ssl
 import struct
-from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +28,7 @@ from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
 from hypercorn.utils import parse_socket_addr, wrap_app
 from quart import Quart
 
-from embedded_scheduler.addresses import origin_of
+from embedded_scheduler.admittance import Pace, Places, peer_origin
 from embedded_scheduler.api.connection import STATE_KEY, Connection
 from embedded_scheduler.security.keys import certificate_fingerprint
 from embedded_scheduler.security.tls import HandshakeFailed, ServerTls
@@ -48,14 +47,7 @@ _AT_ONCE = 16
 """Connections accepted before those that are served get their turn."""
 _PAUSE_SECONDS = 1.0
 """After the system refused to give a connection, for example because too many files are open."""
-_COMPLAIN_SECONDS = 60.0
 _LAST_WORD_SECONDS = 1.0
-_BURST_SECONDS = 2.0
-"""What an origin may open at once, in seconds of its rate."""
-_LONGEST_TURN_SECONDS = 2.0
-"""Well below what partners wait for a connection."""
-_ORIGINS = 4096
-"""Remembered; the one not heard of for longest is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +94,8 @@ class Listener:
         self._socket = bound
         self._tls = tls
         self._patience = patience or Patience()
-        self._places = _Places(most, most_each)
-        self._pace = _Pace(per_second)
+        self._places = Places(most, most_each)
+        self._pace = Pace(per_second)
         self._context = WorkerContext(None)
         self._open: dict[asyncio.Task[None], _Conversation | None] = {}
 
@@ -147,7 +139,7 @@ class Listener:
                 _LOG.error("no connection can be taken for a moment: %s", error.strerror or error)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            origin = _origin(peer)
+            origin = peer_origin(peer)
             wait = self._pace.wait(origin, loop.time())
             if wait is None:
                 self._places.complain(f"{origin} opens too many per second (limits.connections_per_second)")
@@ -232,91 +224,6 @@ class Listener:
                 connection.shutdown(socket.SHUT_WR)
                 while await loop.sock_recv(connection, _READ_BYTES):
                     pass
-
-
-class _Pace:
-    """How fast each origin's new connections get their turn; None = at once, and so over a unix socket.
-
-    An origin's turns are `1 / per_second` apart once it has used up its burst.
-    """
-
-    def __init__(self, per_second: float | None) -> None:
-        self._per_second = per_second
-        self._next: OrderedDict[str, float] = OrderedDict()
-        """When the burst is whole again, if nothing more comes; the origin not heard of for longest first."""
-
-    def wait(self, origin: str, now: float) -> float | None:
-        """Seconds until the turn of one more connection; None = too long to keep it."""
-        if self._per_second is None or not origin:
-            return 0.0
-        whole = max(now, self._next.get(origin, now)) + 1 / self._per_second
-        wait = max(0.0, whole - now - _BURST_SECONDS)
-        if wait > _LONGEST_TURN_SECONDS:
-            return None
-        self._next[origin] = whole
-        self._next.move_to_end(origin)
-        if len(self._next) > _ORIGINS:
-            self._next.popitem(last=False)
-        return wait
-
-
-class _Places:
-    """Who has a connection: together, by origin, and who has not asked for anything on his yet."""
-
-    def __init__(self, most: int | None, most_each: int | None) -> None:
-        self._most = most
-        self._most_each = most_each
-        self._taken: dict[asyncio.Task[None], str] = {}
-        self._each: Counter[str] = Counter()
-        self._silent: dict[asyncio.Task[None], None] = {}
-        """In the order of their coming."""
-        self._refused = 0
-        self._complained = -_COMPLAIN_SECONDS
-
-    def take(self, origin: str) -> bool:
-        """Whether a connection from there is served."""
-        if self._most_each is not None and origin and self._each[origin] >= self._most_each:
-            self.complain(f"{origin} has {self._most_each} open (limits.connections_per_address)")
-            return False
-        if self._most is None or len(self._taken) < self._most:
-            return True
-        silent = next(iter(self._silent), None)
-        self.complain(f"{self._most} are open (limits.connections)")
-        if silent is None:
-            return False
-        del self._silent[silent]
-        silent.cancel()
-        return True
-
-    def occupy(self, task: asyncio.Task[None], origin: str) -> None:
-        self._taken[task] = origin
-        self._each[origin] += 1
-        self._silent[task] = None
-
-    def asked(self, task: asyncio.Task[None]) -> None:
-        self._silent.pop(task, None)
-
-    def leave(self, task: asyncio.Task[None]) -> None:
-        origin = self._taken.pop(task)
-        self._each[origin] -= 1
-        if not self._each[origin]:
-            del self._each[origin]
-        self._silent.pop(task, None)
-
-    def complain(self, why: str) -> None:
-        """One line a minute, however many are refused."""
-        self._refused += 1
-        now = asyncio.get_running_loop().time()
-        if now - self._complained >= _COMPLAIN_SECONDS:
-            _LOG.warning("%d connections refused or ended: %s", self._refused, why)
-            self._refused, self._complained = 0, now
-
-
-def _origin(peer: Any) -> str:
-    """The address that connections are counted by; empty for a unix socket."""
-    if not isinstance(peer, tuple):
-        return ""
-    return origin_of(str(peer[0]))
 
 
 class _Phase(enum.Enum):

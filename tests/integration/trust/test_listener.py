@@ -15,7 +15,8 @@ import pytest
 from quart import Quart, request
 from tests.support.hosted import hosted
 
-from embedded_scheduler.listener import HEADERS, Listener, Patience, _Pace
+from embedded_scheduler.admittance import Pace
+from embedded_scheduler.listener import HEADERS, Listener, Patience
 
 MIB = 1024 * 1024
 QUICK = Patience(handshake=0.5, head=0.3, idle=0.6, body=0.3, body_rate=1000.0, answer=0.3, linger=1.0, close=0.5)
@@ -132,7 +133,7 @@ async def test_new_connections_of_one_address_get_their_turn_at_a_steady_pace() 
     def pieces(turns: list[float | None]) -> list[float | None]:
         return [None if turn is None else round(turn, 3) for turn in turns]
 
-    pace = _Pace(10)
+    pace = Pace(10)
     assert [pace.wait("a", 100.0) for _ in range(20)] == [0.0] * 20, "the burst"
     assert pieces([pace.wait("a", 100.0) for _ in range(3)]) == [0.1, 0.2, 0.3]
     assert pace.wait("b", 100.0) == 0.0, "another address has a pace of its own"
