@@ -23,16 +23,19 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
-class NodeError(Exception):
-    """Base of every error the node raises on purpose. `message` is shown to a person and says what to do; `words` is
-    the same, with its facts where it is one of the table of sentences."""
+class Spoken(Exception):
+    """An exception whose text is for a person and says what to do: `words`, and `message` in English."""
+
+    def __init__(self, words: Words) -> None:
+        self.message = str(words)
+        super().__init__(self.message)
+        self.words = words
+
+
+class NodeError(Spoken):
+    """Base of every error the node raises on purpose."""
 
     code = ErrorCode.INTERNAL
-
-    def __init__(self, message: Words) -> None:
-        self.message = str(message)
-        super().__init__(self.message)
-        self.words = message
 
 
 class InvalidRequest(NodeError):

@@ -23,6 +23,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Reply
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound, Refused, Unauthenticated
 from embedded_scheduler.security.keys import PublicKey
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import receipts as receipt_store
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.outbox import OutboxRow
@@ -37,10 +38,7 @@ PREFIX = "/v1/interconn/"
 REQUEST: Literal["nodeconsole message 1"] = "nodeconsole message 1"
 ANSWER: Literal["nodeconsole answer 1"] = "nodeconsole answer 1"
 _SETTLED = ("stored", "opened", "decided")
-_NOT_BY_HAND = (
-    "only requests, decisions and ends of datasets, projects, flows, jobs and models can be carried by hand: jobs need "
-    "the link anyway, and a contract is made with it"
-)
+_NOT_BY_HAND = say("not_by_hand")
 
 
 class _File(Message):
@@ -124,7 +122,7 @@ class Courier:
         if row.operation not in self._endpoints or row.job_id:
             raise Conflict(_NOT_BY_HAND)
         if row.state in _SETTLED:
-            raise Conflict(f"{row.node_id} has message {message_id} already")
+            raise Conflict(say("message_delivered", node=row.node_id, message=message_id))
         outgoing = await permits.outgoing(self._engine, row)
         now_ms = self._engine.clock.now_ms()
         written = RequestFile(
@@ -157,9 +155,7 @@ class Courier:
         self._check(file)
         now_ms = self._engine.clock.now_ms()
         if not file.timestamp - WINDOW_MS <= now_ms < min(file.expires, file.timestamp + VALID_MS):
-            raise Refused(
-                "this file has expired, or one of the two clocks is wrong: ask the partner to export it again"
-            )
+            raise Refused(say("file_expired"))
         endpoint = self._endpoints.get(file.operation)
         if endpoint is None:
             raise InvalidRequest(_NOT_BY_HAND)
@@ -187,7 +183,7 @@ class Courier:
 
         row = await self._engine.db.read(look)
         if row is None or row.operation != file.operation:
-            raise NotFound("this node sent no message that this file answers")
+            raise NotFound(say("file_answers_nothing"))
         answer = read_answer(file.body.encode())
         if answer.ok:
             reply = Reply(Delivery.OK, answer.data or {})
@@ -200,11 +196,9 @@ class Courier:
         for name in ("source", "target"):
             check_id(name, getattr(file, name))
         if file.target != self._engine.node_id:
-            raise InvalidRequest(f"this file is for {shorten(file.target)}, this node is {self._engine.node_id}")
+            raise InvalidRequest(say("file_of_other", target=shorten(file.target), node=self._engine.node_id))
         if not is_signed(file.signed(), file.signature, self._keys(file.source)):
-            raise Unauthenticated(
-                f"this file is not signed with a key of a contract in force with {shorten(file.source)}, or was changed"
-            )
+            raise Unauthenticated(say("file_unsigned", source=shorten(file.source)))
 
     def _keys(self, node_id: str) -> tuple[PublicKey, ...]:
         partner = self._partners.partner(node_id)
@@ -216,7 +210,7 @@ class _Proven:
     """The file's signature was checked before."""
 
     def identify(self, request: Inbound, *, component: bool) -> Caller:  # noqa: ARG002
-        raise Unauthenticated("a file has no headers to identify anybody by")
+        raise Unauthenticated(say("file_no_headers"))
 
     def verify(self, caller: Caller, request: Inbound, body: bytes) -> Caller:  # noqa: ARG002
         """It was."""

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from embedded_scheduler.connectors.files import file_of, fingerprint_of, opened
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.connector import Column, Probe
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -106,12 +107,12 @@ def _source(options: Mapping[str, Any]) -> _Source:
     path = file_of("csv", options, _OPTIONS)
     encoding = str(options.get("encoding") or "utf-8").lower()
     if encoding not in _ENCODINGS:
-        raise InvalidRequest(f"csv: encoding must be utf-8 or gb18030 (got {shorten(encoding)})")
+        raise InvalidRequest(say("csv_encoding", value=shorten(encoding)))
     delimiter = options.get("delimiter") or ""
     if delimiter in ("\\t", "tab"):
         delimiter = "\t"
     if delimiter and delimiter not in _DELIMITERS:
-        raise InvalidRequest(f"csv: delimiter must be one of , ; tab | (got {shorten(delimiter)})")
+        raise InvalidRequest(say("csv_delimiter", value=shorten(delimiter)))
     return _Source(path, _ENCODINGS[encoding], str(delimiter))
 
 
@@ -127,7 +128,7 @@ class _Reader:
         lines = self._lines()
         first = next(lines, "")
         if not first.strip():
-            raise self._fault(1, "there is no header" if not first else "the header is empty")
+            raise self._fault(1, say("csv_no_header") if not first else say("csv_header_empty"))
         self.delimiter = source.delimiter or _most_columns(first)
         self._rows = csv.reader(_chain(first, lines), delimiter=self.delimiter, strict=True)
         self.header = self._checked_header(self._next() or [])
@@ -143,9 +144,9 @@ class _Reader:
                 self._blank = self._blank or before
                 continue
             if self._blank:
-                raise self._fault(self._blank, "the line is empty")
+                raise self._fault(self._blank, say("csv_line_empty"))
             if len(row) != width:
-                raise self._fault(before, f"{len(row)} fields, but the header has {width}")
+                raise self._fault(before, say("csv_fields", count=len(row), width=width))
             yield row
 
     def _next(self) -> list[str] | None:
@@ -153,7 +154,7 @@ class _Reader:
         try:
             return next(self._rows, None)
         except csv.Error as error:
-            raise self._fault(start, f"quoting is broken or a field is too long ({error})") from None
+            raise self._fault(start, say("csv_quoting", error=str(error))) from None
 
     def _lines(self) -> Iterator[str]:
         # Decoded line by line: neither encoding uses the byte of a line feed inside a character, and so a fault can
@@ -165,32 +166,32 @@ class _Reader:
                 raw = raw.removeprefix(_BOM)
             self._line += 1
             if len(raw) > _LONGEST_LINE:
-                raise self._fault(self._line, f"longer than {_LONGEST_LINE} bytes: this is not a CSV file")
+                raise self._fault(self._line, say("csv_line_long", most=_LONGEST_LINE))
             if b"\0" in raw:
-                raise self._fault(self._line, "contains a NUL byte: this is not a CSV file of the stated encoding")
+                raise self._fault(self._line, say("csv_nul"))
             try:
                 yield raw.decode(self._source.encoding)
             except UnicodeDecodeError:
                 other = "gb18030" if self._source.encoding == "utf-8" else "utf-8"
                 raise self._fault(
                     self._line,
-                    f"is not {self._source.encoding}: is the file in another encoding (option encoding={other})?",
+                    say("csv_wrong_encoding", encoding=self._source.encoding, other=other),
                 ) from None
 
     def _checked_header(self, header: Sequence[str]) -> tuple[str, ...]:
         seen: dict[str, int] = {}
         for position, name in enumerate(header, start=1):
             if not name.strip():
-                raise self._fault(1, f"column {position} has no name")
+                raise self._fault(1, say("csv_column_unnamed", position=position))
             if not name.isprintable():
-                raise self._fault(1, f"the name of column {position} has control characters ({shorten(name)})")
+                raise self._fault(1, say("csv_column_control", position=position, name=shorten(name)))
             if name in seen:
-                raise self._fault(1, f"columns {seen[name]} and {position} are both named {shorten(name)}")
+                raise self._fault(1, say("csv_column_twice", first=seen[name], second=position, name=shorten(name)))
             seen[name] = position
         return tuple(header)
 
-    def _fault(self, line: int, what: str) -> InvalidRequest:
-        return InvalidRequest(f"{self._source.path}, line {line}: {what}")
+    def _fault(self, line: int, what: Words) -> InvalidRequest:
+        return InvalidRequest(say("csv_at_line", path=str(self._source.path), line=line, what=what))
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 CHUNK = 1024 * 1024
 
@@ -19,12 +20,14 @@ def file_of(connector: str, options: Mapping[str, Any], known: Collection[str]) 
     """The option `path`; `InvalidRequest` for one that is missing or relative, and for options that are not `known`."""
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InvalidRequest(f"{connector}: unknown option {shorten(unknown[0])}; known: {', '.join(sorted(known))}")
+        raise InvalidRequest(
+            say("option_unknown", connector=connector, option=shorten(unknown[0]), known=", ".join(sorted(known)))
+        )
     path = options.get("path")
     if not isinstance(path, str) or not path or "\0" in path:
-        raise InvalidRequest(f"{connector}: option path (an absolute file name) is missing")
+        raise InvalidRequest(say("option_path_missing", connector=connector))
     if not Path(path).is_absolute():
-        raise InvalidRequest(f"{connector}: path must be absolute (got {shorten(path)})")
+        raise InvalidRequest(say("option_path_absolute", connector=connector, path=shorten(path)))
     return Path(path)
 
 
@@ -32,10 +35,12 @@ def opened(connector: str, path: Path) -> BinaryIO:
     try:
         if not path.is_file():
             what = f"there is no file {path}" if not path.exists() else f"{path} is not a file"
-            raise InvalidRequest(f"{connector}: {what}")
+            raise InvalidRequest(say("about", name=connector, what=what))
         return path.open("rb")
     except OSError as error:
-        raise InvalidRequest(f"{connector}: {path} cannot be read: {error.strerror or error}") from None
+        raise InvalidRequest(
+            say("source_unreadable", connector=connector, path=str(path), error=str(error.strerror or error))
+        ) from None
 
 
 def fingerprint_of(connector: str, path: Path) -> str:
@@ -70,11 +75,11 @@ def check_header(what: str, names: Collection[str]) -> tuple[str, ...]:
     """Names of columns: some, none empty, none twice, all printable."""
     header = tuple(names)
     if not header:
-        raise InvalidRequest(f"{what}: there are no columns")
+        raise InvalidRequest(say("source_no_columns", what=what))
     bad = next((name for name in header if not name.strip() or not name.isprintable()), None)
     if bad is not None:
-        raise InvalidRequest(f"{what}: {shorten(bad)} cannot be a column's name")
+        raise InvalidRequest(say("source_bad_column", what=what, name=shorten(bad)))
     if len(set(header)) != len(header):
         twice = next(name for name in header if header.count(name) > 1)
-        raise InvalidRequest(f"{what}: two columns are named {shorten(twice)}")
+        raise InvalidRequest(say("source_same_columns", what=what, name=shorten(twice)))
     return header

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from embedded_scheduler.connectors.files import CHUNK, as_text, check_header, file_of, fingerprint_of, opened
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.connector import Column, Probe
 
 _NAME = "json"
@@ -89,7 +90,7 @@ class _Objects:
         self._all = self._objects()
         self._first = next(self._all, None)
         if self._first is None:
-            raise InvalidRequest(f"json: {path} has no objects, so no columns are known")
+            raise InvalidRequest(say("json_no_objects", path=str(path)))
         self.header = check_header(f"json: {path}", self._first)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -98,9 +99,7 @@ class _Objects:
         for number, record in enumerate(chain([self._first], self._all), start=1):
             if not known.issuperset(record):
                 more = min(set(record) - known)
-                raise InvalidRequest(
-                    f"json: {self._path}, object {number}: {shorten(more)} is no member of the first object"
-                )
+                raise InvalidRequest(say("json_more_members", path=str(self._path), number=number, name=shorten(more)))
             yield record
 
     def _objects(self) -> Iterator[dict[str, Any]]:
@@ -110,17 +109,17 @@ class _Objects:
             if in_array and mark == "]":
                 self._at += 1
                 if self._look():
-                    raise self._fault("there is something after the array's end")
+                    raise self._fault(say("json_after_end"))
                 return
             yield self._object()
             if in_array and self._look() == ",":
                 self._at += 1
                 if self._look() == "]":
-                    raise self._fault("a comma without an object after it")
+                    raise self._fault(say("json_comma"))
             elif in_array and self._look() != "]":
-                raise self._fault("no comma or end of the array follows it")
+                raise self._fault(say("json_no_comma"))
         if in_array:
-            raise self._fault("the array does not end")
+            raise self._fault(say("json_no_end"))
 
     def _object(self) -> dict[str, Any]:
         self._number += 1
@@ -130,11 +129,11 @@ class _Objects:
             except (ValueError, RecursionError):
                 if len(self._held) - self._at <= _LONGEST_OBJECT and self._refill():
                     continue
-                raise self._fault("this is not JSON, or not complete") from None
+                raise self._fault(say("json_broken")) from None
             if not isinstance(record, dict):
-                raise self._fault("this is not an object")
+                raise self._fault(say("json_no_object"))
             if _HALVES.search(self._held, self._at, end) and not _is_text(record):
-                raise self._fault("it has half of a surrogate pair, which is no text")
+                raise self._fault(say("json_no_text"))
             self._at = end
             return record
 
@@ -156,12 +155,12 @@ class _Objects:
         try:
             text = self._decode(piece, not piece)
         except UnicodeDecodeError:
-            raise InvalidRequest(f"json: {self._path}, after object {self._number}: it is not UTF-8") from None
+            raise InvalidRequest(say("json_not_utf8", path=str(self._path), number=self._number)) from None
         self._held, self._at = self._held[self._at :] + text, 0
         return bool(piece)
 
-    def _fault(self, what: str) -> InvalidRequest:
-        return InvalidRequest(f"json: {self._path}, object {self._number or 1}: {what}")
+    def _fault(self, what: Words) -> InvalidRequest:
+        return InvalidRequest(say("json_at_object", path=str(self._path), number=self._number or 1, what=what))
 
 
 def _not_a_number(text: str) -> None:

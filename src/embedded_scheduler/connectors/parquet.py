@@ -70,11 +70,11 @@ def _table(path: Path) -> Iterator[Any]:
         try:
             found = arrow.parquet.ParquetFile(file, pre_buffer=False)
         except (arrow.ArrowException, OSError) as error:
-            raise InvalidRequest(f"parquet: {path} is not a Parquet file that can be read: {error}") from None
+            raise InvalidRequest(say("parquet_unreadable", path=str(path), error=str(error))) from None
         check_header(f"parquet: {path}", found.schema_arrow.names)
         for field in found.schema_arrow:
             if arrow.types.is_binary(field.type) or arrow.types.is_large_binary(field.type):
-                raise InvalidRequest(f"parquet: {path}: column {field.name} holds bytes; leave it out of the file")
+                raise InvalidRequest(say("parquet_bytes", path=str(path), column=field.name))
         yield found
 
 
@@ -86,7 +86,7 @@ def _batches(path: Path, table: Any) -> Iterator[Any]:
             begun += batch.num_rows
             yield batch
     except (arrow.ArrowException, OSError) as error:
-        raise InvalidRequest(f"parquet: {path}, after row {begun}: {error}") from None
+        raise InvalidRequest(say("parquet_at_row", path=str(path), row=begun, error=str(error))) from None
 
 
 def _type_of(arrow: Any, kind: Any) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Column, Probe
 
 _OPTIONS = frozenset({"path", "table"})
@@ -72,14 +73,14 @@ class _Table:
     def __init__(self, options: Mapping[str, Any], busy_seconds: float) -> None:
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:
-            raise InvalidRequest(f"sqlite: unknown option {shorten(unknown[0])}; known: path, table")
+            raise InvalidRequest(say("sqlite_option", option=shorten(unknown[0])))
         path, table = options.get("path"), options.get("table")
         if not isinstance(path, str) or not path or "\0" in path or not Path(path).is_absolute():
-            raise InvalidRequest("sqlite: option path (an absolute file name) is missing")
+            raise InvalidRequest(say("sqlite_no_path"))
         if not isinstance(table, str) or not table or "\0" in table:
-            raise InvalidRequest("sqlite: option table is missing")
+            raise InvalidRequest(say("sqlite_no_table"))
         if not Path(path).is_file():
-            raise InvalidRequest(f"sqlite: there is no file {path}")
+            raise InvalidRequest(say("sqlite_no_file", path=path))
         self._path, self._name = path, table
         try:
             # A reader may be asked for its rows from one worker thread after another, never from two at a time.
@@ -87,7 +88,7 @@ class _Table:
                 f"file:{quote(path)}?mode=ro", uri=True, timeout=busy_seconds, check_same_thread=False
             )
         except sqlite3.Error as error:
-            raise InvalidRequest(f"sqlite: {path} cannot be opened: {error}") from None
+            raise InvalidRequest(say("sqlite_not_opened", path=path, error=str(error))) from None
         try:
             self.columns = self._find()
         except BaseException:
@@ -107,12 +108,17 @@ class _Table:
                     if any(isinstance(value, bytes) for value in row):
                         column = next(at for at, value in enumerate(row) if isinstance(value, bytes))
                         raise InvalidRequest(
-                            f"{self._path}, table {self._name}, row {number}: {self.columns[column]} is a BLOB; "
-                            "register a view without it"
+                            say(
+                                "sqlite_blob",
+                                path=self._path,
+                                table=self._name,
+                                row=number,
+                                column=self.columns[column],
+                            )
                         )
                     yield row
         except sqlite3.Error as error:
-            raise self._fault(error, f" after row {number}") from None
+            raise self._fault(error, number) from None
 
     @property
     def _quoted(self) -> str:
@@ -124,21 +130,26 @@ class _Table:
                 "SELECT 1 FROM sqlite_schema WHERE name = ? AND type IN ('table', 'view')", (self._name,)
             ).fetchone()
             if found is None:
-                raise InvalidRequest(f"sqlite: {self._path} has no table {shorten(self._name)}")
+                raise InvalidRequest(say("sqlite_table_missing", path=self._path, table=shorten(self._name)))
             cursor = self._connection.execute(f"SELECT * FROM {self._quoted} LIMIT 0")  # noqa: S608 - quoted
         except sqlite3.Error as error:
-            raise self._fault(error, "") from None
+            raise self._fault(error) from None
         names = tuple(item[0] for item in cursor.description)
         bad = next((name for name in names if not name.strip() or not name.isprintable()), None)
         if bad is not None or len(set(names)) != len(names):
-            raise InvalidRequest(f"{self._path}, table {self._name}: column names must be non-empty and unique")
+            raise InvalidRequest(say("sqlite_columns", path=self._path, table=self._name))
         return names
 
-    def _fault(self, error: sqlite3.Error, where: str) -> InvalidRequest | Unavailable:
-        text = f"{self._path}, table {self._name}{where}: {error}"
+    def _fault(self, error: sqlite3.Error, row: int = 0) -> InvalidRequest | Unavailable:
+        """`row`: the last that was read."""
+        path, table = str(self._path), self._name
+        if row:
+            text = say("sqlite_at_row", path=path, table=table, row=row, error=str(error))
+        else:
+            text = say("sqlite_fault", path=path, table=table, error=str(error))
         # Somebody is writing to it: that passes.
         busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-        return Unavailable(f"{text}; try again") if busy else InvalidRequest(text)
+        return Unavailable(say("try_again", what=text)) if busy else InvalidRequest(text)
 
 
 def _canonical(row: tuple[Any, ...]) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from embedded_scheduler.domain.space import Level, level_of
+from embedded_scheduler.sentences import Words
 
 DAY_MS = 86_400_000
 
@@ -35,7 +36,7 @@ class Concern:
     subject: str
     name: str
     since_ms: int
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Words] = field(default_factory=dict)
 
 
 def ordered(concerns: Iterable[Concern]) -> list[Concern]:
@@ -88,14 +89,14 @@ def partner(
     *,
     ok_ms: int | None,
     error_ms: int | None,
-    error: str,
+    error: Words,
     undelivered: int,
     oldest_ms: int | None,
     now_ms: int,
 ) -> Concern | None:
     """A partner that does not answer, or for which something waits for long although it answers."""
     if error_ms is not None and error_ms > (ok_ms or 0):
-        facts = {"error": error, "undelivered": str(undelivered)}
+        facts: dict[str, Words] = {"error": error, "undelivered": str(undelivered)}
         severity = Severity.ERROR if undelivered else Severity.WARNING
         return Concern("partner_down", severity, "peer", node_id, node_id, ok_ms or error_ms, facts)
     if undelivered and oldest_ms is not None and now_ms - oldest_ms >= _LONG_MS:

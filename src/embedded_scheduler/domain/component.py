@@ -11,6 +11,7 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.job import default_code
 from embedded_scheduler.domain.limits import KINDS, amount
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 MAX_NAME = 128
 MAX_MEMBERS = 1000
@@ -137,7 +138,7 @@ class _Reading:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         if not isinstance(raw, Mapping):
-            raise InvalidRequest("the self-description (component_info) must be an object")
+            raise InvalidRequest(say("manifest_not_object"))
         self.raw = raw
         self.warnings: list[str] = []
 
@@ -147,7 +148,7 @@ class _Reading:
         version = self._identity("version")
         code = self._text(self.raw, "code")
         if code and (len(code) > MAX_NAME or not code.isprintable()):
-            raise InvalidRequest(f"self-description: code must be at most {MAX_NAME} printable characters")
+            raise InvalidRequest(say("manifest_code", longest=MAX_NAME))
         return ComponentManifest(
             name=name,
             provider=provider,
@@ -175,12 +176,9 @@ class _Reading:
             self.warnings.append(f"{keys[0]} is a number, read as text")
             value = str(value)
         if not isinstance(value, str) or not value.strip():
-            raise InvalidRequest(f"self-description: {keys[0]} is missing; it must be a non-empty string")
+            raise InvalidRequest(say("manifest_lacks", name=keys[0]))
         if len(value) > MAX_NAME or not value.isprintable() or "/" in value:
-            raise InvalidRequest(
-                f"self-description: {keys[0]} must be 1 to {MAX_NAME} printable characters without '/' "
-                f"(got {shorten(value)})"
-            )
+            raise InvalidRequest(say("manifest_name", name=keys[0], longest=MAX_NAME, value=shorten(value)))
         return value.strip()
 
     def _members(self, key: str, *, named: str = "name") -> list[tuple[str, Mapping[str, Any]]]:
@@ -194,7 +192,7 @@ class _Reading:
             self.warnings.append(f"{key} is not a list, left out")
             return []
         if len(value) > MAX_MEMBERS:
-            raise InvalidRequest(f"self-description: {key} has {len(value)} members, at most {MAX_MEMBERS} are read")
+            raise InvalidRequest(say("manifest_members", name=key, count=len(value), most=MAX_MEMBERS))
         found: list[tuple[str, Mapping[str, Any]]] = []
         seen: set[str] = set()
         for position, item in enumerate(value):

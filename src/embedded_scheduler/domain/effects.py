@@ -8,12 +8,13 @@ from typing import Any
 from embedded_scheduler.domain.lifecycle import ApprovalTrigger, JobState, JobTrigger, Outcome, TaskTrigger
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.snapshot import CallState
+from embedded_scheduler.sentences import Words
 
 
 @dataclass(frozen=True, slots=True)
 class FireJob:
     trigger: JobTrigger
-    reason: str = ""
+    reason: Words = ""
     outcome: Outcome | None = None
 
 
@@ -21,7 +22,7 @@ class FireJob:
 class FireTask:
     task: str
     trigger: TaskTrigger
-    reason: str = ""
+    reason: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,14 @@ class FireShare:
     party: Party
     trigger: TaskTrigger
     outcome: Outcome | None = None
-    reason: str = ""
+    reason: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FireApproval:
     node_id: str
     trigger: ApprovalTrigger
-    reason: str = ""
+    reason: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class NoteCall:
 
     key: str
     state: CallState
-    error: str
+    error: Words
     next_ms: int
 
 
@@ -95,14 +96,14 @@ class LaunchShare:
 class TerminateShare:
     task: str
     party: Party
-    reason: str = ""
+    reason: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestStop:
     """Somebody asked to stop the whole job; the first reason stays."""
 
-    reason: str
+    reason: Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class RecordVerdict:
 
     state: JobState | None
     outcome: Outcome | None
-    reason: str
+    reason: Words
     final: bool
 
 

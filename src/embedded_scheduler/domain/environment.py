@@ -13,6 +13,7 @@ from embedded_scheduler.domain.identifiers import shorten, task_id_for
 from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 DEFAULT_NAMESPACE = "datasets"
 """Where a dataset lives that was registered, or is named by a job, without a namespace."""
@@ -249,11 +250,11 @@ def _address_text(address: Address) -> str:
 def _check(environment: Mapping[str, str]) -> None:
     for name, value in environment.items():
         if "\0" in name or "=" in name:
-            raise InvalidRequest(f"parameter {shorten(name)} cannot be passed to a component: rename it without '='")
+            raise InvalidRequest(say("parameter_with_equals", name=shorten(name)))
         if "\0" in value:
-            raise InvalidRequest(f"{shorten(name)} contains a NUL character, which cannot be passed to a component")
+            raise InvalidRequest(say("parameter_with_nul", name=shorten(name)))
         try:
             value.encode("utf-8")
             name.encode("utf-8")
         except UnicodeEncodeError:
-            raise InvalidRequest(f"{shorten(name)} contains half of a surrogate pair: it is not text") from None
+            raise InvalidRequest(say("parameter_no_text", name=shorten(name))) from None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from embedded_scheduler.sentences import Words, say
+
 
 class FailureCause(StrEnum):
     """What ended an attempt. `EXIT`: its own code, for reasons that it alone knows."""
@@ -40,10 +42,10 @@ class Failure:
     exit_code: int | None = None
 
     @property
-    def words(self) -> str:
+    def words(self) -> Words:
         """`out of memory (exit code 1)`"""
-        code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
-        return _WORDS[self.cause] + code
+        what = _WORDS[self.cause]
+        return what if self.exit_code is None else say("failure_code", what=what, code=self.exit_code)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -53,15 +55,15 @@ class Failure:
 
 
 _WORDS = {
-    FailureCause.MEMORY: "out of memory",
-    FailureCause.DISK: "no room on its disk",
-    FailureCause.TIME: "over its time limit",
-    FailureCause.SIGNAL: "ended by a signal",
-    FailureCause.REFUSED: "could not be started",
-    FailureCause.IMAGE: "its image could not be had",
-    FailureCause.ENGINE: "what ran it was lost",
-    FailureCause.REPORTED: "reported FAILED",
-    FailureCause.EXIT: "failed",
+    FailureCause.MEMORY: say("failure_memory"),
+    FailureCause.DISK: say("failure_disk"),
+    FailureCause.TIME: say("failure_time"),
+    FailureCause.SIGNAL: say("failure_signal"),
+    FailureCause.REFUSED: say("failure_refused"),
+    FailureCause.IMAGE: say("failure_image"),
+    FailureCause.ENGINE: say("failure_engine"),
+    FailureCause.REPORTED: say("failure_reported"),
+    FailureCause.EXIT: say("failure_exit"),
 }
 
 

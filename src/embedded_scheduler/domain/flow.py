@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from embedded_scheduler.errors import InvalidFlow
+from embedded_scheduler.sentences import say
 
 MOST_COMPONENTS = 1000
 """Every component is a row and a part of every plan; ten times what anybody runs, and no burden for a node yet."""
@@ -70,13 +71,13 @@ class Flow:
 
     def __post_init__(self) -> None:
         if not self.nodes:
-            raise InvalidFlow("the flow has no components")
+            raise InvalidFlow(say("flow_empty"))
         if len(self.nodes) > MOST_COMPONENTS:
-            raise InvalidFlow(f"the flow has {len(self.nodes)} components; a job has at most {MOST_COMPONENTS}")
+            raise InvalidFlow(say("flow_too_large", count=len(self.nodes), most=MOST_COMPONENTS))
         by_name: dict[str, FlowNode] = {}
         for node in self.nodes:
             if node.name in by_name:
-                raise InvalidFlow(f"two components are named {node.name}")
+                raise InvalidFlow(say("flow_same_name", name=node.name))
             by_name[node.name] = node
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "warnings", tuple(self._check_edges(by_name)))
@@ -89,17 +90,21 @@ class Flow:
             seen: set[str] = set()
             for output in node.outputs:
                 if output.key in seen:
-                    raise InvalidFlow(f"component {node.name} declares output {output.key} twice")
+                    raise InvalidFlow(say("flow_output_twice", name=node.name, output=output.key))
                 seen.add(output.key)
             for port in node.inputs:
                 if not port.output:
-                    raise InvalidFlow(f"input {port.key!r} of {node.name} is not <component>.<output>")
+                    raise InvalidFlow(say("flow_input_form", input=repr(port.key), name=node.name))
                 producer = by_name.get(port.producer)
                 if producer is None:
-                    raise InvalidFlow(f"input {port.key} of {node.name}: there is no component {port.producer}")
+                    raise InvalidFlow(say("flow_no_producer", input=port.key, name=node.name, producer=port.producer))
                 declared = outputs[producer.name]
                 if port.output not in declared:
-                    raise InvalidFlow(f"input {port.key} of {node.name}: {port.producer} has no output {port.output}")
+                    raise InvalidFlow(
+                        say(
+                            "flow_no_output", input=port.key, name=node.name, producer=port.producer, output=port.output
+                        )
+                    )
                 if declared[port.output] != port.type:
                     yield f"input {port.key} of {node.name} is {port.type}, its output is {declared[port.output]}"
 
@@ -154,7 +159,7 @@ def _topological_order(nodes: tuple[FlowNode, ...]) -> tuple[str, ...]:
             if waiting_for[reader] == 0:
                 free.append(reader)
     if len(order) != len(nodes):
-        raise InvalidFlow(f"the flow has a cycle: {_shown(_cycle(nodes, set(order)))}")
+        raise InvalidFlow(say("flow_cycle", cycle=_shown(_cycle(nodes, set(order)))))
     return tuple(order)
 
 

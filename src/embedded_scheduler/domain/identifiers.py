@@ -6,6 +6,7 @@ import hashlib
 import re
 
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -15,14 +16,14 @@ _DOTS = frozenset({".", ".."})
 def check_id(what: str, value: object) -> str:
     """`value` as an identifier (`[A-Za-z0-9_.:-]{1,128}`, not `.` or `..`), or `InvalidRequest` naming `what`."""
     if not isinstance(value, str) or not _ID.fullmatch(value) or value in _DOTS:
-        raise InvalidRequest(f"{what} must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (got {shorten(value)})")
+        raise InvalidRequest(say("bad_identifier", what=what, value=shorten(value)))
     return value
 
 
 def check_component_name(value: object) -> str:
     """An instance name in a flow; no dot, since edges are written `<name>.<output>`."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise InvalidRequest(f"component name must be 1 to 128 characters of A-Z a-z 0-9 _ - (got {shorten(value)})")
+        raise InvalidRequest(say("bad_component_name", value=shorten(value)))
     return value
 
 

@@ -12,6 +12,7 @@ from embedded_scheduler.domain.flow import ComponentRef, Flow, FlowNode, Port
 from embedded_scheduler.domain.identifiers import check_component_name, check_id, shorten
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 Document = dict[str, Any]
 """Plain JSON data."""
@@ -141,7 +142,7 @@ def _mapping(what: str, value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InvalidRequest(f"{what} must be an object")
+        raise InvalidRequest(say("must_be_object", what=what))
     return value
 
 
@@ -149,7 +150,7 @@ def _list(what: str, value: object) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list | tuple):
-        raise InvalidRequest(f"{what} must be a list")
+        raise InvalidRequest(say("must_be_list", what=what))
     return list(value)
 
 
@@ -157,7 +158,7 @@ def _text(what: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InvalidRequest(f"{what} must be a string")
+        raise InvalidRequest(say("must_be_string", what=what))
     return str(value)
 
 
@@ -170,7 +171,7 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
     check_id("job_id", job_id)
     if job_id.startswith(SESSION_PREFIX):
         # A channel session may be named by the job id alone, and must not be that of another job.
-        raise InvalidRequest(f"job_id must not begin with {SESSION_PREFIX} (got {shorten(job_id)})")
+        raise InvalidRequest(say("job_id_reserved", prefix=SESSION_PREFIX, job=shorten(job_id)))
     flow_id = _text("flow_id", document.get("flow_id"))
     dag = _mapping("dag", document.get("dag"))
     config = _mapping("config", document.get("config"))
@@ -187,9 +188,9 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
         for index, node in enumerate(nodes)
     )
     if not parties:
-        raise InvalidRequest("config.role names no node")
+        raise InvalidRequest(say("no_parties"))
     if len(parties) > MOST_PARTIES:
-        raise InvalidRequest(f"config.role names {len(parties)} parties; a job has at most {MOST_PARTIES}")
+        raise InvalidRequest(say("too_many_parties", count=len(parties), most=MOST_PARTIES))
     canonical_config: Document = {
         "version": _text("config.version", config.get("version")) or "2.0.0",
         "initiator": {
@@ -211,7 +212,7 @@ def parse_job(job_id: str, document: Mapping[str, Any]) -> JobSpec:
     )
     shares = sum(len(spec.parties_of(name)) for name in flow.order)
     if shares > MOST_SHARES:
-        raise InvalidRequest(f"{shares} parts of tasks in all; a job has at most {MOST_SHARES}")
+        raise InvalidRequest(say("too_many_shares", count=shares, most=MOST_SHARES))
     return spec
 
 
@@ -227,7 +228,7 @@ def _roles(config: Mapping[str, Any]) -> dict[str, Any]:
         name = check_component_name(role).lower()
         if "-" in name:
             # `<job id>-<role>-<index>` is where results are: with a hyphen in it one job's could be another's.
-            raise InvalidRequest(f"config.role: a role has no hyphen in its name (got {shorten(role)})")
+            raise InvalidRequest(say("role_with_hyphen", role=shorten(role)))
         ordered[name] = nodes
     return ordered
 
@@ -264,7 +265,7 @@ def _component_ref(name: str, item: Mapping[str, Any]) -> ComponentRef:
     code = _text(f"code of {name}", item.get("code"))
     provider = _text(f"provider of {name}", item.get("provider"))
     if not class_name and not code:
-        raise InvalidRequest(f"component {name} says neither componentName nor code")
+        raise InvalidRequest(say("component_unnamed", name=name))
     class_name = class_name or code
     return ComponentRef(
         provider=provider,
@@ -285,7 +286,7 @@ def _ports(what: str, value: object) -> tuple[Port, ...]:
         item = _mapping(what, raw)
         key = _text(what, item.get("key"))
         if not key or len(key) > 257 or not key.isprintable() or "/" in key:
-            raise InvalidRequest(f"{what}: a key must be 1 to 257 printable characters without '/'")
+            raise InvalidRequest(say("bad_key", what=what))
         ports.append(Port(key=key, type=_text(what, item.get("type"))))
     return tuple(ports)
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from embedded_scheduler.errors import IllegalTransition
+from embedded_scheduler.sentences import say
 
 S = TypeVar("S", bound=StrEnum)
 T = TypeVar("T", bound=StrEnum)
@@ -39,7 +40,7 @@ class Lifecycle(Generic[S, T]):
         """The row to follow, or `IllegalTransition` naming state and trigger."""
         found = self._by_key.get((state, trigger))
         if found is None:
-            raise IllegalTransition(f"a {self.kind} in state {state} cannot {trigger}")
+            raise IllegalTransition(say("illegal_transition", kind=self.kind, state=state, trigger=trigger))
         return found
 
     def allows(self, state: S, trigger: T) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from embedded_scheduler.sentences import Sentence, say
+
 KINDS = ("cpu", "memory", "disk", "hours")
 """Cores, GiB, GiB, hours. The specification knows the first three; `hours` is ours."""
 
@@ -16,6 +18,13 @@ class Origin(StrEnum):
     JOB = "job"
     COMPONENT = "component"
     NODE = "node"
+
+
+ORIGINS: Mapping[Origin, Sentence] = {
+    Origin.JOB: say("origin_job"),
+    Origin.COMPONENT: say("origin_component"),
+    Origin.NODE: say("origin_node"),
+}
 
 
 @dataclass(frozen=True, slots=True)

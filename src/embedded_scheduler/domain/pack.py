@@ -9,6 +9,7 @@ from typing import Any
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 FORM = "nodeconsole.pack/1"
 SCHEME = "pack:"
@@ -40,13 +41,9 @@ class PackId:
 def pack_id(name: str, version: str) -> PackId:
     """`InvalidRequest` for what cannot be one: both become names of directories."""
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"the name of a pack is 1 to 64 of a-z 0-9 _ - and begins with a letter (got {shorten(name)})"
-        )
+        raise InvalidRequest(say("pack_name", name=shorten(name)))
     if not _VERSION.fullmatch(version) or ".." in version:
-        raise InvalidRequest(
-            f"the version of a pack is 1 to 32 of A-Z a-z 0-9 . + - and begins with a digit (got {shorten(version)})"
-        )
+        raise InvalidRequest(say("pack_version", version=shorten(version)))
     return PackId(name, version)
 
 
@@ -66,7 +63,7 @@ def parse_address(image_url: str) -> PackAddress:
     pack, _, component = image_url.removeprefix(SCHEME).rpartition(":")
     name, _, version = pack.partition("/")
     if not image_url.startswith(SCHEME) or not _COMPONENT.fullmatch(component):
-        raise InvalidRequest(f"{shorten(image_url)} is no address of the form pack:NAME/VERSION:COMPONENT")
+        raise InvalidRequest(say("pack_address", address=shorten(image_url)))
     return PackAddress(pack_id(name, version), component)
 
 
@@ -120,16 +117,16 @@ def parse_pack(raw: Mapping[str, Any]) -> PackDescription:
     unknown = set(raw) - _MEMBERS
     if unknown:
         raise InvalidRequest(
-            f"{DESCRIPTION_FILE}: {shorten(min(unknown))} is no member of it: {', '.join(sorted(_MEMBERS))}"
+            say("pack_member", file=DESCRIPTION_FILE, name=shorten(min(unknown)), members=", ".join(sorted(_MEMBERS)))
         )
     if raw.get("form") != FORM:
-        raise InvalidRequest(f'{DESCRIPTION_FILE}: form must be "{FORM}", which this node can read')
+        raise InvalidRequest(say("pack_form", file=DESCRIPTION_FILE, form=FORM))
     components = raw.get("components")
     if not isinstance(components, list) or not components or not all(map(_is_component, components)):
-        raise InvalidRequest(f"{DESCRIPTION_FILE}: components must list packages of {CODE}/ (a-z 0-9 _)")
+        raise InvalidRequest(say("pack_components", file=DESCRIPTION_FILE, code=CODE))
     disk_mb = raw.get("disk_mb", 100)
     if not isinstance(disk_mb, int) or isinstance(disk_mb, bool) or not 0 < disk_mb < _LARGEST_DISK_MB:
-        raise InvalidRequest(f"{DESCRIPTION_FILE}: disk_mb must be a whole number of megabytes")
+        raise InvalidRequest(say("pack_disk", file=DESCRIPTION_FILE))
     return PackDescription(
         id=pack_id(_text(raw, "name"), _text(raw, "version")),
         title=_text(raw, "title") or _text(raw, "name"),
@@ -215,13 +212,13 @@ def _is_component(name: object) -> bool:
 def _text(raw: Mapping[str, Any], member: str) -> str:
     value = raw.get(member, "")
     if not isinstance(value, str) or not value.isprintable() or len(value) > 2000:
-        raise InvalidRequest(f"{DESCRIPTION_FILE}: {member} must be one line of text")
+        raise InvalidRequest(say("pack_line", file=DESCRIPTION_FILE, member=member))
     return value.strip()
 
 
 def _file_name(name: str) -> str:
     if "/" in name or name.startswith("."):
-        raise InvalidRequest(f"{DESCRIPTION_FILE}: lock must name a file beside {DESCRIPTION_FILE}")
+        raise InvalidRequest(say("pack_lock", file=DESCRIPTION_FILE))
     return name
 
 
@@ -230,6 +227,6 @@ def _python_range(text: str) -> PythonRange:
     for part in text.split(","):
         found = _BOUND.fullmatch(part.strip())
         if found is None:
-            raise InvalidRequest(f'{DESCRIPTION_FILE}: python must look like ">=3.11,<3.12" (got {shorten(text)})')
+            raise InvalidRequest(say("pack_python", file=DESCRIPTION_FILE, value=shorten(text)))
         bounds.append((found[1], (int(found[2]), int(found[3]))))
     return PythonRange(text, tuple(bounds))

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from embedded_scheduler.errors import Spoken
+from embedded_scheduler.sentences import say
+
 LONGEST = 100
 """Characters of a pattern."""
 MOST_POSITIONS = 400
@@ -21,7 +24,7 @@ _MOST_STATES = 500
 Test = Callable[[str], bool]
 
 
-class PatternFault(ValueError):
+class PatternFault(Spoken, ValueError):
     """What is wrong with a pattern."""
 
 
@@ -84,7 +87,7 @@ class Pattern:
 def compile_pattern(text: str) -> Pattern:
     """`PatternFault` says what is wrong. Smart case: without a capital letter case does not count."""
     if len(text) > LONGEST:
-        raise PatternFault(f"a pattern has at most {LONGEST} characters")
+        raise PatternFault(say("pattern_long", most=LONGEST))
     pattern = Pattern(folded=_without_escapes(text) == _without_escapes(text).lower())
     if text.startswith("^"):
         pattern.at_start, text = True, text[1:]
@@ -93,7 +96,7 @@ def compile_pattern(text: str) -> Pattern:
     reader = _Reader(text, pattern)
     pattern.whole = reader.alternatives()
     if reader.more:
-        raise PatternFault("a ) without its (")
+        raise PatternFault(say("pattern_closing"))
     return pattern
 
 
@@ -116,7 +119,7 @@ class _Reader:
 
     def _next(self) -> str:
         if not self.more:
-            raise PatternFault("it ends too early")
+            raise PatternFault(say("pattern_short"))
         self._at += 1
         return self._text[self._at - 1]
 
@@ -168,14 +171,14 @@ class _Reader:
             inside += char
         least, comma, most = inside.partition(",")
         if not least.isdecimal() or (most and not most.isdecimal()):
-            raise PatternFault("{ } holds one number or two: {3} {3,} {3,5}")
+            raise PatternFault(say("pattern_braces"))
         return int(least), (int(most) if most else None) if comma else int(least)
 
     def _times(self, part: _Part, written: str, least: int, most: int | None) -> _Part:
         """The part as often as that: written out, its last one in a loop when there is no limit."""
         copies = max(least, 1) if most is None else most
         if copies == 0 or (most is not None and most < least):
-            raise PatternFault("{ } repeats nothing")
+            raise PatternFault(say("pattern_braces_alone"))
         whole = _Part()
         for number in range(copies):
             copy = part if number == 0 else self._again(written)
@@ -195,21 +198,21 @@ class _Reader:
         if char == "(":
             self._take("?:")
             if self._take("?"):
-                raise PatternFault("(?…) is not known here")
+                raise PatternFault(say("pattern_group"))
             part = self.alternatives()
             if not self._take(")"):
-                raise PatternFault("a ( without its )")
+                raise PatternFault(say("pattern_opening"))
             return part
         if char in "*+?{":
-            raise PatternFault(f"nothing stands before {char}")
+            raise PatternFault(say("pattern_nothing", char=char))
         if char in "^$":
-            raise PatternFault(f"{char} stands at the ends only; write \\{char} for the character")
+            raise PatternFault(say("pattern_anchor", char=char))
         return self._position(self._test(char))
 
     def _position(self, test: Test) -> _Part:
         position = len(self._pattern.tests)
         if position >= MOST_POSITIONS:
-            raise PatternFault("it is too large: repeat less")
+            raise PatternFault(say("pattern_large"))
         self._pattern.tests.append(test)
         self._pattern.follow.append(set())
         return _Part(nullable=False, first=frozenset({position}), last=frozenset({position}))
@@ -246,7 +249,7 @@ class _Reader:
 
 def _between(low: str, high: str) -> Test:
     if high < low:
-        raise PatternFault(f"[{low}-{high}] is the wrong way round")
+        raise PatternFault(say("pattern_range", low=low, high=high))
     return lambda read: low <= read <= high
 
 
@@ -259,6 +262,6 @@ def _escaped(char: str) -> Test:
     test = known.get(char.lower())
     if test is None:
         if char.isalnum():
-            raise PatternFault(f"\\{char} is not known here")
+            raise PatternFault(say("pattern_escape", char=char))
         return lambda read: read == char
     return test if char.islower() else lambda read: not test(read)

@@ -39,6 +39,7 @@ from embedded_scheduler.domain.lifecycle import (
     TaskTrigger,
 )
 from embedded_scheduler.domain.snapshot import Call, CallState, JobSnapshot, Share, TaskView
+from embedded_scheduler.sentences import Words, say
 
 ENDED_SIGNAL = "job/stop"
 
@@ -64,7 +65,7 @@ def _aggregate(s: JobSnapshot) -> Iterator[Decision]:
         states = {share.state for share in task.shares}
         if TaskState.FAILED in states:
             failed = next(share for share in task.shares if share.state is TaskState.FAILED)
-            yield FireTask(task.name, TaskTrigger.FAIL, f"{failed.party.key}: {failed.reason}".rstrip(": "))
+            yield FireTask(task.name, TaskTrigger.FAIL, _fault_of(failed))
         elif states <= {TaskState.SUCCESS}:
             yield FireTask(task.name, TaskTrigger.SUCCEED)
         elif task.state is not TaskState.RUNNING and states & {TaskState.RUNNING, TaskState.SUCCESS}:
@@ -76,7 +77,7 @@ def _alive(s: JobSnapshot, share: Share) -> bool:
     return s.is_local(share) and share.launched and not TASK.is_terminal(share.state)
 
 
-def _halt_task(s: JobSnapshot, task: TaskView, reason: str) -> Iterator[Decision]:
+def _halt_task(s: JobSnapshot, task: TaskView, reason: Words) -> Iterator[Decision]:
     for share in task.shares:
         if TASK.is_terminal(share.state):
             continue
@@ -90,7 +91,7 @@ def _halt_task(s: JobSnapshot, task: TaskView, reason: str) -> Iterator[Decision
 def _halt_cancelled(s: JobSnapshot) -> Iterator[Decision]:
     for task in s.touched_tasks:
         if task.cancelled:
-            yield from _halt_task(s, task, "stopped on request")
+            yield from _halt_task(s, task, say("stopped_on_request"))
 
 
 def _any_alive(s: JobSnapshot) -> bool:
@@ -100,7 +101,7 @@ def _any_alive(s: JobSnapshot) -> bool:
 def _withdraw_approvals(s: JobSnapshot) -> Iterator[Decision]:
     for approval in s.approvals.values():
         if approval.state is ApprovalState.PENDING:
-            yield FireApproval(approval.node_id, ApprovalTrigger.WITHDRAW, "the job is over")
+            yield FireApproval(approval.node_id, ApprovalTrigger.WITHDRAW, say("job_is_over"))
 
 
 # -- the coordinator --------------------------------------------------------------------------------------------------
@@ -155,15 +156,13 @@ def _refused_creates(s: JobSnapshot) -> Iterator[Decision]:
         if create.state is CallState.REFUSED:
             yield FireApproval(node, ApprovalTrigger.REJECT, create.last_error)
         elif create.state is CallState.ACKNOWLEDGED and not s.traits(node).approval_channel:
-            yield FireApproval(
-                node, ApprovalTrigger.APPROVE, "accepted at create; this partner has no approval channel"
-            )
+            yield FireApproval(node, ApprovalTrigger.APPROVE, say("accepted_at_create"))
 
 
 def _collect_approvals(s: JobSnapshot) -> Iterator[Decision]:
     refusal = next((a for a in s.approvals.values() if a.state is ApprovalState.REJECTED), None)
     if refusal is not None:
-        yield FireJob(JobTrigger.REJECT, f"refused by {refusal.node_id}: {refusal.reason}".rstrip(": "))
+        yield FireJob(JobTrigger.REJECT, _refused_by(refusal.node_id, refusal.reason))
     elif all(a.state is ApprovalState.APPROVED for a in s.approvals.values()):
         yield FireJob(JobTrigger.APPROVE)
 
@@ -182,7 +181,9 @@ def _start_everywhere(s: JobSnapshot) -> Iterator[Decision]:
         return
     refused = next((call for call in starts if call and call.state is CallState.REFUSED), None)
     if refused is not None:
-        yield FireJob(JobTrigger.FINISH, f"{refused.node_id} did not start: {refused.last_error}", Outcome.FAILED)
+        yield FireJob(
+            JobTrigger.FINISH, say("did_not_start", node=refused.node_id, why=refused.last_error), Outcome.FAILED
+        )
     elif all(call and call.state is CallState.ACKNOWLEDGED for call in starts):
         yield FireJob(JobTrigger.START)
 
@@ -209,10 +210,13 @@ def _stop_running(s: JobSnapshot) -> Iterator[Decision]:
     if not s.stop_reason and failed is None:
         return
     if s.stop_reason:
-        outcome, reason = Outcome.STOPPED, s.stop_reason
+        outcome: Outcome = Outcome.STOPPED
+        reason: Words = s.stop_reason
     else:
         assert failed is not None
-        outcome, reason = Outcome.FAILED, f"task {failed.name} failed: {share_fault(failed)}".rstrip(": ")
+        why = share_fault(failed)
+        outcome = Outcome.FAILED
+        reason = say("task_failed", task=failed.name, why=why) if why else say("task_failed_plainly", task=failed.name)
     calls = list(_end_calls(s))
     if calls:
         yield from calls
@@ -224,11 +228,19 @@ def _stop_running(s: JobSnapshot) -> Iterator[Decision]:
         yield FireJob(JobTrigger.FINISH, reason, outcome)
 
 
-def share_fault(task: TaskView) -> str:
+def _refused_by(node_id: str, why: str) -> Words:
+    return say("refused_by", node=node_id, why=why) if why else say("refused_by_node", node=node_id)
+
+
+def _fault_of(share: Share) -> Words:
+    return say("about", name=share.party.key, what=share.reason) if share.reason else share.party.key
+
+
+def share_fault(task: TaskView) -> Words:
     """`guest.0: exit code 1`: the first share that failed by itself."""
     failed = [share for share in task.shares if share.state is TaskState.FAILED]
     own = next((share for share in failed if share.outcome is not Outcome.STOPPED), failed[0] if failed else None)
-    return f"{own.party.key}: {own.reason}" if own else ""
+    return _fault_of(own) if own else ""
 
 
 def _release(s: JobSnapshot) -> Iterator[Decision]:
@@ -277,7 +289,7 @@ def _finish(s: JobSnapshot) -> Iterator[Decision]:
         return
     unfinished = [task.name for task in s.tasks.values() if task.state is not TaskState.SUCCESS]
     if unfinished:
-        yield FireJob(JobTrigger.FINISH, f"stopped on request: {', '.join(unfinished)}", Outcome.STOPPED)
+        yield FireJob(JobTrigger.FINISH, say("stopped_tasks", tasks=", ".join(unfinished)), Outcome.STOPPED)
     else:
         yield FireJob(JobTrigger.FINISH, "", Outcome.SUCCEEDED)
 
@@ -309,15 +321,15 @@ def _own_decision(s: JobSnapshot) -> Iterator[Decision]:
         yield FireJob(JobTrigger.APPROVE)
     elif not by_message or (confirm is not None and confirm.state is CallState.ACKNOWLEDGED):
         # Not before the coordinator took it: it may have ended the job for another reason, and all are to agree on one.
-        yield FireJob(JobTrigger.REJECT, f"refused by {s.self_node}: {own.reason}".rstrip(": "))
+        yield FireJob(JobTrigger.REJECT, _refused_by(s.self_node, own.reason))
     elif confirm is not None and confirm.state is CallState.REFUSED and not s.stop_reason:
-        yield RequestStop(f"refused by {s.self_node}; {confirm.last_error}")
+        yield RequestStop(say("both", one=_refused_by(s.self_node, ""), other=confirm.last_error))
 
 
 def _refused_submission(s: JobSnapshot) -> Iterator[Decision]:
     call = s.calls.get("create_all")
     if call is not None and call.state is CallState.REFUSED:
-        yield FireJob(JobTrigger.REJECT, f"the coordinator {call.node_id} refused: {call.last_error}")
+        yield FireJob(JobTrigger.REJECT, say("coordinator_refused", node=call.node_id, why=call.last_error))
 
 
 def _ask_verdict(s: JobSnapshot) -> Iterator[Decision]:

@@ -15,6 +15,8 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from embedded_scheduler.sentences import Sentence, Words, joined, say, together
+
 T = TypeVar("T")
 
 _LONGEST_SHOWN = 80
@@ -176,7 +178,7 @@ class Verdict:
 
     action: Action
     rule: Rule | None
-    reasoning: tuple[str, ...]
+    reasoning: tuple[Words, ...]
 
 
 def evaluate(policy: Policy, facts: Facts, used: Mapping[str, int]) -> Verdict:
@@ -184,29 +186,31 @@ def evaluate(policy: Policy, facts: Facts, used: Mapping[str, int]) -> Verdict:
 
     `used`: approvals within the period of its quota, by name of rule; a rule that is missing has used none.
     """
-    reasoning: list[str] = []
+    reasoning: list[Words] = []
     for rule in policy.rules:
         if rule.on != facts.on:
             continue
         failed, held = _examine(rule, facts, used.get(rule.name, 0))
         if failed:
-            reasoning.append(f"rule {quoted(rule.name)} does not apply: {failed}")
+            reasoning.append(say("rule_not", rule=quoted(rule.name), why=failed))
             continue
-        because = "; ".join(held) or "it has no conditions"
-        reasoning.append(f"rule {quoted(rule.name)} says {rule.then}: {because}")
+        because = together(held) or say("rule_unconditional")
+        reasoning.append(say(_SAYS[rule.then], rule=quoted(rule.name), why=because))
         return Verdict(rule.then, rule, tuple(reasoning))
-    reasoning.append("no rule applies" if reasoning else f"there is no rule for a {facts.on}")
+    reasoning.append(say("rule_none_applies") if reasoning else say("rule_none_for", kind=facts.on))
     return Verdict(Action.ASK, None, tuple(reasoning))
 
 
 # -- conditions: each answers (holds, why) ----------------------------------------------------------------------------
 
-Finding = tuple[bool, str]
+Finding = tuple[bool, Words]
+
+_SAYS = {Action.APPROVE: "rule_approves", Action.REFUSE: "rule_refuses", Action.ASK: "rule_asks"}
 
 
-def _examine(rule: Rule, facts: Facts, used: int) -> tuple[str, list[str]]:
+def _examine(rule: Rule, facts: Facts, used: int) -> tuple[Words, list[Words]]:
     """The first condition that fails, or empty, and those that held before it."""
-    held: list[str] = []
+    held: list[Words] = []
     for condition in _CONDITIONS:
         finding = condition(rule, facts)
         if finding is None:
@@ -216,7 +220,7 @@ def _examine(rule: Rule, facts: Facts, used: int) -> tuple[str, list[str]]:
         held.append(finding[1])
     if rule.when.quota is not None:
         quota = rule.when.quota
-        state = f"{used} of {quota.count} approvals per {quota.per} are used"
+        state = say("quota_of_rule", used=used, count=quota.count, per=quota.per)
         if used >= quota.count:
             return state, held
         held.append(state)
@@ -227,7 +231,7 @@ def _partner(rule: Rule, facts: Facts) -> Finding | None:
     wanted = rule.when.partner
     if wanted is None:
         return None
-    return _quantified(rule, "partner", facts.others, str, lambda node: _fits(node, wanted), _wanted(wanted))
+    return _quantified(rule, "kind_partner", facts.others, str, lambda node: _fits(node, wanted), _wanted(wanted))
 
 
 def _initiator(rule: Rule, facts: Facts) -> Finding | None:
@@ -235,12 +239,12 @@ def _initiator(rule: Rule, facts: Facts) -> Finding | None:
     if when.initiator is None:
         return None
     if not _fits(facts.initiator, when.initiator):
-        return False, f"the initiator is {shown(facts.initiator)}, not {_wanted(when.initiator)}"
+        return False, say("initiator_is_not", node=shown(facts.initiator), wanted=_wanted(when.initiator))
     vouched = facts.coordinator in ("", facts.initiator, facts.self_node)
     if rule.then is Action.APPROVE and not vouched and when.coordinator is None and when.partner is None:
         driver = shown(facts.coordinator)
-        return False, f"that {shown(facts.initiator)} is the initiator is only {driver}'s word, which the rule omits"
-    return True, f"the initiator is {shown(facts.initiator)}"
+        return False, say("initiator_unproven", node=shown(facts.initiator), driver=driver)
+    return True, say("initiator_is", node=shown(facts.initiator))
 
 
 def _coordinator(rule: Rule, facts: Facts) -> Finding | None:
@@ -248,8 +252,9 @@ def _coordinator(rule: Rule, facts: Facts) -> Finding | None:
     if wanted is None:
         return None
     name = facts.coordinator or facts.initiator
-    fits = _fits(name, wanted)
-    return fits, f"the coordinator is {shown(name)}{'' if fits else f', not {_wanted(wanted)}'}"
+    if _fits(name, wanted):
+        return True, say("coordinator_is", node=shown(name))
+    return False, say("coordinator_is_not", node=shown(name), wanted=_wanted(wanted))
 
 
 def _component(rule: Rule, facts: Facts) -> Finding | None:
@@ -261,8 +266,22 @@ def _component(rule: Rule, facts: Facts) -> Finding | None:
         named = names is None or _fits(component.name, names)
         return named and (versions is None or versions.fits(component.version))
 
-    wanted = " ".join([*([_wanted(names)] if names else []), *([f"version {versions.text}"] if versions else [])])
-    return _quantified(rule, "component", facts.components, lambda c: f"{c.name} {c.version}".strip(), fits, wanted)
+    return _quantified(
+        rule,
+        "kind_component",
+        facts.components,
+        lambda c: f"{c.name} {c.version}".strip(),
+        fits,
+        _wanted_component(names, versions),
+    )
+
+
+def _wanted_component(names: Sequence[str] | None, versions: VersionRange | None) -> Words:
+    if versions is None:
+        return _wanted(names or ())
+    if not names:
+        return say("of_version", version=versions.text)
+    return say("named_of_version", names=_wanted(names), version=versions.text)
 
 
 def _dataset(rule: Rule, facts: Facts) -> Finding | None:
@@ -270,7 +289,7 @@ def _dataset(rule: Rule, facts: Facts) -> Finding | None:
     if wanted is None:
         return None
     return _quantified(
-        rule, "dataset", facts.data, lambda d: d.dataset, lambda d: _fits(d.dataset, wanted), _wanted(wanted)
+        rule, "kind_dataset", facts.data, lambda d: d.dataset, lambda d: _fits(d.dataset, wanted), _wanted(wanted)
     )
 
 
@@ -280,9 +299,9 @@ def _columns(rule: Rule, facts: Facts) -> Finding | None:
         return None
     unknown = [use.dataset for use in facts.data if use.columns is None]
     if unknown and rule.then is Action.APPROVE:
-        return False, f"the columns of {shown(unknown[0])} are not known here"
+        return False, say("columns_unknown", dataset=shown(unknown[0]))
     used = tuple(dict.fromkeys(column for use in facts.data for column in use.columns or ()))
-    return _quantified(rule, "column", used, str, lambda column: column in allowed, _wanted(sorted(allowed)))
+    return _quantified(rule, "kind_column", used, str, lambda column: column in allowed, _wanted(sorted(allowed)))
 
 
 def _rows(rule: Rule, facts: Facts) -> Finding | None:
@@ -293,18 +312,20 @@ def _rows(rule: Rule, facts: Facts) -> Finding | None:
     def fits(use: DataFact) -> bool:
         return use.rows is not None and use.rows <= most
 
-    def described(use: DataFact) -> str:
-        return f"{use.dataset} with {'an unknown number of' if use.rows is None else use.rows} rows"
+    def described(use: DataFact) -> Words:
+        if use.rows is None:
+            return say("rows_of_unknown", dataset=shown(use.dataset))
+        return say("rows_of", dataset=shown(use.dataset), rows=use.rows)
 
-    return _quantified(rule, "dataset", facts.data, described, fits, f"of at most {most} rows")
+    return _quantified(rule, "kind_dataset", facts.data, described, fits, say("rows_at_most", rows=most))
 
 
 def _permit(rule: Rule, facts: Facts) -> Finding | None:
     wanted = rule.when.permit
     if wanted is None:
         return None
-    label = "covered by a valid permit" if wanted else "without a valid permit"
-    return _quantified(rule, "dataset", facts.data, lambda d: d.dataset, lambda d: d.permitted is wanted, label)
+    label = say("permit_valid") if wanted else say("permit_lacking")
+    return _quantified(rule, "kind_dataset", facts.data, lambda d: d.dataset, lambda d: d.permitted is wanted, label)
 
 
 def _purpose(rule: Rule, facts: Facts) -> Finding | None:
@@ -312,9 +333,10 @@ def _purpose(rule: Rule, facts: Facts) -> Finding | None:
     if wanted is None:
         return None
     if not facts.purpose:
-        return False, "the request states no purpose"
-    fits = _fits(facts.purpose, wanted)
-    return fits, f"the purpose is {quoted(facts.purpose)}{'' if fits else f', not {_wanted(wanted)}'}"
+        return False, say("purpose_unstated")
+    if _fits(facts.purpose, wanted):
+        return True, say("purpose_is", purpose=quoted(facts.purpose))
+    return False, say("purpose_is_not", purpose=quoted(facts.purpose), wanted=_wanted(wanted))
 
 
 def _moment(rule: Rule, facts: Facts) -> Finding | None:
@@ -322,13 +344,14 @@ def _moment(rule: Rule, facts: Facts) -> Finding | None:
     if when.hours is None and when.weekdays is None:
         return None
     local = facts.now.astimezone(when.timezone) if when.timezone else facts.now
-    clock = f"{WEEKDAYS[local.weekday()]} {local:%H:%M} {when.timezone or 'local time'}"
+    moment = f"{WEEKDAYS[local.weekday()]} {local:%H:%M}"
+    clock: Words = f"{moment} {when.timezone}" if when.timezone else say("time_local", time=moment)
     if when.weekdays is not None and local.weekday() not in when.weekdays:
-        return False, f"it is {clock}, not {_wanted([WEEKDAYS[day] for day in sorted(when.weekdays)])}"
+        return False, say("time_is_not", time=clock, wanted=_wanted([WEEKDAYS[day] for day in sorted(when.weekdays)]))
     minute = local.hour * 60 + local.minute
     if when.hours is not None and not any(span.covers(minute) for span in when.hours):
-        return False, f"it is {clock}, not {_wanted([span.text for span in when.hours])}"
-    return True, f"it is {clock}"
+        return False, say("time_is_not", time=clock, wanted=_wanted([span.text for span in when.hours]))
+    return True, say("time_is", time=clock)
 
 
 _CONDITIONS: tuple[Callable[[Rule, Facts], Finding | None], ...] = (
@@ -346,19 +369,20 @@ _CONDITIONS: tuple[Callable[[Rule, Facts], Finding | None], ...] = (
 
 
 def _quantified(
-    rule: Rule, what: str, items: Sequence[T], name: Callable[[T], str], fits: Callable[[T], bool], wanted: str
+    rule: Rule, kind: str, items: Sequence[T], name: Callable[[T], Words], fits: Callable[[T], bool], wanted: Words
 ) -> Finding:
     """Every item must fit for an approval, one is enough for anything else; of no item nothing holds."""
+    what = say(kind)
     if not items:
-        return False, f"the request names no {what}"
+        return False, say("names_no", what=what)
     good = [item for item in items if fits(item)]
     if rule.then is Action.APPROVE:
         bad = next((item for item in items if not fits(item)), None)
         if bad is not None:
-            return False, f"{what} {shown(name(bad))} is not {wanted}"
+            return False, say("one_is_not", what=what, name=_shown(name(bad)), wanted=wanted)
     elif not good:
-        return False, f"no {what} is {wanted} ({_listed(map(name, items))})"
-    return True, f"{what} {_listed(map(name, good))} is {wanted}"
+        return False, say("none_is", what=what, wanted=wanted, names=_listed(map(name, items)))
+    return True, say("those_are", what=what, names=_listed(map(name, good)), wanted=wanted)
 
 
 def _fits(text: str, patterns: Sequence[str]) -> bool:
@@ -391,14 +415,18 @@ def _holds(version: tuple[int, ...], sign: str, bound: tuple[int, ...]) -> bool:
             return version != bound
 
 
-def _wanted(values: Iterable[str]) -> str:
-    return " or ".join(values)
+def _wanted(values: Iterable[str]) -> Words:
+    return joined("either", values)
 
 
-def _listed(names: Iterable[str]) -> str:
-    found = [shown(name) for name in names]
-    more = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
-    return ", ".join(found[:_MOST_SHOWN]) + more
+def _listed(names: Iterable[Words]) -> Words:
+    found = [_shown(name) for name in names]
+    some = joined("listed", found[:_MOST_SHOWN])
+    return say("and_more", names=some, count=len(found) - _MOST_SHOWN) if len(found) > _MOST_SHOWN else some
+
+
+def _shown(name: Words) -> Words:
+    return name if isinstance(name, Sentence) else shown(name)
 
 
 def quoted(text: str) -> str:

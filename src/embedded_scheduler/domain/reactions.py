@@ -35,23 +35,24 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.party import Party, matches_role
 from embedded_scheduler.domain.snapshot import JobSnapshot, Share, TaskView
 from embedded_scheduler.errors import Conflict, NotFound
+from embedded_scheduler.sentences import Words, say
 
 
-def decide(s: JobSnapshot, node_id: str, *, approve: bool, reason: str) -> list[Decision]:
+def decide(s: JobSnapshot, node_id: str, *, approve: bool, reason: Words) -> list[Decision]:
     """A node's decision on the job: the operator's here, or a partner's by `audit_confirm` (control layer §3.10).
 
     The same decision again changes nothing; the opposite one is a `Conflict`.
     """
     approval = s.approvals.get(node_id)
     if approval is None:
-        raise Conflict(f"{node_id} has no decision to take on job {s.spec.job_id}")
+        raise Conflict(say("no_decision", node=node_id, job=s.spec.job_id))
     wanted = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
     if approval.state is wanted:
         return []
     if approval.state is not ApprovalState.PENDING:
-        raise Conflict(f"job {s.spec.job_id} is already {approval.state.lower()} by {node_id}; that cannot be undone")
+        raise Conflict(say("decided_already", job=s.spec.job_id, state=approval.state.lower(), node=node_id))
     if JOB.is_terminal(s.state):
-        raise Conflict(f"job {s.spec.job_id} is {s.state} already")
+        raise Conflict(say("job_state_already", job=s.spec.job_id, state=s.state))
     return [FireApproval(node_id, ApprovalTrigger.APPROVE if approve else ApprovalTrigger.REJECT, reason)]
 
 
@@ -61,20 +62,20 @@ def start(s: JobSnapshot) -> list[Decision]:
         return [FireJob(JobTrigger.START)]
     if s.state is JobState.RUNNING:
         return []
-    raise Conflict(f"job {s.spec.job_id} is {s.state} here and cannot start")
+    raise Conflict(say("job_cannot_start", job=s.spec.job_id, state=s.state))
 
 
 def start_task(s: JobSnapshot, task_id: str, task_name: str) -> list[Decision]:
     """`task/start` from the coordinator (control layer §3.4): run this node's shares. It implies `job/start`."""
     if task_name not in s.tasks:
-        raise NotFound(f"job {s.spec.job_id} has no task {task_name}")
+        raise NotFound(say("job_without_task", job=s.spec.job_id, task=task_name))
     task = s.tasks[task_name]
     if task.task_id:
         if task.task_id == task_id:
             return []
-        raise Conflict(f"task {task_name} of job {s.spec.job_id} already runs as {task.task_id}")
+        raise Conflict(say("task_runs_as", task=task_name, job=s.spec.job_id, id=task.task_id))
     if s.state not in (JobState.READY, JobState.RUNNING) or task.cancelled or s.stop_reason:
-        raise Conflict(f"job {s.spec.job_id} is {s.state} here; task {task_name} cannot start")
+        raise Conflict(say("task_cannot_start", job=s.spec.job_id, state=s.state, task=task_name))
     decisions: list[Decision] = [FireJob(JobTrigger.START)] if s.state is JobState.READY else []
     decisions += [NameTask(task_name, task_id), FireTask(task_name, TaskTrigger.RELEASE)]
     for share in task.shares:
@@ -83,13 +84,13 @@ def start_task(s: JobSnapshot, task_id: str, task_name: str) -> list[Decision]:
     return decisions
 
 
-def stop(s: JobSnapshot, task_name: str, reason: str) -> list[Decision]:
+def stop(s: JobSnapshot, task_name: str, reason: Words) -> list[Decision]:
     """`job/stop` (control layer §3.6): a task and all after it, or the whole job when `task_name` is empty.
 
     What has ended stays as it is: partners send this for a task that succeeded, and as their only end-of-job signal.
     """
     if task_name and task_name not in s.tasks:
-        raise NotFound(f"job {s.spec.job_id} has no task {task_name}")
+        raise NotFound(say("job_without_task", job=s.spec.job_id, task=task_name))
     if JOB.is_terminal(s.state):
         return []
     if not task_name:
@@ -123,12 +124,12 @@ def stop_one(s: JobSnapshot, task_name: str) -> list[Decision]:
     return [CancelTask(task_name)]
 
 
-def ask_coordinator_to_stop(s: JobSnapshot, task_name: str, reason: str) -> list[Decision]:
+def ask_coordinator_to_stop(s: JobSnapshot, task_name: str, reason: Words) -> list[Decision]:
     """A participant's wish (`job/stop_all`): the coordinator is told; for a whole job the own part ends at once."""
     if s.coordinates:
         return stop(s, task_name, reason)
     if task_name and task_name not in s.tasks:
-        raise NotFound(f"job {s.spec.job_id} has no task {task_name}")
+        raise NotFound(say("job_without_task", job=s.spec.job_id, task=task_name))
     key = f"stop_all:{task_name}"
     if JOB.is_terminal(s.state) or key in s.calls:
         return []
@@ -145,7 +146,7 @@ def share_running(s: JobSnapshot, task_name: str, party: Party) -> list[Decision
     return []
 
 
-def share_ended(s: JobSnapshot, task_name: str, party: Party, *, ok: bool, reason: str) -> list[Decision]:
+def share_ended(s: JobSnapshot, task_name: str, party: Party, *, ok: bool, reason: Words) -> list[Decision]:
     """The share's process is gone."""
     share = _share(s.tasks[task_name], party)
     if TASK.is_terminal(share.state):
@@ -154,7 +155,7 @@ def share_ended(s: JobSnapshot, task_name: str, party: Party, *, ok: bool, reaso
         return [FireShare(task_name, party, TaskTrigger.SUCCEED, Outcome.SUCCEEDED)]
     stopped = share.terminating
     outcome = Outcome.STOPPED if stopped else Outcome.FAILED
-    return [FireShare(task_name, party, TaskTrigger.FAIL, outcome, "stopped" if stopped else reason)]
+    return [FireShare(task_name, party, TaskTrigger.FAIL, outcome, say("stopped") if stopped else reason)]
 
 
 def partner_status(
@@ -177,14 +178,14 @@ def _towards(task_name: str, share: Share, status: TaskState, failure: Failure |
     if status is TaskState.SUCCESS:
         yield FireShare(task_name, share.party, TaskTrigger.SUCCEED, Outcome.SUCCEEDED)
     elif status is TaskState.FAILED:
-        said = f": {failure.words}" if failure else ""
-        reason = f"{share.party.node_id} says FAILED{said}"
+        node = share.party.node_id
+        reason = say("says_failed_because", node=node, why=failure.words) if failure else say("says_failed", node=node)
         yield FireShare(task_name, share.party, TaskTrigger.FAIL, Outcome.FAILED, reason)
     elif status is TaskState.RUNNING and TASK.allows(share.state, TaskTrigger.RUN):
         yield FireShare(task_name, share.party, TaskTrigger.RUN)
 
 
-def partner_lost(s: JobSnapshot, task_name: str, node_id: str, reason: str) -> list[Decision]:
+def partner_lost(s: JobSnapshot, task_name: str, node_id: str, reason: Words) -> list[Decision]:
     """A partner gave no usable answer for too long: its shares count as failed."""
     return [
         FireShare(task_name, share.party, TaskTrigger.FAIL, Outcome.FAILED, reason)
@@ -194,7 +195,7 @@ def partner_lost(s: JobSnapshot, task_name: str, node_id: str, reason: str) -> l
 
 
 def verdict(
-    s: JobSnapshot, state: JobState, tasks: list[TaskState], outcome: Outcome | None, reason: str
+    s: JobSnapshot, state: JobState, tasks: list[TaskState], outcome: Outcome | None, reason: Words
 ) -> list[Decision]:
     """The coordinator's answer to `job/status_all`; when it says the job is over, the own part ends too.
 
@@ -209,16 +210,16 @@ def verdict(
     if state is JobState.REJECTED:
         outcome = None
     said = RecordVerdict(state, outcome, reason, final=True)
-    return [said, RequestStop(f"the coordinator {s.coordinator} says the job is {state}")]
+    return [said, RequestStop(say("coordinator_says", node=s.coordinator, state=state))]
 
 
-def coordinator_forgot(s: JobSnapshot, reason: str) -> list[Decision]:
+def coordinator_forgot(s: JobSnapshot, reason: Words) -> list[Decision]:
     """The coordinator has said for long that it does not know the job: nobody will ever end it, so this node does."""
     unknown = verdict_unknown(s, reason)
     return [*unknown, RequestStop(reason)] if unknown and not s.stop_reason else unknown
 
 
-def verdict_unknown(s: JobSnapshot, reason: str) -> list[Decision]:
+def verdict_unknown(s: JobSnapshot, reason: Words) -> list[Decision]:
     """The coordinator's word cannot be had: close with what this node knows."""
     if JOB.is_terminal(s.state) or s.verdict_final:
         return []

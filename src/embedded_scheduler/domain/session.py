@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from embedded_scheduler.domain.job import JobSpec
+from embedded_scheduler.sentences import Words, say
 
 JOB = "job"
 SESSION_JOB = "session_job"
@@ -27,14 +28,14 @@ def session_id(spec: JobSpec, task_name: str, task_id: str, coordinator: str, ne
     return f"session_{task_id}" if style == SESSION_TASK else f"session_{spec.job_id}"
 
 
-def common_style(nodes: Iterable[str], needs: Needs) -> str:
+def common_style(nodes: Iterable[str], needs: Needs) -> Words:
     """The one style other than ours that nodes of the job need, or empty: what a job has to say for those who do not
     know the node that needs it."""
     wanted = {style for style in map(needs, nodes) if style}
     return wanted.pop() if len(wanted) == 1 and wanted != {SESSION_JOB} else ""
 
 
-def session_conflict(spec: JobSpec, needs: Needs) -> str:
+def session_conflict(spec: JobSpec, needs: Needs) -> Words:
     """Why the parties of a task could never meet, as a sentence; empty = they can."""
     if spec.session_hint in STYLES:
         return ""
@@ -42,10 +43,7 @@ def session_conflict(spec: JobSpec, needs: Needs) -> str:
         wanted = {node: style for node in _nodes_of(spec, task_name) if (style := needs(node))}
         if len(set(wanted.values())) > 1:
             said = ", ".join(f"{node} {style}" for node, style in wanted.items())
-            return (
-                f"the nodes of task {task_name} use different channel sessions ({said}), so their components could not"
-                " meet: leave one out of the task, or say job_params.common.session_style if they do not talk"
-            )
+            return say("session_styles", task=task_name, styles=said)
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Forbidden
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
@@ -16,13 +17,13 @@ def contract_with(reader: Reader, node_id: str, contract_id: str = "") -> Contra
     """
     valid = [found for found in contracts.of_node(reader, node_id) if found.counts_at(reader.now_ms)]
     if not valid:
-        raise Forbidden(f"there is no approved contract between this node and {shorten(node_id)}: make one first")
+        raise Forbidden(say("no_contract", node=shorten(node_id)))
     if not contract_id:
         return valid[0]
     for found in valid:
         if found.contract_id == contract_id:
             return found
-    raise Forbidden(f"{shorten(contract_id)} is no approved contract with {shorten(node_id)}")
+    raise Forbidden(say("contract_not_approved", contract=shorten(contract_id), node=shorten(node_id)))
 
 
 def has_contract(reader: Reader, node_id: str) -> bool:

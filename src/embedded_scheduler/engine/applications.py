@@ -12,6 +12,7 @@ from embedded_scheduler.engine.introductions import Introduction, identity_of, i
 from embedded_scheduler.errors import Conflict, TooMany
 from embedded_scheduler.security.invitation import answer_proof, application_proof, same_proof
 from embedded_scheduler.security.keys import CERT, PublicKey
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import contracts, invitations, ledger
 from embedded_scheduler.store.database import Tx
 from embedded_scheduler.store.invitations import Invitation
@@ -28,7 +29,7 @@ MOST_WRONG = 5
 """Wrong proofs after which an invitation ends."""
 MOST_RECORDED = 20
 """Refusals of one code that are put on record: whoever has an old one must not fill the ledger with it."""
-_WRONG_PROOF = "the proof is not right for this invitation"
+_WRONG_PROOF = say("invitation_wrong_proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +70,25 @@ def accept_stranger(tx: Tx, engine: Engine, application: Application, key: Publi
     return _accepted(engine, _store_application(tx, engine, application, key, ""))
 
 
-def invitation_fault(tx: Tx, engine: Engine, application: Application, key: PublicKey) -> str:
+def invitation_fault(tx: Tx, engine: Engine, application: Application, key: PublicKey) -> Words:
     """Why the invitation does not count; recorded. Empty when it does."""
     assert application.invitation is not None
     invitation_id, proof = application.invitation
     found = invitations.get(tx, invitation_id)
     if found is None:
-        return "there is no such invitation: ask for a new code"
-    fault = ""
+        return say("invitation_none")
+    fault: Words = ""
     if found.expires_ms <= tx.now_ms:
-        fault = "the invitation has expired: ask for a new code"
+        fault = say("invitation_ended")
     elif found.ended not in ("", "used"):
-        fault = f"the invitation counts no longer ({found.ended}): ask for a new code"
+        fault = say("invitation_void", state=found.ended)
     elif not _is_right(engine, found, proof, application.about, key):
         invitations.note_wrong(tx, invitation_id, most=MOST_WRONG)
-        fault = f"{_WRONG_PROOF}: somebody may have changed the application on its way"
+        fault = _WRONG_PROOF
     elif found.ended == "used" and not _is_repeat(tx, found, application.about, key):
-        fault = "the invitation was used already: ask for a new code"
+        fault = say("invitation_used")
     if fault and found.wrong < MOST_RECORDED:
-        if not fault.startswith(_WRONG_PROOF):
+        if fault != _WRONG_PROOF:
             invitations.note_wrong(tx, invitation_id, most=MOST_RECORDED)
         _LOG.warning("an application as %s is refused: %s", application.about.node_id, fault)
         ledger.append(

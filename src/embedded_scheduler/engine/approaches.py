@@ -20,6 +20,7 @@ from embedded_scheduler.engine.peers import FINGERPRINT, check_url
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.errors import Conflict, InvalidRequest, Refused, Unavailable
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts as contract_store
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader, Tx
@@ -45,9 +46,9 @@ async def apply_at(
     """
     check_id("node id", node_id)
     if node_id == engine.node_id:
-        raise InvalidRequest(f"{node_id} is this node itself")
+        raise InvalidRequest(say("own_node", node=node_id))
     if fingerprint and not FINGERPRINT.fullmatch(fingerprint):
-        raise InvalidRequest(f"a fingerprint has 64 hex digits (got {shorten(fingerprint)})")
+        raise InvalidRequest(say("bad_fingerprint", value=shorten(fingerprint)))
     base = check_url(url)
     waiting = await engine.db.read(lambda reader: _applied(reader, node_id, base))
     if waiting is not None:
@@ -57,7 +58,7 @@ async def apply_at(
     answer = read_answer(node_id, base, data)
     key = parse_credential(CERT, answer.credential) if answer.credential else None
     if key is not None and fingerprint and key.fingerprint != fingerprint:
-        raise Refused(f"{base} shows another key than the one that was expected: somebody may stand in between")
+        raise Refused(say("other_key_shown", address=base))
     return await keep(engine, answer, key, actor=actor)
 
 
@@ -82,7 +83,7 @@ def _applied(reader: Reader, node_id: str, base: str) -> Contract | None:
 async def ask(engine: Engine, node_id: str, fingerprint: str, base: str, operation: str, body: dict[str, Any]) -> Any:
     """The data of a stranger's answer, as it came; `Unavailable` or `Refused` say why there is none."""
     if engine.introducer is None:
-        raise Unavailable("this node makes no calls to strangers")
+        raise Unavailable(say("no_strangers"))
     message = Outgoing(node_id, operation, body, engine.mint.nonce(), "")
     reply = await engine.introducer.call(base, fingerprint, message)
     if reply.delivery is Delivery.FAILED:
@@ -121,7 +122,7 @@ async def keep(engine: Engine, answer: Answer, key: PublicKey | None, *, actor: 
         if known is not None:
             if (known.node_id, known.side, known.invitation) == (answer.about.node_id, "applicant", invitation):
                 return known
-            raise Conflict(f"{shorten(answer.about.node_id)} gave this contract an id that is in use here")
+            raise Conflict(say("contract_id_taken", node=shorten(answer.about.node_id)))
         applications.record(
             tx,
             answer.contract_id,

@@ -59,7 +59,7 @@ async def launch(
     share = next(share for share in snapshot.tasks[task_name].shares if share.party == party)
     try:
         if share.terminating:
-            raise Refused("stopped before it started")
+            raise Refused(say("stopped_before_start"))
         prepared = await prepare(engine, snapshot, task_name, party, row.target)
         runner, spec = prepared.runner, prepared.spec
         handle = runner.handle(spec)
@@ -86,7 +86,9 @@ async def launch(
         patient = failing < engine.settings.timing.partner_lost
         if _is_passing(error) and patient and not await _is_to_end(engine, row.job_id, task_name, party):
             raise NotNow(task_name, error.words if isinstance(error, NodeError) else str(error)) from error
-        await _could_not_start(engine, row, task_name, party, str(error))
+        await _could_not_start(
+            engine, row, task_name, party, error.words if isinstance(error, NodeError) else str(error)
+        )
         return
 
     def work(tx: Tx) -> tuple[Attempt | None, JobSnapshot]:
@@ -139,7 +141,7 @@ def _store(
     )
 
 
-async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str, party: Party, reason: str) -> None:
+async def _could_not_start(engine: Engine, row: outbox.OutboxRow, task_name: str, party: Party, reason: Words) -> None:
     """The attempt never ran: say so in its log, close the log, and let the job know."""
     path = log_file(engine, row.job_id, row.target)
 
@@ -192,7 +194,7 @@ async def terminate(engine: Engine, row: outbox.OutboxRow) -> None:
     if attempt is not None and attempt.launched_ms is not None and attempt.ended_ms is None:
         runner = engine.runners.get(attempt.runner)
         if runner is None:
-            raise Unavailable(f"the runner {attempt.runner} that started {row.target} is not installed any more")
+            raise Unavailable(say("runner_gone", runner=attempt.runner, attempt=row.target))
         await runner.terminate(handle_of(attempt), engine.settings.timing.stop_grace)
         reached("terminate.done")
     await engine.db.write(lambda tx: outbox.acknowledge(tx, row.id))

@@ -14,6 +14,7 @@ from embedded_scheduler.engine.agreements import contract_with
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.errors import NodeError, Unavailable
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import components
 from embedded_scheduler.store.database import Reader
 
@@ -64,21 +65,26 @@ class Finding:
     component: ComponentRef
     match: Match
     versions: tuple[str, ...] = ()
-    note: str = ""
+    note: Words = ""
 
     @property
-    def sentence(self) -> str:
-        """In English, for the command line and the composer; empty when nothing is wrong."""
+    def sentence(self) -> Words:
+        """Empty when nothing is wrong."""
         named = " ".join(filter(None, (self.component.provider, _name(self.component), self.component.version)))
-        told = {
-            Match.DIFFERENT: f"{named} of {self.node_id} has another self-description than ours",
-            Match.DISABLED: f"{named} is disabled at {self.node_id}",
-            Match.OTHER_VERSION: f"{self.node_id} lists {named} only as {', '.join(self.versions)}",
-            Match.MISSING: f"{self.node_id} lists no component {named}",
-            Match.UNKNOWN: f"what {self.node_id} has is not known: {self.note}",
+        node = self.node_id
+        told: dict[Match, Words] = {
+            Match.DIFFERENT: say("match_different", component=named, node=node),
+            Match.DISABLED: say("match_disabled", component=named, node=node),
+            Match.OTHER_VERSION: say(
+                "match_other_version", node=node, component=named, versions=", ".join(self.versions)
+            ),
+            Match.MISSING: say("match_missing", node=node, component=named),
+            Match.UNKNOWN: say("match_unknown", node=node, why=self.note),
         }
-        said = told.get(self.match, "")
-        return said if not said or self.match is Match.UNKNOWN else f"{', '.join(self.tasks)}: {said}"
+        words = told.get(self.match, "")
+        if not words or self.match is Match.UNKNOWN:
+            return words
+        return say("about", name=", ".join(self.tasks), what=words)
 
 
 async def of_job(engine: Engine, spec: JobSpec) -> list[Finding]:
@@ -95,7 +101,7 @@ async def partner_components(engine: Engine, node_id: str) -> list[PartnerCompon
     answer = await _ask(engine, node_id, "component/list", {"page_num": 1, "page_size": -1})
     records = answer.get("records")
     if not isinstance(records, list):
-        raise Unavailable(f"{node_id} answered component/list unreadably")
+        raise Unavailable(say("components_unreadable", node=node_id))
     return [
         PartnerComponent(_text(record, "code"), _text(record, "version"), _text(record, "developer"))
         for record in records[:_MOST_RECORDS]
@@ -111,7 +117,9 @@ async def _ask(engine: Engine, node_id: str, operation: str, question: Mapping[s
             call = Outgoing(node_id, operation, body, engine.mint.nonce(), engine.mint.nonce())
             reply = await engine.gateway.call(call)
     except TimeoutError:
-        raise Unavailable(f"{node_id} did not answer {operation} within {_ASKING_SECONDS:g} s") from None
+        raise Unavailable(
+            say("no_answer_within", node=node_id, operation=operation, seconds=f"{_ASKING_SECONDS:g}")
+        ) from None
     if reply.delivery is not Delivery.OK:
         raise Unavailable(reply.error)
     return reply.data
@@ -130,7 +138,7 @@ async def _of_partner(engine: Engine, spec: JobSpec, node_id: str, ours: Mapping
         listed = await partner_components(engine, node_id)
     except NodeError as error:
         tasks = tuple(name for names in needed.values() for name in names)
-        return [Finding(node_id, tasks, next(iter(needed)), Match.UNKNOWN, note=error.message)]
+        return [Finding(node_id, tasks, next(iter(needed)), Match.UNKNOWN, note=error.words)]
     found = []
     for number, (ref, tasks) in enumerate(needed.items()):
         own = ours.get(ref, "") if number < _MOST_DETAILS else ""

@@ -97,7 +97,7 @@ async def set_enabled(
     def work(tx: Tx) -> Component:
         found = components.get(tx, provider, name, version)
         if found is None:
-            raise NotFound(f"component {_named(provider, name, version)} is not registered on this node")
+            raise NotFound(say("component_not_registered", component=_named(provider, name, version)))
         if found.enabled is enabled:
             return found
         components.set_enabled(tx, provider, name, version, enabled=enabled)
@@ -113,7 +113,7 @@ async def remove(engine: Engine, provider: str, name: str, version: str, *, acto
     def work(tx: Tx) -> None:
         found = components.get(tx, provider, name, version)
         if found is None:
-            raise NotFound(f"component {_named(provider, name, version)} is not registered on this node")
+            raise NotFound(say("component_not_registered", component=_named(provider, name, version)))
         forget(tx, found, actor)
 
     await engine.db.write(work)
@@ -182,11 +182,11 @@ def disclosures(reader: Reader, ref: ComponentRef) -> list[Words] | None:
 
 def _check_address(engine: Engine, image_url: str, runner: str | None) -> None:
     if not image_url.strip() or len(image_url) > _LONGEST_ADDRESS:
-        raise InvalidRequest(f"imageUrl must be 1 to {_LONGEST_ADDRESS} characters (got {shorten(image_url)})")
+        raise InvalidRequest(say("image_url_size", most=_LONGEST_ADDRESS, value=shorten(image_url)))
     if not image_url.isprintable() or " " in image_url:
-        raise InvalidRequest(f"imageUrl must be printable and without spaces (got {shorten(image_url)})")
+        raise InvalidRequest(say("image_url_form", value=shorten(image_url)))
     if runner and runner not in engine.runners:
-        raise InvalidRequest(f"this node has no runner {shorten(runner)}: it has {', '.join(engine.runners)}")
+        raise InvalidRequest(say("no_such_runner", runner=shorten(runner), runners=", ".join(engine.runners)))
     if runner or image_url.startswith(_OWN_SCHEMES):
         asked = [engine.runners[runner]] if runner else list(engine.runners.values())
         refusals = [each.accepts(image_url) for each in asked]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.engine.ports import Delivery, Outgoing, PartnerGateway, Reply
+from embedded_scheduler.sentences import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Contact:
     """Times are epoch ms; None = not since the node started."""
 
     last_ok_ms: int | None = None
-    last_error: str = ""
+    last_error: Words = ""
     last_error_ms: int | None = None
     took_ms: int | None = None
     """How long the last answer took."""

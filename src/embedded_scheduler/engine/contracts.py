@@ -51,7 +51,7 @@ async def apply(engine: Engine, application: Application) -> Accepted:
     """
     application = replace(application, about=checked(engine, application.about))
     key = parse_credential(application.auth_type, application.auth_credential)
-    fault: list[str] = []
+    fault: list[Words] = []
 
     def work(tx: Tx) -> Accepted | None:
         if application.invitation is None:
@@ -85,15 +85,15 @@ async def confirmed(
     `Conflict` when it contradicts what is settled; `Forbidden` (with an event) when it shows another key.
     """
     key = parse_credential(auth_type, auth_credential) if auth_credential else None
-    fault: list[str] = []
+    fault: list[Words] = []
 
     def work(tx: Tx) -> None:
         contract = _of_partner(tx, contract_id, source)
         if contract.side != "applicant":
-            raise Conflict("this node did not apply for that contract: it is for this node to confirm it")
+            raise Conflict(say("contract_not_applied"))
         if key is not None and contract.fingerprint and key.fingerprint != contract.fingerprint:
             _record_other_key(tx, contract, key)
-            fault.append("the key is not the one of the invitation: the confirmation is refused")
+            fault.append(say("other_key_confirmed"))
             return
         if key is not None and not contract.fingerprint:
             contracts.set_key(tx, contract_id, auth_type, key.certificate or auth_credential, key.fingerprint)
@@ -134,14 +134,14 @@ def learn(tx: Tx, contract: Contract, *, approved: bool, expires_ms: int | None 
     cause = Cause(f"peer:{contract.node_id}")
     if contract.state is not AgreementState.APPLIED:
         if approved != (contract.partner_decision == APPROVED):
-            raise Conflict(f"the contract is {contract.state} here")
+            raise Conflict(say("contract_state_here", state=contract.state))
         return
     decision = APPROVED if approved else REJECTED
     if contract.partner_decision not in ("", decision):
-        raise Conflict(f"the contract was {contract.partner_decision} before")
+        raise Conflict(say("contract_decided_before", decision=contract.partner_decision))
     contracts.note_partner(tx, contract.contract_id, decision.value, expires_ms=expires_ms)
     if not approved:
-        fire(tx, contract, AgreementTrigger.REJECT, cause, reason="the partner's operator refused")
+        fire(tx, contract, AgreementTrigger.REJECT, cause, reason=say("partner_refused_contract"))
     elif not contract.partner_decision:
         _note(tx, contract, "contract.partner_agreed", cause.actor)
         if contract.compared_by:
@@ -158,9 +158,9 @@ async def terminated(engine: Engine, contract_id: str, *, source: str) -> None:
             return
         cause = Cause(f"peer:{contract.node_id}")
         if contract.state is AgreementState.APPLIED:
-            fire(tx, contract, AgreementTrigger.REJECT, cause, reason="withdrawn by the partner")
+            fire(tx, contract, AgreementTrigger.REJECT, cause, reason=say("partner_withdrew"))
             return
-        fire(tx, contract, AgreementTrigger.TERMINATE, cause, reason="ended by the partner")
+        fire(tx, contract, AgreementTrigger.TERMINATE, cause, reason=say("partner_ended"))
         ended.append(contract.node_id)
 
     await engine.db.write(work)
@@ -183,7 +183,7 @@ async def updated(
     def work(tx: Tx) -> None:
         contract = _of_partner(tx, contract_id, source)
         if contract.state is not APPROVED:
-            raise Conflict(f"the contract is {contract.state}: apply for a new one")
+            raise Conflict(say("contract_apply_again", state=contract.state))
         actor = f"peer:{contract.node_id}"
         credential = key.certificate or auth_credential
         if key.fingerprint != contract.fingerprint or credential != contract.auth_credential:
@@ -225,7 +225,7 @@ async def state_of(engine: Engine, contract_id: str) -> str:
     check_id("contract_id", contract_id)
     found = await engine.db.read(lambda reader: contracts.get(reader, contract_id))
     if found is None:
-        raise NotFound("there is no such contract")
+        raise NotFound(say("no_such_contract"))
     return found.state.value
 
 
@@ -233,7 +233,7 @@ def _of_partner(reader: Reader, contract_id: str, source: str) -> Contract:
     """The contract, if it is one with the caller; others learn not even whether it exists."""
     contract = contracts.get(reader, contract_id)
     if contract is None or contract.node_id != source:
-        raise NotFound("there is no such contract")
+        raise NotFound(say("no_such_contract"))
     return contract
 
 
@@ -291,7 +291,7 @@ async def refuse(engine: Engine, reference: str, reason: str, *, actor: str) -> 
             return contract
         if contract.state is not AgreementState.APPLIED:
             raise Conflict(say("contract_not_refused", node=contract.node_id, state=contract.state.value))
-        fire(tx, contract, AgreementTrigger.REJECT, Cause(actor), reason=reason or "refused by the operator")
+        fire(tx, contract, AgreementTrigger.REJECT, Cause(actor), reason=reason or say("operator_refused"))
         if contract.side == "callee":
             _tell(tx, engine, contract, approved=False)
         else:
@@ -342,10 +342,7 @@ async def by_hand(
     The partner has to do the same with this node's certificate. The same again changes nothing.
     """
     if engine.settings.approval.contract_approvers > 1:
-        raise Refused(
-            f"{engine.settings.approval.contract_approvers} people have to agree to a contract here "
-            "(approval.contract_approvers): use `nodeconsole peer invite`, where each of them compares the words"
-        )
+        raise Refused(say("contract_needs_several", count=engine.settings.approval.contract_approvers))
     about = checked(engine, Introduction(node_id, url))
     key = parse_credential(auth_type, auth_credential)
     engine.check_profile(profile, options or {})
@@ -381,7 +378,7 @@ async def by_hand(
 def get(reader: Reader, contract_id: str) -> Contract:
     found = contracts.get(reader, contract_id)
     if found is None:
-        raise NotFound(f"there is no contract {shorten(contract_id)}")
+        raise NotFound(say("contract_unknown", contract=shorten(contract_id)))
     return found
 
 
@@ -395,11 +392,11 @@ def find(reader: Reader, reference: str, *, open_first: bool = False) -> Contrac
         return found
     rows = contracts.of_node(reader, reference)
     if not rows:
-        raise NotFound(f"there is no contract {shorten(reference)}, nor one with a node of that id")
+        raise NotFound(say("contract_reference_unknown", contract=shorten(reference)))
     waiting = [row for row in rows if row.state is AgreementState.APPLIED]
     if open_first and len(waiting) > 1:
         ids = ", ".join(row.contract_id for row in waiting)
-        raise Conflict(f"several applications of {reference} are open: name one by its id ({ids})")
+        raise Conflict(say("contract_ambiguous", node=reference, ids=ids))
     if open_first and waiting:
         return waiting[0]
     approved = [row for row in rows if row.state is APPROVED]
@@ -409,10 +406,7 @@ def find(reader: Reader, reference: str, *, open_first: bool = False) -> Contrac
 def _check_free(reader: Reader, contract: Contract) -> None:
     for row in contracts.of_node(reader, contract.node_id):
         if row.state is APPROVED and row.contract_id != contract.contract_id:
-            raise Conflict(
-                f"there is a contract with {contract.node_id} already, with another key or from before: "
-                f"`nodeconsole peer terminate {contract.node_id}` first, if that node really changed"
-            )
+            raise Conflict(say("contract_with_other_key", node=contract.node_id))
 
 
 def _approve(tx: Tx, contract: Contract, cause: Cause, fresh: peers.Peer | None = None) -> None:
@@ -448,7 +442,7 @@ def _put_peer(tx: Tx, node_id: str, url: str, known: peers.Peer | None, *, signi
     )
 
 
-def fire(tx: Tx, contract: Contract, trigger: AgreementTrigger, cause: Cause, *, reason: str = "") -> None:
+def fire(tx: Tx, contract: Contract, trigger: AgreementTrigger, cause: Cause, *, reason: Words = "") -> None:
     """Change its state, with its event."""
     fire_agreement(
         tx,

@@ -30,7 +30,7 @@ from embedded_scheduler.sentences import Words, say, together
 from embedded_scheduler.store import inbox, jobs, ledger
 from embedded_scheduler.store.database import Reader, Tx
 
-_AUTOMATIC = "policy for jobs of this partner"
+_AUTOMATIC = say("automatic")
 """Why a job is approved when the partner's own setting says so."""
 
 
@@ -45,7 +45,7 @@ class Submitted:
 
 def _check_partner(engine: Engine, node_id: str) -> None:
     if node_id != engine.node_id and not engine.directory.knows(node_id):
-        raise Forbidden(f"{shorten(node_id)} is no partner of this node: its operator has to add it first")
+        raise Forbidden(say("partner_to_be_added", node=shorten(node_id)))
 
 
 async def submit(
@@ -60,7 +60,7 @@ async def submit(
     spec, coordinator = await plan(engine, job_id, document)
     await space.check_room(engine, engine.node_id)
     cause = Cause(actor, trace_id or job_id)
-    own = "own job" if engine.settings.approval.own_jobs == "auto" else ""
+    own = say("own_job") if engine.settings.approval.own_jobs == "auto" else ""
     approve = await _ruled(engine, spec, coordinator, otherwise=own, frank=True)
     await _insert(engine, spec, coordinator=coordinator, cause=cause, as_sent=as_sent, approve=approve)
     return await _created_everywhere(engine, job_id)
@@ -73,13 +73,11 @@ async def plan(engine: Engine, job_id: str, document: Mapping[str, Any]) -> tupl
     """
     spec = await engine.db.read(lambda reader: _normalised(reader, job_id, document))
     if spec.initiator != engine.node_id:
-        raise InvalidRequest(
-            f"config.initiator.node_id is {spec.initiator}; jobs submitted here start at {engine.node_id}"
-        )
+        raise InvalidRequest(say("initiator_elsewhere", initiator=spec.initiator, node=engine.node_id))
     coordinator = spec.coordinator_hint or engine.settings.coordinator or engine.node_id
     for node in (coordinator, *(spec.nodes if coordinator == engine.node_id else ())):
         if node != engine.node_id and not engine.directory.knows(node):
-            raise InvalidRequest(f"{node} is no partner of this node: add it with `nodeconsole peer add`")
+            raise InvalidRequest(say("no_partner_add", node=node))
     spec = _with_session_style(engine, spec, coordinator)
     if problem := session_conflict(spec, engine.directory.session_need):
         raise InvalidRequest(problem)
@@ -128,14 +126,14 @@ async def create_all(
     initiator = source or spec.initiator
     _check_partner(engine, initiator)
     if spec.initiator != initiator:
-        raise Forbidden(f"{initiator} cannot submit a job whose initiator is {spec.initiator}")
+        raise Forbidden(say("submitted_for_other", node=initiator, initiator=spec.initiator))
     if spec.coordinator_hint not in ("", engine.node_id):
-        raise Refused(f"the job names {spec.coordinator_hint} as its coordinator, not {engine.node_id}")
+        raise Refused(say("other_coordinator", named=spec.coordinator_hint, node=engine.node_id))
     if not await _known_already(engine, spec):
         await space.check_room(engine, initiator)
         for node in spec.nodes:
             if node != engine.node_id and not engine.directory.knows(node):
-                raise Refused(f"{node} is no partner of the coordinator {engine.node_id}")
+                raise Refused(say("no_partner_of_coordinator", node=node, coordinator=engine.node_id))
         if problem := session_conflict(spec, engine.directory.session_need):
             raise Refused(problem)
         auto = "" if engine.directory.approval(initiator) == "manual" else _AUTOMATIC
@@ -165,11 +163,11 @@ async def create(
     coordinator = source or spec.initiator
     _check_partner(engine, coordinator)
     if engine.node_id not in spec.nodes:
-        raise Refused(f"{engine.node_id} has no role in job {job_id}")
+        raise Refused(say("no_role_in_job", node=engine.node_id, job=job_id))
     if not await _known_already(engine, spec, coordinator=coordinator):
         if spec.initiator == engine.node_id:
             # What starts here is stored here before anybody else hears of it.
-            raise Forbidden(f"{engine.node_id} has not submitted job {job_id}: nobody else can in its name")
+            raise Forbidden(say("not_submitted_here", node=engine.node_id, job=job_id))
         await space.check_room(engine, coordinator)
         approve = await _policy(engine, spec, coordinator, shown)
         cause = Cause(f"peer:{coordinator}", trace_id)
@@ -180,11 +178,11 @@ async def create(
 def _creation_state(s: JobSnapshot, node_id: str) -> str:
     own = s.approvals.get(node_id)
     if s.state is JobState.REJECTED or (own is not None and own.state is ApprovalState.REJECTED):
-        raise Refused(s.reason or (own.reason if own else "") or f"{node_id} refused the job")
+        raise Refused(s.reason or (own.reason if own else "") or say("node_refused_job", node=node_id))
     return JobState.READY if own is not None and own.state is ApprovalState.APPROVED else JobState.PENDING
 
 
-async def _policy(engine: Engine, spec: JobSpec, coordinator: str, shown: Sequence[Permit]) -> str:
+async def _policy(engine: Engine, spec: JobSpec, coordinator: str, shown: Sequence[Permit]) -> Words:
     """Why the job is approved at once, or empty: the operator decides. `Refused` when nobody could ever say yes."""
     auto = engine.directory.approval(coordinator) == "auto" and not _wants_asking(engine, spec.initiator)
     beforehand = await engine.db.read(lambda reader: permits.decided_before(reader, spec, coordinator))
@@ -193,10 +191,7 @@ async def _policy(engine: Engine, spec: JobSpec, coordinator: str, shown: Sequen
     if not approve and not engine.directory.decides_at_create(coordinator):
         return ""
     if not approve:
-        raise Refused(
-            f"{engine.node_id} approves jobs by hand, and {coordinator} cannot wait for that: "
-            "its protocol has no approval channel; agree on automatic approval"
-        )
+        raise Refused(say("approves_by_hand", node=engine.node_id, coordinator=coordinator))
     problems = await own_problems(engine, spec)
     if problems:
         raise Refused(say("cannot_run", node=engine.node_id, problems=together(problems)))
@@ -208,10 +203,10 @@ async def _ruled(
     spec: JobSpec,
     coordinator: str,
     *,
-    otherwise: str,
+    otherwise: Words,
     shown: Sequence[Permit] = (),
     frank: bool = False,
-) -> str:
+) -> Words:
     """Why the job is approved at once by the rules of the policy, or empty: a rule asks the operator. `otherwise` when
     no rule applies. `Refused` when a rule refuses; `frank`: the caller is this node's own side and is told which."""
     # A rule takes a permit from whom it was given to. That this is the initiator is its coordinator's word alone.
@@ -247,11 +242,11 @@ async def _known_already(engine: Engine, spec: JobSpec, *, coordinator: str = ""
     caller = coordinator or spec.initiator
     if caller not in (head.coordinator, head.initiator):
         # Nothing about the job it belongs to, not even that there is one.
-        raise Conflict(f"the job id {shorten(spec.job_id)} cannot be used here: take a fresh one")
+        raise Conflict(say("job_id_taken", job=shorten(spec.job_id)))
     # A job submitted here comes back in the words of the coordinator it was given to; what was submitted holds.
     given_away = head.initiator == engine.node_id and coordinator == head.coordinator
     if known.digest != spec.digest and not (given_away and known.is_same_computation(spec)):
-        raise Conflict(f"job {spec.job_id} exists here with other content")
+        raise Conflict(say("job_differs", job=spec.job_id))
     return True
 
 
@@ -262,7 +257,7 @@ async def _insert(
     coordinator: str,
     cause: Cause,
     as_sent: bytes,
-    approve: str,
+    approve: Words,
     shown: Sequence[Permit] = (),
 ) -> None:
     """Store a job and let the planner begin. `approve` non-empty = this node agrees at once, for that reason."""
@@ -292,7 +287,7 @@ async def _insert(
         existing = jobs.digest(tx, spec.job_id)
         if existing is not None:
             if existing != spec.digest:
-                raise Conflict(f"job {spec.job_id} exists here with other content")
+                raise Conflict(say("job_differs", job=spec.job_id))
             return advance(tx, here, spec.job_id, cause)
         _check_room(engine, tx, spec, coordinator)
         permits.check(tx, engine.node_id, spec, (coordinator, spec.initiator), shown)
@@ -326,19 +321,19 @@ async def _insert(
 def _check_room(engine: Engine, tx: Tx, spec: JobSpec, coordinator: str) -> None:
     if jobs.task_by_id(tx, spec.job_id) is not None:
         # Its channel session would be that task's.
-        raise Conflict(f"the job id {shorten(spec.job_id)} cannot be used here: take a fresh one")
+        raise Conflict(say("job_id_taken", job=shorten(spec.job_id)))
     if inbox.is_tombstoned(tx, spec.job_id, coordinator):
-        raise Conflict(f"job {spec.job_id} was stopped before it was created")
+        raise Conflict(say("job_stopped_before", job=spec.job_id))
     limits, count = engine.settings.limits, jobs.open_count(tx)
     if count >= limits.open_jobs:
-        raise Unavailable(f"{engine.node_id} has {limits.open_jobs} open jobs and takes no more now")
+        raise Unavailable(say("too_many_jobs", node=engine.node_id, count=limits.open_jobs))
     partner = spec.initiator if coordinator == engine.node_id else coordinator
     if engine.node_id in (partner, spec.initiator):
         return
     most = limits.partner_open_jobs
     # Looking at all open jobs is worth it only when there are so many.
     if count >= most and jobs.open_count_of(tx, partner, most) >= most:
-        raise TooMany(f"{partner} has {most} open jobs here: try again when some are over (limits.partner_open_jobs)")
+        raise TooMany(say("partner_too_many_jobs", node=partner, count=most))
 
 
 async def _created_everywhere(engine: Engine, job_id: str) -> Submitted:
@@ -352,7 +347,7 @@ async def _created_everywhere(engine: Engine, job_id: str) -> Submitted:
                 break
             await changed.wait(min(left, 1.0))
     if snapshot.state is JobState.REJECTED:
-        raise Refused(f"job {job_id} was refused: {snapshot.reason}")
+        raise Refused(say("job_was_refused", job=job_id, reason=snapshot.reason))
     return Submitted(job_id, snapshot.state.value, {node: _progress(snapshot, node) for node in snapshot.spec.nodes})
 
 

@@ -63,7 +63,7 @@ async def register(
     _check_name("the dataset's name", name)
     _check_name("the dataset's namespace", namespace)
     if len(description) > _LONGEST_DESCRIPTION:
-        raise InvalidRequest(f"the description must be at most {_LONGEST_DESCRIPTION} characters")
+        raise InvalidRequest(say("description_long", most=_LONGEST_DESCRIPTION))
     probe = await secrets.using(engine, options, _connector(engine, connector).probe)
 
     def work(tx: Tx) -> Dataset:
@@ -186,7 +186,7 @@ def _connector(engine: Engine, name: str) -> Connector:
     connector = engine.connectors.get(name)
     if connector is None:
         known = ", ".join(sorted(engine.connectors)) or "none"
-        raise InvalidRequest(f"there is no connector {shorten(name)}; this node has: {known}")
+        raise InvalidRequest(say("no_connector", name=shorten(name), known=known))
     return connector
 
 
@@ -199,14 +199,11 @@ def _check_name(what: str, value: str) -> None:
         or any(mark in value for mark in "/#")
         or len(value.encode("utf-8", "replace")) > 255
     ):
-        raise InvalidRequest(
-            f"{what} must be 1 to {_LONGEST} printable characters without '/' and '#' and without a leading dot "
-            f"(got {shorten(value)})"
-        )
+        raise InvalidRequest(say("dataset_name", what=what, most=_LONGEST, value=shorten(value)))
 
 
 def _unknown(namespace: str, name: str) -> NotFound:
-    return NotFound(f"dataset {shorten(f'{namespace}#{name}')} is not registered on this node")
+    return NotFound(say("dataset_not_registered", dataset=shorten(f"{namespace}#{name}")))
 
 
 def _record(tx: Tx, dataset: Dataset, event: str, actor: str) -> None:
@@ -247,7 +244,7 @@ async def _file(path: Path) -> AsyncIterator[bytes]:
             while chunk := await asyncio.to_thread(file.read, _BYTES_AT_ONCE):
                 yield chunk
     except OSError as error:
-        raise Unavailable(f"{path} cannot be read: {error.strerror or error}") from None
+        raise Unavailable(say("unreadable", path=str(path), error=str(error.strerror or error))) from None
 
 
 async def _exported(dataset: Dataset, connector: Connector, options: Mapping[str, Any]) -> AsyncIterator[bytes]:

@@ -198,10 +198,10 @@ class Delivery:
             _LOG.error("effect %s of job %s: %s", row.key, row.job_id, error)
         except (NodeError, OSError) as error:
             _LOG.error("effect %s of job %s: %s", row.key, row.job_id, error)
-            await self._again(row, str(error))
+            await self._again(row, error.words if isinstance(error, NodeError) else str(error))
         except Exception as error:  # noqa: BLE001 (one effect must not take those under way with it)
             _LOG.exception("effect %s of job %s failed", row.key, row.job_id)
-            await self._again(row, f"an error of this node ({type(error).__name__}): see its log")
+            await self._again(row, say("own_error", kind=type(error).__name__))
         finally:
             del self._busy[row.lane]
             if row.kind == "call":
@@ -308,7 +308,7 @@ class Delivery:
             return [NoteCall(row.key, CallState.WAITING, "", tx.now_ms + pause)]
         if reply.delivery is Verdict.REFUSED or self._failing(row) > self._engine.settings.timing.partner_lost:
             given_up = NoteCall(row.key, CallState.REFUSED, reply.error, row.next_ms)
-            return [given_up, *reactions.verdict_unknown(s, f"the coordinator's word is not to be had: {reply.error}")]
+            return [given_up, *reactions.verdict_unknown(s, say("coordinator_silent", why=reply.error))]
         return [NoteCall(row.key, CallState.WAITING, reply.error, tx.now_ms + self._backoff_ms(row))]
 
     def _backoff_ms(self, row: OutboxRow) -> int:
@@ -322,7 +322,7 @@ class Delivery:
             0.0 if row.id not in self._failing_since else self._engine.clock.monotonic() - self._failing_since[row.id]
         )
 
-    async def _again(self, row: OutboxRow, error: str) -> None:
+    async def _again(self, row: OutboxRow, error: Words) -> None:
         """Put an effect off. Raises nothing: what cannot be written down rests."""
         later = self._engine.clock.now_ms() + self._backoff_ms(row)
         note = NoteCall(row.key, CallState.WAITING, error, later)
@@ -360,4 +360,4 @@ def _decision_in_reply(s: JobSnapshot, node_id: str, data: Mapping[str, Any]) ->
         return []
     if JOB.is_terminal(s.state):
         return []
-    return reactions.decide(s, node_id, approve=status == JobState.READY, reason="decided at create")
+    return reactions.decide(s, node_id, approve=status == JobState.READY, reason=say("decided_at_create"))

@@ -17,6 +17,7 @@ from embedded_scheduler.clock import HOUR_MS
 from embedded_scheduler.engine import grants, jobs
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NodeError
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import ledger, policies
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.policies import Waiting
@@ -107,14 +108,14 @@ class Expiry:
         return now_ms - request.since_ms - jumped
 
     async def _reject(self, request: Waiting, hours: float) -> bool:
-        subject, reason = request.subject_id, f"nobody decided within {describe(hours)}: the request expired"
+        subject, time = request.subject_id, describe(hours)
         try:
             if request.kind == "job":
-                again = "submit the job again to ask again"
-                await jobs.decide(self._engine, subject, approve=False, reason=f"{reason}; {again}", actor="node")
+                reason = say("expired_submit", time=time)
+                await jobs.decide(self._engine, subject, approve=False, reason=reason, actor="node")
             else:
-                again = "apply again if it is still wanted"
-                await grants.decide(self._engine, subject, approve=False, reason=f"{reason}; {again}", actor="node")
+                reason = say("expired_apply", time=time)
+                await grants.decide(self._engine, subject, approve=False, reason=reason, actor="node")
         except NodeError as error:
             # Decided or ended just now, or the next look tries again.
             _LOG.info("request %s does not expire: %s", subject, error)
@@ -123,8 +124,9 @@ class Expiry:
         return True
 
 
-def describe(hours: float) -> str:
+def describe(hours: float) -> Words:
     """`7 days`, `36 hours`: as people say it."""
     days, rest = divmod(hours, 24)
-    count, unit = (days, "day") if days and not rest else (hours, "hour")
-    return f"{count:g} {unit}{'' if count == 1 else 's'}"
+    if days and not rest:
+        return say("time_day" if days == 1 else "time_days", count=f"{days:g}")
+    return say("time_hour" if hours == 1 else "time_hours", count=f"{hours:g}")

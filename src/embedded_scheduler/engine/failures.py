@@ -10,10 +10,11 @@ from typing import Any
 
 from embedded_scheduler.domain.failure import Failure, FailureCause, Stage, evidence
 from embedded_scheduler.domain.lifecycle import Outcome
-from embedded_scheduler.domain.limits import EffectiveLimit
+from embedded_scheduler.domain.limits import ORIGINS, EffectiveLimit
 from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine.admission import gib_text
 from embedded_scheduler.engine.context import Engine
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.runner import Exit
 from embedded_scheduler.store import attempts, jobs
 from embedded_scheduler.store.attempts import Attempt
@@ -45,33 +46,37 @@ def _end_of(log: Path) -> str:
         return ""
 
 
-def sentence(cause: FailureCause, exit_: Exit, limits: tuple[EffectiveLimit, ...]) -> str:
+def sentence(cause: FailureCause, exit_: Exit, limits: tuple[EffectiveLimit, ...]) -> Words:
     """For the operator: what happened, against which limit, and whose. No data, no line of the log."""
     ended = _ending(exit_)
     if cause is FailureCause.MEMORY:
-        used = f", it used {gib_text(exit_.peak_bytes)}" if exit_.peak_bytes else ""
-        return f"out of memory ({_limit('memory', limits)}{used}); {ended}"
+        limit = _limit("memory", limits)
+        if exit_.peak_bytes:
+            return say("ended_out_of_memory_used", limit=limit, used=gib_text(exit_.peak_bytes), ended=ended)
+        return say("ended_out_of_memory", limit=limit, ended=ended)
     if cause is FailureCause.DISK:
-        return f"no room on the disk ({_limit('disk', limits)}); {ended}"
+        return say("ended_no_room", limit=_limit("disk", limits), ended=ended)
     if cause is FailureCause.REPORTED:
-        return "the component reported FAILED"
+        return say("ended_reported")
     return exit_.error or ended
 
 
-def _limit(kind: str, limits: tuple[EffectiveLimit, ...]) -> str:
+def _limit(kind: str, limits: tuple[EffectiveLimit, ...]) -> Words:
     found = next((limit for limit in limits if limit.kind == kind), None)
-    return "no limit was set" if found is None else f"limit {found.value:g} GiB, set by the {found.origin}"
+    if found is None:
+        return say("limit_none")
+    return say("limit_of", gib=f"{found.value:g}", origin=ORIGINS[found.origin])
 
 
-def _ending(exit_: Exit) -> str:
+def _ending(exit_: Exit) -> Words:
     if exit_.signal is not None:
         try:
-            return f"ended by {signal.Signals(exit_.signal).name}"
+            return say("ended_by", signal=signal.Signals(exit_.signal).name)
         except ValueError:
-            return f"ended by signal {exit_.signal}"
+            return say("ended_by_number", number=exit_.signal)
     if exit_.code is not None:
-        return f"exit code {exit_.code}"
-    return exit_.error or "how it ended is not known"
+        return say("exit_code", code=exit_.code)
+    return exit_.error or say("end_unknown")
 
 
 def failure_of(found: list[Attempt], role: str) -> Failure | None:
@@ -109,5 +114,5 @@ def public_reason(s: JobSnapshot, found: list[Attempt]) -> str:
             if s.is_local(share) and share.reason and share.outcome is Outcome.FAILED and share.reason in reason:
                 runs = [run for run in found if run.task_name == task.name and run.is_of(share.party)]
                 failure = failure_of(runs, "")
-                reason = reason.replace(share.reason, failure.words if failure else "failed")
+                reason = reason.replace(share.reason, str(failure.words) if failure else "failed")
     return reason

@@ -19,7 +19,7 @@ from embedded_scheduler.engine.messages import queue
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.engine.transitions import Cause, fire_agreement
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound, Unavailable
-from embedded_scheduler.sentences import say
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import datasets, grants, ledger
 from embedded_scheduler.store import permits as permit_store
 from embedded_scheduler.store.database import Reader, Tx
@@ -137,7 +137,7 @@ def _body(
 
 
 async def decide(
-    engine: Engine, grant_id: str, *, approve: bool, reason: str = "", terms: Terms = NO_TERMS, actor: str
+    engine: Engine, grant_id: str, *, approve: bool, reason: Words = "", terms: Terms = NO_TERMS, actor: str
 ) -> Grant:
     """The operator's decision about a partner's request; where several persons have to approve, one of them.
 
@@ -150,7 +150,7 @@ async def decide(
 
 
 async def settle(
-    engine: Engine, grant_id: str, *, approve: bool, reason: str, terms: Terms = NO_TERMS, actor: str
+    engine: Engine, grant_id: str, *, approve: bool, reason: Words, terms: Terms = NO_TERMS, actor: str
 ) -> Grant:
     """As `decide`, but for the job of a job's request."""
 
@@ -200,7 +200,7 @@ def _issue(tx: Tx, engine: Engine, grant: Grant, terms: Terms) -> dict[str, Any]
     until = terms.until_ms if terms.until_ms is not None else _number(grant.body.get("time_limit"))
     times = terms.times if terms.times is not None else _number(grant.body.get("times_limit"))
     if until is not None and until <= tx.now_ms:
-        raise InvalidRequest("the time until which it is granted has passed: give a later one")
+        raise InvalidRequest(say("grant_time_passed"))
     contract = contract_with(tx, grant.node_id, grant.contract_id)
     shown: dict[str, Any] = {
         "resource_level": DEFAULT_LEVEL if terms.level is None else terms.level,
@@ -235,7 +235,7 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-async def _decide_job(engine: Engine, grant: Grant, *, approve: bool, reason: str, actor: str) -> None:
+async def _decide_job(engine: Engine, grant: Grant, *, approve: bool, reason: Words, actor: str) -> None:
     """A job that came before its request was decided is decided with it."""
     try:
         job = await progress.view(engine, grant.resource_id)
@@ -268,7 +268,7 @@ async def revoke(
     concerned = (await show(engine, grant_id)).open_jobs
     for job_id in concerned if stop_jobs else ():
         try:
-            await jobs.stop_all(engine, job_id, "", actor=actor, reason=reason or f"{grant_id} was revoked")
+            await jobs.stop_all(engine, job_id, "", actor=actor, reason=reason or say("grant_revoked", grant=grant_id))
         except NodeError as error:
             _LOG.error("job %s could not be stopped: %s", job_id, error.message)
     return grant, concerned
@@ -279,7 +279,7 @@ async def refresh(engine: Engine, grant_id: str) -> Grant:
     detail = await show(engine, grant_id)
     grant = detail.grant
     if grant.direction != "out" or grant.kind == "job":
-        raise Conflict(f"{grant_id} cannot be asked about: only own requests, and none for jobs, have a query")
+        raise Conflict(say("grant_not_asked", grant=grant_id))
     operation = f"{grant.kind}/audit/query"
     call = Outgoing(grant.node_id, operation, {"audit_id": grant.audit_id}, engine.mint.nonce(), grant.trace_id)
     reply = await engine.gateway.call(call)
@@ -294,7 +294,7 @@ def _learn(tx: Tx, grant_id: str, said: str) -> Grant:
     cause = Cause(f"peer:{grant.node_id}", grant.trace_id)
     for trigger in AgreementTrigger:
         if GRANT.allows(grant.state, trigger) and GRANT.row(grant.state, trigger).target == said:
-            fire(tx, grant, trigger, cause, "learned by asking the partner")
+            fire(tx, grant, trigger, cause, say("learned_by_asking"))
             return reread(tx, grant)
     return grant
 
@@ -322,7 +322,7 @@ async def show(engine: Engine, grant_id: str) -> Detail:
     def look(reader: Reader) -> Detail:
         found = grants.by_prefix(reader, grant_id)
         if found is None:
-            raise NotFound(f"there is no request {shorten(grant_id)} here")
+            raise NotFound(say("grant_unknown", grant=shorten(grant_id)))
         return _detail(reader, _get(reader, found))
 
     return await engine.db.read(look)
@@ -338,7 +338,7 @@ def _detail(reader: Reader, grant: Grant) -> Detail:
 def _get(reader: Reader, grant_id: str) -> Grant:
     grant = grants.get(reader, grant_id)
     if grant is None:
-        raise NotFound(f"there is no request {shorten(grant_id)} here")
+        raise NotFound(say("grant_unknown", grant=shorten(grant_id)))
     return grant
 
 
@@ -347,7 +347,7 @@ def reread(reader: Reader, grant: Grant) -> Grant:
     return _get(reader, grant.grant_id)
 
 
-def fire(tx: Tx, grant: Grant, trigger: AgreementTrigger, cause: Cause, reason: str) -> None:
+def fire(tx: Tx, grant: Grant, trigger: AgreementTrigger, cause: Cause, reason: Words) -> None:
     """Change its state, with its event."""
     fire_agreement(
         tx,

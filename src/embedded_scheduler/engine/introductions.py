@@ -11,6 +11,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.peers import check_url
 from embedded_scheduler.errors import InvalidRequest, Unavailable
 from embedded_scheduler.security.identity import Identity
+from embedded_scheduler.sentences import say
 
 SYSTEM = "nodeconsole"
 SYSTEM_VERSION = "0.1"
@@ -38,7 +39,7 @@ class Introduction:
 
 def identity_of(engine: Engine) -> Identity:
     if engine.identity is None:
-        raise Unavailable("this node has no identity: run `nodeconsole init` and start it again")
+        raise Unavailable(say("no_identity"))
     return engine.identity
 
 
@@ -54,10 +55,7 @@ def own_address(settings: Settings) -> str:
     """As `known_address`; `InvalidRequest` says what to do when it is not known."""
     address = known_address(settings)
     if not address:
-        raise InvalidRequest(
-            "this node listens on every interface: say under which address partners reach it, with --address or in "
-            "partner.advertise of node.toml"
-        )
+        raise InvalidRequest(say("no_public_address"))
     return address
 
 
@@ -78,8 +76,8 @@ def checked(engine: Engine, about: Introduction) -> Introduction:
     """What another node says of itself, with its address in our form; `InvalidRequest` names what cannot be."""
     check_id("node_id", about.node_id)
     if about.node_id == engine.node_id:
-        raise InvalidRequest(f"{about.node_id} is this node itself")
+        raise InvalidRequest(say("own_node", node=about.node_id))
     for name, value in about.particulars().items():
         if name != "address" and (len(value) > LONGEST_TEXT or not value.isprintable()):
-            raise InvalidRequest(f"{name} must be at most {LONGEST_TEXT} printable characters")
+            raise InvalidRequest(say("printable_at_most", what=name, most=LONGEST_TEXT))
     return replace(about, address=check_url(about.address))

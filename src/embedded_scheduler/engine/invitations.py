@@ -17,6 +17,7 @@ from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFo
 from embedded_scheduler.security import invitation as codes
 from embedded_scheduler.security.invitation import Code
 from embedded_scheduler.security.keys import CERT, PublicKey, parse_credential
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts as contract_store
 from embedded_scheduler.store import invitations, ledger
 from embedded_scheduler.store.contracts import Contract
@@ -42,7 +43,7 @@ class Issued:
 async def invite(engine: Engine, *, hours: float, address: str = "", actor: str) -> Issued:
     """A new code, good for one application within `hours`. `address` is where this node is reached, if not as set."""
     if not 0 < hours <= LONGEST_HOURS:
-        raise InvalidRequest(f"an invitation lasts more than 0 and at most {LONGEST_HOURS} hours (got {hours:g})")
+        raise InvalidRequest(say("invitation_hours", most=LONGEST_HOURS, hours=f"{hours:g}"))
     base = check_url(address) if address else own_address(engine.settings)
     secret = secrets.token_bytes(codes.SECRET_BYTES)
     invitation_id = secrets.token_hex(codes.ID_BYTES)
@@ -84,9 +85,9 @@ async def revoke(engine: Engine, invitation_id: str, *, actor: str) -> None:
 
     def work(tx: Tx) -> None:
         if invitations.get(tx, invitation_id) is None:
-            raise NotFound(f"there is no invitation {shorten(invitation_id)}")
+            raise NotFound(say("invitation_unknown", invitation=shorten(invitation_id)))
         if not invitations.revoke(tx, invitation_id):
-            raise Conflict("the invitation was used or has ended: terminate or refuse its contract instead")
+            raise Conflict(say("invitation_over"))
         ledger.append(tx, subject="invitation", subject_id=invitation_id, event="invitation.revoked", actor=actor)
 
     await engine.db.write(work)
@@ -99,18 +100,18 @@ async def join(engine: Engine, text: str, *, address: str = "", actor: str) -> C
     """
     code = codes.decode(text)
     if code.node_id == engine.node_id:
-        raise InvalidRequest("this code was made by this node: give it to the partner")
+        raise InvalidRequest(say("invitation_own"))
     known = await engine.db.read(lambda reader: _joined(reader, code))
     if known is not None:
         return known
     if code.expires_s * 1000 <= engine.clock.now_ms():
-        raise Refused("the code has expired: ask for a new one (or set this machine's clock right)")
+        raise Refused(say("invitation_expired"))
     base = check_url(address) if address else own_address(engine.settings)
     about = introduction(engine.settings, base)
     try:
         answer, key = await _apply(engine, code, about)
     except NodeError as error:
-        reason = error.message
+        reason = error.words
         await engine.db.write(
             lambda tx: ledger.append(
                 tx,
@@ -139,11 +140,11 @@ async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[Answe
     base = check_url(code.address)
     health = await ask(engine, code.node_id, code.fingerprint, base, "node/health", {})
     if health.get("status") != "ok":
-        raise Unavailable(f"{base} answers, but says it is not well: {shorten(health.get('status'))}")
+        raise Unavailable(say("partner_unwell", address=base, status=shorten(health.get("status"))))
     who = {"node_id": code.node_id}
     found = await ask(engine, code.node_id, code.fingerprint, base, "node/query", who)
     if found.get("node_id") != code.node_id:
-        raise Refused(f"{base} is node {shorten(found.get('node_id'))}, not {code.node_id} as the code says")
+        raise Refused(say("other_node", address=base, found=shorten(found.get("node_id")), node=code.node_id))
     verifier = codes.verifier_of(code.id, code.secret)
     inviting, applying = (code.node_id, code.fingerprint), (engine.node_id, identity.fingerprint)
     proof = codes.application_proof(
@@ -154,12 +155,10 @@ async def _apply(engine: Engine, code: Code, about: Introduction) -> tuple[Answe
     answer = read_answer(code.node_id, base, data)
     key = parse_credential(CERT, answer.credential)
     if key.fingerprint != code.fingerprint:
-        raise Refused(
-            f"{base} shows another key than the code says: somebody may stand between this node and {code.node_id}"
-        )
+        raise Refused(say("other_key_than_code", address=base, node=code.node_id))
     wanted = codes.answer_proof(
         verifier, invitation_id=code.id, inviting=inviting, applying=applying, contract_id=answer.contract_id
     )
     if not codes.same_proof(str(data.get("proof") or ""), wanted):
-        raise Refused(f"the answer of {base} was not made by {code.node_id}: somebody changed it on its way")
+        raise Refused(say("answer_not_of", address=base, node=code.node_id))
     return answer, key

@@ -29,7 +29,7 @@ from embedded_scheduler.errors import (
     Unauthenticated,
 )
 from embedded_scheduler.security.secrets import is_kept
-from embedded_scheduler.sentences import say, together
+from embedded_scheduler.sentences import Words, say, together
 from embedded_scheduler.store import attempts, inbox, jobs
 from embedded_scheduler.store.database import Reader, Tx
 
@@ -84,13 +84,15 @@ def _check_member(s: JobSnapshot, source: str, task_id: str = "") -> None:
 
 
 def _unknown(s: JobSnapshot, task_id: str) -> NotFound:
-    return NotFound(f"this node knows no {f'task {shorten(task_id)}' if task_id else f'job {shorten(s.spec.job_id)}'}")
+    if task_id:
+        return NotFound(say("task_unknown", task=shorten(task_id)))
+    return NotFound(say("job_unknown", job=shorten(s.spec.job_id)))
 
 
 # -- deciding ---------------------------------------------------------------------------------------------------------
 
 
-async def decide(engine: Engine, job_id: str, *, approve: bool, reason: str, actor: str) -> JobSnapshot:
+async def decide(engine: Engine, job_id: str, *, approve: bool, reason: Words, actor: str) -> JobSnapshot:
     """The operator's decision. An approval is `Refused` while this node could not run its part.
 
     Where several persons have to approve (`approval.job_approvers`), the job waits on until enough of them did.
@@ -135,7 +137,7 @@ def _only_undecided(s: JobSnapshot) -> str:
         a.node_id for a in s.approvals.values() if a.state is ApprovalState.PENDING and a.node_id != s.self_node
     ]
     if len(undecided) != 1:
-        raise InvalidRequest("the request does not say which node decides (header x-source-node-id)")
+        raise InvalidRequest(say("no_source_decides"))
     return undecided[0]
 
 
@@ -168,9 +170,9 @@ async def start_task(engine: Engine, job_id: str, task_id: str, task_name: str, 
     def reaction(s: JobSnapshot) -> list[Decision]:
         _check_driver(s, source)
         if s.coordinates:
-            raise Conflict(f"{s.self_node} coordinates job {job_id} itself")
+            raise Conflict(say("coordinates_itself", node=s.self_node, job=job_id))
         if is_taken:
-            raise Conflict(f"the task id {shorten(task_id)} cannot be used here: take a fresh one")
+            raise Conflict(say("task_id_taken", task=shorten(task_id)))
         return reactions.start_task(s, task_id, task_name)
 
     await progress.react(engine, job_id, Cause(f"peer:{source}"), reaction)
@@ -200,7 +202,7 @@ def _bury(tx: Tx, job_id: str, source: str) -> None:
 
 
 async def stop_all(
-    engine: Engine, job_id: str, task_name: str, *, actor: str, source: str = "", reason: str = ""
+    engine: Engine, job_id: str, task_name: str, *, actor: str, source: str = "", reason: Words = ""
 ) -> JobSnapshot:
     """Stop a job, or a task and all after it, everywhere (control layer §3.5, §5.2, §5.7).
 
@@ -271,7 +273,7 @@ def _is_awaited(s: JobSnapshot, task_name: str, node_id: str) -> bool:
 def _role_owner(s: JobSnapshot, task_name: str, role: str) -> str:
     owners = {share.party.node_id for share in s.tasks[task_name].shares if matches_role(share.party, role)}
     if len(owners) != 1:
-        raise InvalidRequest("the request does not say which node calls back (header x-source-node-id)")
+        raise InvalidRequest(say("no_source_calls_back"))
     return owners.pop()
 
 
@@ -287,11 +289,11 @@ async def component_callback(
     found = await engine.db.read(lambda reader: attempts.of_task(reader, job_id, name))
     mine = [a for a in found if trusted or is_kept(token or "", a.token_hash)]
     if not mine:
-        raise Unauthenticated("a component calls back with the token it was started with (config.token)")
+        raise Unauthenticated(say("component_token"))
     wanted = role.strip().lower()
     named = [a for a in mine if wanted in ("", a.role, f"{a.role}.{a.index}")]
     if not named:
-        raise NotFound(f"task {task_id} has no role {shorten(role)} here")
+        raise NotFound(say("task_without_role", task=task_id, role=shorten(role)))
     word = TaskState(status)
     here = progress.scene(engine)
 

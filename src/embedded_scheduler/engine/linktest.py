@@ -14,6 +14,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.introductions import identity_of, own_address
 from embedded_scheduler.errors import InvalidRequest, TooMany, Unauthenticated
 from embedded_scheduler.security import invitation as codes
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import invitations, ledger
 
 TICKET_BYTES = 200 * MIB
@@ -66,7 +67,7 @@ class LinkTests:
     async def open(self, minutes: int, *, address: str = "", actor: str) -> Window:
         """Let whoever gets the code test the link for some minutes."""
         if not 0 < minutes <= LONGEST_MINUTES:
-            raise InvalidRequest(f"a test is open for 1 to {LONGEST_MINUTES} minutes (got {minutes})")
+            raise InvalidRequest(say("test_minutes", most=LONGEST_MINUTES, minutes=minutes))
         engine = self._engine
         base = address or own_address(engine.settings)
         secret, ticket_id = secrets.token_bytes(codes.SECRET_BYTES), secrets.token_hex(codes.ID_BYTES)

@@ -43,7 +43,7 @@ def check_level(level: str, known: tuple[Level, ...] = LEVELS) -> Level:
     for name in known:
         if level.strip().lower() == name:
             return name
-    raise InvalidRequest(f"log_level must be one of {', '.join(known)} (got {shorten(level)})")
+    raise InvalidRequest(say("log_level", known=", ".join(known), level=shorten(level)))
 
 
 async def line_count(engine: Engine, task_id: str, level: str) -> int:
@@ -58,7 +58,7 @@ async def read(engine: Engine, task_id: str, level: str, start: int, length: int
     """Lines `start` (0-based) and following, byte-exact, joined by newlines (control layer §5.5)."""
     wanted = check_level(level, SPECIFIED)
     if start < 0 or (length is not None and length < 0):
-        raise InvalidRequest("start and length must not be negative")
+        raise InvalidRequest(say("log_range"))
     paths = await _paths(engine, task_id)
     asked = f"the log from line {start}" if length is None else f"{length} lines"
 
@@ -74,7 +74,7 @@ async def read(engine: Engine, task_id: str, level: str, start: int, length: int
             for line in engine.logs.lines(path, wanted, skip, left):
                 size += len(line) + 1
                 if size > LARGEST_ANSWER:
-                    raise TooLarge(f"{asked} exceeds {LARGEST_ANSWER} bytes: ask for fewer lines (length)")
+                    raise TooLarge(say("log_too_long", asked=asked, most=LARGEST_ANSWER))
                 found.append(line)
             skip = 0
             if length is not None and len(found) >= length:

@@ -11,6 +11,7 @@ from typing import Any
 
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Reply
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.store import ledger, outbox
 from embedded_scheduler.store.database import Tx
 from embedded_scheduler.store.outbox import OutboxRow
@@ -82,6 +83,6 @@ async def settle(engine: Engine, row: OutboxRow, reply: Reply, *, came_back: boo
         engine.bus.wakeup(name).set()
 
 
-async def put_off(engine: Engine, row: OutboxRow, error: str, next_ms: int) -> None:
+async def put_off(engine: Engine, row: OutboxRow, error: Words, next_ms: int) -> None:
     """A try failed on this side."""
     await engine.db.write(lambda tx: outbox.retry(tx, row.id, error, next_ms))

@@ -12,6 +12,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.engine.transitions import Cause
 from embedded_scheduler.errors import Conflict
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts as contract_store
 from embedded_scheduler.store import invitations
 from embedded_scheduler.store.contracts import Contract
@@ -82,7 +83,7 @@ class OpenApplications:
         def work(tx: Tx) -> None:
             contract = contracts.get(tx, row.contract_id)
             if contract.state is AgreementState.APPLIED:
-                reason = f"nobody decided within {DAYS_OPEN} days"
+                reason = say("nobody_decided_days", days=DAYS_OPEN)
                 contracts.fire(tx, contract, AgreementTrigger.REJECT, Cause("node"), reason=reason)
 
         await self._engine.db.write(work)

@@ -14,6 +14,7 @@ from embedded_scheduler.engine.bus import Wakeup
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import PackWorkshop
 from embedded_scheduler.errors import Conflict, NodeError, NotFound
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import attempts, ledger
 from embedded_scheduler.store import components as component_store
 from embedded_scheduler.store.components import Component
@@ -46,7 +47,7 @@ class Installation:
     files: PackFiles
     order: PackOrder
     state: PackState = PackState.WAITING
-    error: str = ""
+    error: Words = ""
     lines: list[str] = field(default_factory=list)
     done_bytes: int = 0
     total_bytes: int = 0
@@ -67,7 +68,7 @@ class Installation:
         self.done_bytes, self.total_bytes = done, total
         self._tell()
 
-    def enter(self, state: PackState, error: str = "") -> None:
+    def enter(self, state: PackState, error: Words = "") -> None:
         self.state, self.error = state, error
         if state.is_over:
             self.files = self.files.without_content()
@@ -133,18 +134,15 @@ class Packs:
                 # A node that was killed may have built it and gone no further.
                 await self._register(there, files)
                 return there
-            raise Conflict(
-                f"another pack {wanted} is installed (SHA-256 {there.digest[:12]}, not {files.digest[:12]}): "
-                f"`nodeconsole component uninstall {wanted}` first, or give it another version"
-            )
+            raise Conflict(say("pack_differs", pack=str(wanted), there=there.digest[:12], digest=files.digest[:12]))
         running = self._installations.get(wanted)
         if running is not None and not running.state.is_over:
             if running.files.digest != files.digest:
-                raise Conflict(f"another pack {wanted} is being installed: wait, or end that by `component uninstall`")
+                raise Conflict(say("pack_other_installing", pack=str(wanted)))
             return running
         await self._engine.db.read(lambda reader: _require_free(reader, files))
         if sum(not one.state.is_over for one in self._installations.values()) >= _MOST_WAITING:
-            raise Conflict(f"{_MOST_WAITING} packs are being installed already")
+            raise Conflict(say("packs_waiting", count=_MOST_WAITING))
         # A repeated one goes to the end.
         self._installations.pop(wanted, None)
         self._installations[wanted] = Installation(files, order)
@@ -197,14 +195,14 @@ class Packs:
     async def _require(self, wanted: PackId) -> InstalledPack:
         pack = await asyncio.to_thread(self._workshop.find, wanted)
         if pack is None:
-            raise NotFound(f"pack {wanted} is not installed: `nodeconsole component packs` lists those that are")
+            raise NotFound(say("pack_not_installed", pack=str(wanted)))
         return pack
 
     # Installing
 
     def _stop(self, installation: Installation) -> None:
         if installation.state is PackState.WAITING:
-            installation.enter(PackState.FAILED, "the installation was stopped")
+            installation.enter(PackState.FAILED, say("installation_stopped"))
         else:
             self._workshop.stop()
 
@@ -213,12 +211,14 @@ class Packs:
         try:
             await self._build(installation)
         except NodeError as error:
-            await self._failed(installation, error.message)
+            await self._failed(installation, error.words)
         except OSError as error:
-            await self._failed(installation, f"{error.filename or 'packs'}: {error.strerror or error}")
+            await self._failed(
+                installation, say("about", name=str(error.filename or "packs"), what=str(error.strerror or error))
+            )
         except Exception as error:  # noqa: BLE001 - the packs that wait are to have their turn, whatever this one does
             _LOG.exception("pack %s cannot be installed", installation.id)
-            await self._failed(installation, f"an error of this node ({type(error).__name__}): its log says more")
+            await self._failed(installation, say("own_error", kind=type(error).__name__))
         else:
             installation.line("installed")
             installation.enter(PackState.INSTALLED)
@@ -244,7 +244,7 @@ class Packs:
             address = pack.image or str(PackAddress(pack.id, name))
             await components.register(self._engine, address, files.manifests[name], actor=pack.installed_by)
 
-    async def _failed(self, installation: Installation, why: str) -> None:
+    async def _failed(self, installation: Installation, why: Words) -> None:
         def note(tx: Tx) -> None:
             _record(tx, installation.id, "pack.failed", installation.order.by, reason=why)
 
@@ -273,18 +273,13 @@ def _require_free(reader: Reader, files: PackFiles) -> None:
             continue
         if pack_of(found.image_url).partition("/")[0] != wanted.id.name:
             identity = f"{found.provider}/{found.name}/{found.version}"
-            raise Conflict(
-                f"component {identity} of the pack is registered already, as {found.image_url}: a pack takes no place "
-                f"of another's; `nodeconsole component remove {identity}` first, if that is what you want"
-            )
+            raise Conflict(say("pack_component_taken", component=identity, address=found.image_url))
 
 
 def _forget(tx: Tx, pack: InstalledPack, actor: str) -> None:
     using = [one.attempt_id for one in attempts.unfinished(tx) if one.handle.get("pack") == str(pack.id)]
     if using:
-        raise Conflict(
-            f"pack {pack.id} is in use: {len(using)} of its attempts run ({using[0]}); stop their jobs, or wait"
-        )
+        raise Conflict(say("pack_in_use", pack=str(pack.id), count=len(using), attempt=using[0]))
     for one in [one for one in component_store.all(tx) if belongs_to(one, pack)]:
         components.forget(tx, one, actor)
     _record(tx, pack.id, "pack.removed", actor)

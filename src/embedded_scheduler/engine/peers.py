@@ -41,7 +41,7 @@ async def add(
     """
     check_id("node id", node_id)
     if node_id == engine.node_id:
-        raise InvalidRequest(f"{node_id} is this node itself")
+        raise InvalidRequest(say("own_node", node=node_id))
     _check_choices(approval, signing, tls)
     engine.check_profile(profile, options)
     wanted: dict[str, Any] = {
@@ -76,11 +76,13 @@ async def add(
 
 def _check_choices(approval: str, signing: str, tls: str) -> None:
     if approval not in APPROVALS:
-        raise InvalidRequest(f"approval must be one of {', '.join(APPROVALS)} (got {shorten(approval)})")
+        raise InvalidRequest(
+            say("option_one_of", option="approval", known=", ".join(APPROVALS), value=shorten(approval))
+        )
     if signing not in SIGNING:
-        raise InvalidRequest(f"signing must be one of {', '.join(SIGNING)} (got {shorten(signing)})")
+        raise InvalidRequest(say("option_one_of", option="signing", known=", ".join(SIGNING), value=shorten(signing)))
     if tls not in TLS and not FINGERPRINT.fullmatch(tls):
-        raise InvalidRequest(f"tls must be identity, ca or a fingerprint of 64 hex digits (got {shorten(tls)})")
+        raise InvalidRequest(say("peer_tls", value=shorten(tls)))
 
 
 def _check_alone(engine: Engine) -> None:
@@ -116,18 +118,18 @@ def _has_contract(reader: Reader, node_id: str) -> bool:
 def check_url(url: str) -> str:
     """The base address of a partner's node, without a slash at its end; `InvalidRequest` says what is wrong."""
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidRequest(f"the address must be a plain http:// or https:// URL (got {shorten(url)})")
+        raise InvalidRequest(say("address_scheme", value=shorten(url)))
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidRequest(f"the address has no valid port (got {shorten(url)})") from None
+        raise InvalidRequest(say("address_port", value=shorten(url))) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise InvalidRequest(f"the address must look like https://node.example:9380 (got {shorten(url)})")
+        raise InvalidRequest(say("address_form", value=shorten(url)))
     if parts.username is not None or parts.password is not None:
-        raise InvalidRequest("the address must not hold a user name or password")
+        raise InvalidRequest(say("address_login"))
     if parts.query or parts.fragment:
-        raise InvalidRequest(f"the address must end with the host or a path (got {shorten(url)})")
+        raise InvalidRequest(say("address_end", value=shorten(url)))
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 

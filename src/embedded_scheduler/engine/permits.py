@@ -19,6 +19,7 @@ from embedded_scheduler.engine.agreements import has_contract
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Outgoing
 from embedded_scheduler.errors import InvalidRequest, Refused
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import grants, jobs, permits, publications
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.grants import Grant
@@ -180,33 +181,30 @@ def _valid(
         if not fault:
             return stored
         faults.append(fault)
-    why = faults[0] if faults else "none was shown"
-    raise Refused(
-        f"dataset {shorten(dataset_id)} needs a permit of this node: {why}; ask for one (dataset/audit/apply) and show "
-        "it in x-mprac-token-set"
-    )
+    why = faults[0] if faults else say("permit_none")
+    raise Refused(say("permit_needed", dataset=shorten(dataset_id), why=why))
 
 
-def _fault(reader: Reader, permit: StoredPermit, job_id: str, callers: Collection[str]) -> str:
+def _fault(reader: Reader, permit: StoredPermit, job_id: str, callers: Collection[str]) -> Words:
     """Why a permit does not count, as a sentence about it; empty = it does."""
     if permit.request_node_id not in callers:
-        return "the permit was given to another node"
+        return say("permit_of_other")
     if permit.grant_state != AgreementState.APPROVED:
-        return "the permit was revoked"
+        return say("permit_revoked")
     if not has_contract(reader, permit.request_node_id):
-        return f"the contract with {permit.request_node_id} has ended"
+        return say("permit_contract_ended", node=permit.request_node_id)
     if permit.time_limit_ms is not None and reader.now_ms >= permit.time_limit_ms:
-        return "the permit has expired"
+        return say("permit_expired")
     spent = permit.times_limit is not None and permit.used >= permit.times_limit
     if spent and job_id not in {use.job_id for use in permits.uses(reader, permit.grant_id)}:
-        return f"the permit was for {permit.times_limit} jobs, which have been run"
+        return say("permit_used", count=permit.times_limit or 0)
     return ""
 
 
 # -- jobs approved before they come -----------------------------------------------------------------------------------
 
 
-def decided_before(reader: Reader, spec: JobSpec, coordinator: str) -> str:
+def decided_before(reader: Reader, spec: JobSpec, coordinator: str) -> Words:
     """Why a job is approved at once because its request was (job/audit/apply), or empty. `Refused` when it was not.
 
     Only the very job that was looked at: another flow or configuration under its id is decided anew.
@@ -217,9 +215,10 @@ def decided_before(reader: Reader, spec: JobSpec, coordinator: str) -> str:
         if not is_request_for(grant, spec):
             continue
         if grant.state is AgreementState.APPROVED:
-            return f"approved beforehand by {grant.decided_by.removeprefix('operator:')} ({grant.grant_id})"
+            who = grant.decided_by.removeprefix("operator:")
+            return say("approved_before", who=who, grant=grant.grant_id)
         if grant.state is AgreementState.REJECTED:
-            raise Refused(grant.reason or "the job was refused when it was asked for")
+            raise Refused(grant.reason or say("refused_when_asked"))
     return ""
 
 

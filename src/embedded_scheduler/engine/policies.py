@@ -30,6 +30,7 @@ from embedded_scheduler.domain.policy_document import PolicyFault, parse_policy
 from embedded_scheduler.engine import components, datasets
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import Conflict, InvalidRequest, TooLarge
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import components as component_store
 from embedded_scheduler.store import ledger, policies
 from embedded_scheduler.store.database import Reader, Tx
@@ -55,21 +56,23 @@ class Ruling:
     rule: str
     version: int
     reason: str
-    reasoning: tuple[str, ...]
+    reasoning: tuple[Words, ...]
     binding: bool
 
     @property
-    def note(self) -> str:
+    def note(self) -> Words:
         """One line for the operator: which rule of which policy, and why."""
-        return _cut(f"policy {self.version}: {self.reasoning[-1]}", _LONGEST_NOTE)
+        said = say("policy_says", version=self.version, what=self.reasoning[-1])
+        text = str(said)
+        return said if len(text) <= _LONGEST_NOTE else f"{text[: _LONGEST_NOTE - 1]}…"
 
     @property
-    def refusal(self) -> str:
+    def refusal(self) -> Words:
         """All that a refused partner is told."""
-        return f"refused by policy: {self.reason}" if self.reason else "refused by policy"
+        return say("policy_refused_because", why=self.reason) if self.reason else say("policy_refused")
 
 
-NO_POLICY = Ruling(Action.ASK, "", 0, "", ("no policy is set",), binding=False)
+NO_POLICY = Ruling(Action.ASK, "", 0, "", (say("no_policy"),), binding=False)
 
 
 # -- setting ----------------------------------------------------------------------------------------------------------
@@ -92,8 +95,8 @@ async def put(engine: Engine, text: str, *, expected: int | None, actor: str) ->
         before = policies.current(tx)
         version = before.version if before else 0
         if expected is not None and expected != version:
-            by = f", set by {before.set_by}" if before else ""
-            raise Conflict(f"the policy is at version {version}{by}, not {expected}: look at it, then set yours again")
+            by = say("policy_set_by", who=before.set_by) if before else ""
+            raise Conflict(say("policy_other_version", version=version, by=by, expected=expected))
         if before is not None and before.text == text:
             return before
         return policies.set_text(tx, text, actor=actor)
@@ -105,18 +108,18 @@ async def put(engine: Engine, text: str, *, expected: int | None, actor: str) ->
 def read_policy(text: str) -> Policy:
     """The policy of a TOML text; `InvalidRequest` says line, rule and key of the first fault."""
     if len(text) > LONGEST_TEXT:
-        raise TooLarge(f"the policy has {len(text)} characters; the most are {LONGEST_TEXT}")
+        raise TooLarge(say("policy_long", count=len(text), most=LONGEST_TEXT))
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidRequest(f"the policy is not TOML: {error}") from None
+        raise InvalidRequest(say("policy_not_toml", error=str(error))) from None
     except RecursionError:
-        raise InvalidRequest("the policy is nested too deeply") from None
+        raise InvalidRequest(say("policy_deep")) from None
     try:
         return parse_policy(document)
     except PolicyFault as fault:
         line = _line_of(text, fault.rule, fault.key)
-        raise InvalidRequest(f"line {line}: {fault.message}" if line else fault.message) from None
+        raise InvalidRequest(say("at_line", line=line, what=fault.words) if line else fault.words) from None
 
 
 def _line_of(text: str, rule: int, key: str) -> int:
@@ -250,7 +253,7 @@ def rule(reader: Reader, version: PolicyVersion, facts: Facts) -> Ruling:
     except InvalidRequest as fault:
         # Another version of this program took it in. Nothing is approved or refused by what cannot be read.
         _LOG.error("policy %d cannot be read and is not applied: %s", version.version, fault.message)
-        return Ruling(Action.ASK, "", version.version, "", (f"it cannot be read: {fault.message}",), binding=True)
+        return Ruling(Action.ASK, "", version.version, "", (say("policy_unreadable", why=fault.words),), binding=True)
     now_ms = reader.now_ms
     used = {
         one.name: policies.approvals_since(reader, one.name, now_ms - one.when.quota.period_ms)
@@ -272,11 +275,11 @@ def ruling_from(verdict: Verdict, version: int, facts: Facts) -> Ruling:
     )
 
 
-def _abridged(reasoning: tuple[str, ...]) -> tuple[str, ...]:
+def _abridged(reasoning: tuple[Words, ...]) -> tuple[Words, ...]:
     more = len(reasoning) - _MOST_SENTENCES
     if more <= 0:
         return reasoning
-    return (*reasoning[: _MOST_SENTENCES - 1], f"{more} more rules do not apply", reasoning[-1])
+    return (*reasoning[: _MOST_SENTENCES - 1], say("rules_more", count=more), reasoning[-1])
 
 
 def _keep(tx: Tx, facts: Facts, digest: str, ruling: Ruling) -> None:
@@ -309,7 +312,7 @@ def _keep(tx: Tx, facts: Facts, digest: str, ruling: Ruling) -> None:
             "rule": ruling.rule,
             "initiator": facts.initiator,
             "coordinator": facts.coordinator,
-            "reasoning": list(ruling.reasoning),
+            "reasoning": list(map(str, ruling.reasoning)),
         },
     )
 
@@ -323,7 +326,3 @@ _EVENTS: Mapping[Action, str] = {
 
 def _restored(known: StoredRuling) -> Ruling:
     return Ruling(Action(known.action), known.rule, known.version, known.reason, known.reasoning, binding=known.binding)
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from embedded_scheduler.domain.pack import InstalledPack, PackFiles, PackId, PackOrder
 from embedded_scheduler.domain.permit import Permit
 from embedded_scheduler.domain.snapshot import PeerTraits
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.store.database import Database
 
 
@@ -30,7 +31,7 @@ class Reply:
 
     delivery: Delivery
     data: Mapping[str, Any]
-    error: str = ""
+    error: Words = ""
     """Why not, as a sentence that names the partner."""
     took_ms: int | None = None
     """How long it took, where the gateway knows that better than whoever waits for it."""

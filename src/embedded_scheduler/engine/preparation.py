@@ -27,6 +27,7 @@ from embedded_scheduler.engine.components import refusal
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.placement import Part
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import DistantRunner, LaunchSpec, Limits, Outlook, Runner, SecretiveRunner
 from embedded_scheduler.spi.storage import FileStorage, RemoteStorage, Storage
 from embedded_scheduler.store import components
@@ -63,7 +64,9 @@ async def prepare(engine: Engine, s: JobSnapshot, task_name: str, party: Party, 
         lambda r: components.resolve(r, provider=ref.provider, name=ref.name, version=ref.version, code=ref.code)
     )
     if found is None:
-        raise Refused(f"component {ref.provider} {ref.name} {ref.version} is not registered on {engine.node_id}")
+        raise Refused(
+            say("not_registered_at", provider=ref.provider, name=ref.name, version=ref.version, node=engine.node_id)
+        )
     part = Part(s.spec, task_name, party, own=s.spec.initiator == engine.node_id)
     if not found.enabled:
         raise Refused(refusal(found, engine.placement, part))

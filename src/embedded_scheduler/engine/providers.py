@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import NotFound, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import components, datasets, peers
 
 _SECONDS = 3.0
@@ -34,12 +35,12 @@ async def choices(engine: Engine, name: str, filled: Mapping[str, str]) -> list[
     provider = PROVIDERS.get(_plain(name))
     if provider is None:
         known = ", ".join(sorted(PROVIDERS))
-        raise NotFound(f"this node has no provider {shorten(name)}; it has {known}")
+        raise NotFound(say("no_provider", name=shorten(name), known=known))
     try:
         async with asyncio.timeout(_SECONDS):
             return list(await provider(engine, filled))
     except TimeoutError:
-        raise Unavailable(f"provider {shorten(name)} did not answer within {_SECONDS:g} s") from None
+        raise Unavailable(say("provider_silent", name=shorten(name), seconds=f"{_SECONDS:g}")) from None
 
 
 def _plain(name: str) -> str:

@@ -11,6 +11,7 @@ from embedded_scheduler.engine.agreements import contract_with
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.ports import Delivery, Outgoing
 from embedded_scheduler.errors import InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.connector import Column
 from embedded_scheduler.store import datasets, ledger, publications
 from embedded_scheduler.store.database import Reader, Tx
@@ -55,23 +56,21 @@ async def publish(
 ) -> Shown:
     """Let partners see a dataset; again replaces what was said before. `InvalidRequest` names the fault."""
     if access not in ACCESS:
-        raise InvalidRequest(f"access must be {' or '.join(ACCESS)} (got {shorten(access)})")
+        raise InvalidRequest(say("publication_access", known=" or ".join(ACCESS), value=shorten(access)))
     if len(description) > _LONGEST_DESCRIPTION or len(category) > _LONGEST_CATEGORY:
-        raise InvalidRequest(
-            f"the description has at most {_LONGEST_DESCRIPTION} characters, the category {_LONGEST_CATEGORY}"
-        )
+        raise InvalidRequest(say("publication_size", description=_LONGEST_DESCRIPTION, category=_LONGEST_CATEGORY))
     for node_id in audience:
         check_id("node id", node_id)
         if not engine.directory.knows(node_id):
-            raise InvalidRequest(f"{shorten(node_id)} is no partner of this node")
+            raise InvalidRequest(say("not_a_partner", node=shorten(node_id)))
 
     def work(tx: Tx) -> Shown:
         dataset = datasets.get(tx, namespace, name)
         if dataset is None:
-            raise NotFound(f"dataset {shorten(f'{namespace}#{name}')} is not registered on this node")
+            raise NotFound(say("dataset_not_registered", dataset=shorten(f"{namespace}#{name}")))
         known = {column.name for column in dataset.columns}
         if missing := [column for column in columns if column not in known]:
-            raise InvalidRequest(f"{dataset.dataset_id} has no column {shorten(missing[0])}")
+            raise InvalidRequest(say("no_column", dataset=dataset.dataset_id, column=shorten(missing[0])))
         stored = publications.put(
             tx,
             namespace=namespace,
@@ -102,7 +101,7 @@ async def unpublish(engine: Engine, namespace: str, name: str, *, actor: str) ->
     def work(tx: Tx) -> None:
         before = publications.get(tx, namespace, name)
         if before is None or not publications.hide(tx, namespace, name):
-            raise NotFound(f"dataset {shorten(f'{namespace}#{name}')} is not published")
+            raise NotFound(say("dataset_not_published", dataset=shorten(f"{namespace}#{name}")))
         ledger.append(tx, subject="dataset", subject_id=before.dataset_id, event="dataset.unpublished", actor=actor)
 
     await engine.db.write(work)
@@ -132,7 +131,7 @@ async def visible_one(engine: Engine, node_id: str, contract_id: str, dataset_id
     for shown in await visible(engine, node_id, contract_id):
         if shown.publication.dataset_id == dataset_id:
             return shown
-    raise NotFound(f"this node shows you no dataset {shorten(dataset_id)}")
+    raise NotFound(say("dataset_not_shown", dataset=shorten(dataset_id)))
 
 
 def is_visible(reader: Reader, node_id: str, dataset_id: str) -> bool:

@@ -10,6 +10,7 @@ from embedded_scheduler.domain.snapshot import JobSnapshot
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.messages import queue
 from embedded_scheduler.errors import Conflict, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts, grants, jobs, peers, receipts
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.grants import KINDS, Grant
@@ -68,7 +69,7 @@ async def resend(engine: Engine, message_id: int) -> Receipt:
     def work(tx: Tx) -> None:
         found = get(tx, message_id)
         if not receipts.resend(tx, message_id):
-            raise Conflict(f"message {message_id} is {found.state}: there is nothing to send again")
+            raise Conflict(say("message_settled", message=message_id, state=found.state))
 
     await engine.db.write(work)
     engine.wake()
@@ -78,7 +79,7 @@ async def resend(engine: Engine, message_id: int) -> Receipt:
 def get(reader: Reader, message_id: int) -> SentMessage:
     found = receipts.message(reader, message_id)
     if found is None:
-        raise NotFound(f"there is no message {message_id} (any more)")
+        raise NotFound(say("message_unknown", message=message_id))
     return found
 
 
@@ -159,7 +160,7 @@ async def told(engine: Engine, source: str, *, kind: str, audit_id: str, job_id:
     def work(tx: Tx) -> None:
         key = _told_key(tx, source, kind, audit_id, job_id)
         if not key:
-            raise NotFound(f"this node sent {shorten(source)} nothing of that name")
+            raise NotFound(say("nothing_sent", node=shorten(source)))
         receipts.note(tx, source, key, OPENED)
 
     await engine.db.write(work)

@@ -77,7 +77,7 @@ def one_of(outputs: list[Output], task: str, party: str, name: str) -> Output:
     for output in outputs:
         if output.key == (task, party, name):
             return output
-    raise NotFound(f"no task of this node declared {shorten(task)}.{shorten(name)} as {shorten(party)} and ran")
+    raise NotFound(say("output_undeclared", task=shorten(task), name=shorten(name), party=shorten(party)))
 
 
 async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, Stored]:
@@ -85,7 +85,9 @@ async def preview(engine: Engine, output: Output, rows: int) -> tuple[Preview, S
     address = output.address.address
     stored = await engine.storage.stat(address.namespace, address.name)
     if stored is None:
-        raise NotFound(f"nothing is stored for {output.task}.{output.address.port.key} of {output.party.key}")
+        raise NotFound(
+            say("output_not_stored", task=output.task, output=output.address.port.key, party=output.party.key)
+        )
     most = REPORT_BYTES if output.address.port.type in REPORTS else PREVIEW_BYTES
     data = bytearray()
     async for chunk in engine.storage.read(stored.namespace, stored.name):

@@ -23,6 +23,7 @@ from embedded_scheduler.errors import Conflict, NodeError
 from embedded_scheduler.security import identity as files
 from embedded_scheduler.security.identity import Identity, certificate_facts
 from embedded_scheduler.security.keys import CERT
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import contracts, ledger, outbox
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader, Tx
@@ -68,7 +69,7 @@ async def import_certificate(engine: Engine, pem: str, *, actor: str) -> None:
     """Use a certificate that a CA made for the present key, once the partners know it."""
     identity = identity_of(engine)
     if await asyncio.to_thread(files.load_next, identity) is not None:
-        raise Conflict("a rotation is under way: `nodeconsole identity show` says which partners it waits for")
+        raise Conflict(say("rotation_under_way"))
     await _check_announced(engine)
     await asyncio.to_thread(files.prepare_certificate, identity, pem)
     await _announce(engine, actor)
@@ -79,7 +80,7 @@ async def _check_announced(engine: Engine) -> None:
     """A partner that misses two keys could not be told of the second."""
     waiting = await engine.db.read(lambda reader: _waiting(reader, None))
     if waiting:
-        raise Conflict(f"the last rotation has not reached {', '.join(waiting)} yet: wait, or terminate that contract")
+        raise Conflict(say("rotation_not_reached", nodes=", ".join(waiting)))
 
 
 async def _announce(engine: Engine, actor: str) -> None:

@@ -16,6 +16,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
 from embedded_scheduler.home import Home
 from embedded_scheduler.security.vault import KeySource
+from embedded_scheduler.sentences import Fact, Sentence, Words, say
 from embedded_scheduler.store import ledger, secrets
 from embedded_scheduler.store.database import Database, Tx
 from embedded_scheduler.store.secrets import Secret
@@ -29,7 +30,7 @@ async def put(engine: Engine, name: str, value: str, *, actor: str) -> Secret:
     """Store or replace a secret. `InvalidRequest` for a name or value that cannot be one."""
     check_id("the secret's name", name)
     if not 0 < len(value.encode("utf-8", "replace")) <= _LONGEST_VALUE:
-        raise InvalidRequest(f"the secret {name} must have 1 to {_LONGEST_VALUE} bytes")
+        raise InvalidRequest(say("secret_size", name=name, most=_LONGEST_VALUE))
     vault = await asyncio.to_thread(key_source(engine).vault, create=True)
     sealed = vault.seal(name, value)
 
@@ -88,10 +89,22 @@ async def reveal(db: Database, keys: KeySource, name: str) -> str:
 
 def redacted(error: NodeError, options: Mapping[str, Any], opened: Mapping[str, Any]) -> NodeError:
     """The same error without the values that `opened` has where `options` has references."""
-    message = error.message
+    words = error.words
     for value in _values(options, opened):
-        message = message.replace(value, "(secret)").replace(repr(value)[1:-1], "(secret)")
-    return error if message == error.message else type(error)(message)
+        words = _without(words, value)
+    return error if words == error.words else type(error)(words)
+
+
+def _without(words: Words, secret: str) -> Words:
+    if isinstance(words, Sentence):
+        return Sentence(words.code, {name: _fact_without(fact, secret) for name, fact in words.facts.items()})
+    return words.replace(secret, "(secret)").replace(repr(secret)[1:-1], "(secret)")
+
+
+def _fact_without(fact: Fact, secret: str) -> Fact:
+    if isinstance(fact, tuple):
+        return tuple(_without(part, secret) for part in fact)
+    return fact if isinstance(fact, int) else _without(fact, secret)
 
 
 def key_source(engine: Engine) -> KeySource:
@@ -142,4 +155,4 @@ def _record(tx: Tx, name: str, event: str, actor: str) -> None:
 
 
 def _unknown(name: str) -> NotFound:
-    return NotFound(f"there is no secret {shorten(name)}: store it with `nodeconsole secret set NAME`")
+    return NotFound(say("secret_unknown", name=shorten(name)))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from embedded_scheduler.clock import Clock, SystemClock
+from embedded_scheduler.sentences import say
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Supervisor:
                 if self._clock.monotonic() - began >= _STEADY_SECONDS:
                     pause = self._first_pause
                 _LOG.exception("service %s crashed; next start in %.1f s", service.name, pause)
-                self._note(service, ServiceState.PAUSED, error=f"{type(error).__name__}: {error}")
+                self._note(service, ServiceState.PAUSED, error=say("about", name=type(error).__name__, what=str(error)))
             else:
                 self._note(service, ServiceState.FINISHED)
                 return

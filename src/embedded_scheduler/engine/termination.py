@@ -19,6 +19,7 @@ from embedded_scheduler.engine import progress
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.transitions import Cause, advance
 from embedded_scheduler.errors import NodeError
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import contracts, peers
 from embedded_scheduler.store import jobs as job_store
 from embedded_scheduler.store.contracts import Contract
@@ -29,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 EVERY = 60.0
 
 
-async def stop_shared(engine: Engine, node_id: str, reason: str, actor: str) -> list[str]:
+async def stop_shared(engine: Engine, node_id: str, reason: Words, actor: str) -> list[str]:
     """Stop all open jobs that `node_id` has a part in, with outcome stopped; returns their ids.
 
     Call it after the contract's end was committed and the directory read again, so that nothing new comes in between.
@@ -57,7 +58,7 @@ def _takes_part(head: job_store.JobHead, node_id: str) -> bool:
     return node_id in nodes or node_id in (head.coordinator, head.initiator)
 
 
-async def _stop(engine: Engine, job_id: str, node_id: str, cause: Cause, reason: str) -> None:
+async def _stop(engine: Engine, job_id: str, node_id: str, cause: Cause, reason: Words) -> None:
     here = progress.scene(engine)
 
     def work(tx: Tx) -> JobSnapshot:
@@ -70,7 +71,7 @@ async def _stop(engine: Engine, job_id: str, node_id: str, cause: Cause, reason:
         await engine.channel.close_session(session)
 
 
-def _end(s: JobSnapshot, node_id: str, reason: str) -> Sequence[Decision]:
+def _end(s: JobSnapshot, node_id: str, reason: Words) -> Sequence[Decision]:
     if JOB.is_terminal(s.state):
         return []
     if node_id != s.coordinator:
@@ -114,7 +115,7 @@ class ContractWatch:
         return stopped
 
 
-def _without_contract(reader: Reader, now_ms: int) -> dict[str, str]:
+def _without_contract(reader: Reader, now_ms: int) -> dict[str, Words]:
     """Partners that had a contract and have none now, and why."""
     strict = {peer.node_id for peer in peers.all(reader) if peer.signing == "required"}
     by_node: dict[str, list[Contract]] = {}
@@ -128,10 +129,10 @@ def _without_contract(reader: Reader, now_ms: int) -> dict[str, str]:
     }
 
 
-def _why_over(node_id: str, known: list[Contract], now_ms: int) -> str | None:
+def _why_over(node_id: str, known: list[Contract], now_ms: int) -> Words | None:
     if any(contract.counts_at(now_ms) for contract in known):
         return None
     if any(contract.state is AgreementState.APPROVED for contract in known):
-        return f"the contract with {node_id} has expired"
+        return say("contract_expired", node=node_id)
     ended = any(contract.state is AgreementState.TERMINATED for contract in known)
-    return f"the contract with {node_id} was terminated" if ended else None
+    return say("contract_was_terminated", node=node_id) if ended else None

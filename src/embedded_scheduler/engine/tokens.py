@@ -60,12 +60,14 @@ async def create(engine: Engine, name: str, scopes: Sequence[str], *, lasts_ms: 
 
 def _check(name: str, scopes: Sequence[str], lasts_ms: int | None) -> None:
     if not _NAME.fullmatch(name):
-        raise InvalidRequest("the name of a token has 1 to 64 letters, digits, '.', '_' or '-' and begins with no sign")
+        raise InvalidRequest(say("token_name"))
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
-        raise InvalidRequest(f"a scope is one of {', '.join(SCOPES)} (got {shorten(unknown[0] if unknown else '')!r})")
+        raise InvalidRequest(
+            say("token_scope", known=", ".join(SCOPES), value=repr(shorten(unknown[0] if unknown else "")))
+        )
     if lasts_ms is not None and not 0 < lasts_ms <= _LONGEST_MS:
-        raise InvalidRequest("a token lasts more than no time and at most 10 years; leave it out for one without end")
+        raise InvalidRequest(say("token_life"))
 
 
 def _add(tx: Tx, token: Token, actor: str) -> None:
@@ -86,7 +88,7 @@ async def revoke(engine: Engine, name: str, *, actor: str) -> Token:
     def work(tx: Tx) -> Token:
         token = tokens.valid(tx, name) or tokens.get(tx, name)
         if token is None or not tokens.revoke(tx, token.token_id):
-            raise NotFound(f"there is no token {shorten(name)} to revoke: `nodeconsole token list` shows all")
+            raise NotFound(say("token_unknown", name=shorten(name)))
         ledger.append(
             tx,
             subject="token",

@@ -43,8 +43,8 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.planner import plan
 from embedded_scheduler.domain.snapshot import JobSnapshot, PeerTraits
 from embedded_scheduler.errors import Conflict, NotFound
-from embedded_scheduler.sentences import say
-from embedded_scheduler.store import jobs, ledger, outbox
+from embedded_scheduler.sentences import Words, say
+from embedded_scheduler.store import jobs, ledger, outbox, sentences
 from embedded_scheduler.store.database import Tx
 
 
@@ -113,7 +113,7 @@ def fire(tx: Tx, snapshot: JobSnapshot, transition: Transition, cause: Cause) ->
                 seq=seq,
                 now_ms=tx.now_ms,
                 outcome=outcome.value if outcome else None,
-                reason=reason,
+                reason=str(reason),
                 terminal=JOB.is_terminal(row.target),
             )
         case FireTask(name, trigger, reason):
@@ -163,7 +163,7 @@ def fire(tx: Tx, snapshot: JobSnapshot, transition: Transition, cause: Cause) ->
                 seq=seq,
                 now_ms=tx.now_ms,
                 outcome=outcome.value if outcome else None,
-                reason=reason,
+                reason=str(reason),
             )
         case FireApproval(node_id, trigger, reason):
             approval_row = APPROVAL.row(snapshot.approvals[node_id].state, trigger)
@@ -188,7 +188,7 @@ def fire(tx: Tx, snapshot: JobSnapshot, transition: Transition, cause: Cause) ->
                 target=approval_row.target.value,
                 seq=seq,
                 now_ms=tx.now_ms,
-                reason=reason,
+                reason=str(reason),
                 actor=cause.actor,
             )
     if changed.rowcount != 1:
@@ -204,7 +204,7 @@ def fire_agreement(
     cause: Cause,
     statement: str,
     *,
-    reason: str = "",
+    reason: Words = "",
     data: Mapping[str, Any] | None = None,
     **key: str,
 ) -> AgreementState:
@@ -222,7 +222,7 @@ def fire_agreement(
         seq=seq,
         now_ms=tx.now_ms,
         actor=cause.actor,
-        reason=reason,
+        reason=str(reason),
         **key,
     )
     if changed.rowcount != 1:
@@ -239,7 +239,7 @@ def _event(
     source: str,
     target: str,
     cause: Cause,
-    reason: str,
+    reason: Words,
     data: Mapping[str, Any],
 ) -> int:
     return ledger.append(
@@ -274,7 +274,7 @@ def _carry(tx: Tx, scene: Scene, snapshot: JobSnapshot, effect: Decision, cause:
                 trace_id=cause.trace_id,
             )
         case RequestStop(reason):
-            tx.run("jobs.request_stop", job_id=job_id, reason=reason)
+            tx.run("jobs.request_stop", job_id=job_id, reason=str(reason))
             ledger.append(
                 tx,
                 subject="job",
@@ -291,7 +291,7 @@ def _carry(tx: Tx, scene: Scene, snapshot: JobSnapshot, effect: Decision, cause:
                 job_id=job_id,
                 state=state.value if state else None,
                 outcome=outcome.value if outcome else None,
-                reason=reason,
+                reason=sentences.keep(tx, reason),
                 final=final,
             )
         case CallPeer(node_id, operation, key, body):
@@ -307,7 +307,7 @@ def _carry(tx: Tx, scene: Scene, snapshot: JobSnapshot, effect: Decision, cause:
                 job_id=job_id,
                 key=key,
                 state=call_state.value,
-                error=error,
+                error=sentences.keep(tx, error),
                 next_ms=next_ms,
                 now_ms=now,
             )
@@ -318,7 +318,7 @@ def _carry(tx: Tx, scene: Scene, snapshot: JobSnapshot, effect: Decision, cause:
             _queue(tx, scene, job_id, f"run/{attempt}", "launch", attempt, "launch", key, body, cause)
         case TerminateShare(task, party, reason):
             attempt = attempt_id(snapshot.tasks[task].task_id, party.key, 1)
-            body = {"task": task, "role": party.role, "index": party.index, "number": 1, "reason": reason}
+            body = {"task": task, "role": party.role, "index": party.index, "number": 1, "reason": str(reason)}
             key = jobs.terminate_key(task, party)
             _queue(tx, scene, job_id, f"run/{attempt}", "terminate", attempt, "terminate", key, body, cause)
             # A launch that waits for its next try would keep the order back that ends it.

@@ -13,7 +13,7 @@ from embedded_scheduler.engine import components
 from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.policies import NO_POLICY, Ruling, job_facts, own_parties, read_policy, rule, ruling_from
 from embedded_scheduler.errors import InvalidRequest
-from embedded_scheduler.sentences import Words
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import jobs, policies
 from embedded_scheduler.store.database import Reader
 from embedded_scheduler.store.policies import PolicyVersion
@@ -64,7 +64,7 @@ async def try_last(engine: Engine, number: int, *, text: str | None) -> list[Tri
     is kept or counted.
     """
     if not 0 < number <= MOST_TRIALS:
-        raise InvalidRequest(f"last must be a number from 1 to {MOST_TRIALS} (got {shorten(number)})")
+        raise InvalidRequest(say("trial_last", most=MOST_TRIALS, value=shorten(number)))
 
     def look(reader: Reader) -> list[Trial]:
         version = _chosen(reader, text)

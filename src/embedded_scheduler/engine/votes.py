@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from embedded_scheduler.sentences import Words
 from embedded_scheduler.store import ledger, votes
 from embedded_scheduler.store.database import Reader, Tx
 from embedded_scheduler.store.votes import Vote
 
 
-def record(tx: Tx, subject: str, subject_id: str, actor: str, needed: int, *, reason: str = "") -> bool:
+def record(tx: Tx, subject: str, subject_id: str, actor: str, needed: int, *, reason: Words = "") -> bool:
     """Count `actor`'s approval of a job, contract or grant; whether that is enough.
 
     Call it in the transaction that approves, after checking that there is something to approve. Nobody counts twice.
@@ -15,7 +16,7 @@ def record(tx: Tx, subject: str, subject_id: str, actor: str, needed: int, *, re
     """
     if needed <= 1:
         return True
-    fresh = votes.add(tx, subject, subject_id, actor, reason)
+    fresh = votes.add(tx, subject, subject_id, actor, str(reason))
     number = len(votes.of(tx, subject, subject_id))
     if fresh:
         ledger.append(

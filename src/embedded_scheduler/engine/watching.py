@@ -11,6 +11,7 @@ from dataclasses import replace
 from embedded_scheduler.domain import reactions
 from embedded_scheduler.domain.failure import FailureCause, read_failure
 from embedded_scheduler.domain.lifecycle import TaskState
+from embedded_scheduler.domain.limits import ORIGINS
 from embedded_scheduler.engine import attempts, progress
 from embedded_scheduler.engine.admission import part_name
 from embedded_scheduler.engine.context import Engine
@@ -19,6 +20,7 @@ from embedded_scheduler.engine.transitions import Cause
 from embedded_scheduler.engine.verdicts import verdict_of
 from embedded_scheduler.engine.watchlist import PollKey, PollState
 from embedded_scheduler.errors import NodeError, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import DistantRunner, Exit, Runner
 from embedded_scheduler.store import attempts as store
 from embedded_scheduler.store.attempts import Attempt
@@ -135,15 +137,13 @@ class Watching:
         exit_ = await runner.wait(handle)
         if exit_.ok:
             return exit_
-        why = f"over its time limit of {hours.value:g} hours, set by the {hours.origin}"
+        why = say("over_time", hours=f"{hours.value:g}", origin=ORIGINS[hours.origin])
         return replace(exit_, error=why, cause=FailureCause.TIME)
 
     def _runner(self, attempt: Attempt) -> Runner:
         runner = self._engine.runners.get(attempt.runner)
         if runner is None:
-            raise Unavailable(
-                f"the runner {attempt.runner} that started it is not installed any more: install it again"
-            )
+            raise Unavailable(say("runner_gone_install", runner=attempt.runner))
         return runner
 
     # -- partners -----------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Watching:
             return
         silent = engine.clock.monotonic() - state.failing_since
         if silent > engine.settings.timing.partner_lost:
-            reason = f"{key.node_id} has not reported for {silent:.0f} s ({reply.error}); setting timing.partner_lost"
+            reason = say("not_reported", node=key.node_id, seconds=f"{silent:.0f}", why=reply.error)
             await progress.react(
                 engine, key.job_id, cause, lambda s: reactions.partner_lost(s, key.task_name, key.node_id, reason)
             )
@@ -225,7 +225,7 @@ class Watching:
         if reply.delivery is Delivery.REFUSED and since is not None:
             refused = self._engine.clock.monotonic() - since
             if refused > patience:
-                reason = f"given up after {refused:.0f} s: {reply.error}; setting timing.partner_lost"
+                reason = say("given_up", seconds=f"{refused:.0f}", why=reply.error)
                 cause = Cause(f"peer:{key.node_id}", key.job_id)
                 await progress.react(self._engine, key.job_id, cause, lambda s: reactions.coordinator_forgot(s, reason))
 

@@ -30,6 +30,7 @@ from embedded_scheduler.domain.pack import (
 )
 from embedded_scheduler.errors import InvalidRequest, TooLarge
 from embedded_scheduler.packs.lock import pins
+from embedded_scheduler.sentences import say
 
 MOST_FILES = 5000
 MOST_BYTES = 64 * MIB
@@ -59,19 +60,19 @@ def read_archive(content: bytes) -> PackFiles:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             files = _files(archive)
     except _UNREADABLE as error:
-        raise InvalidRequest(f"the pack is no zip archive that can be read: {error}") from None
+        raise InvalidRequest(say("pack_no_zip", error=str(error))) from None
     if DESCRIPTION_FILE not in files:
-        raise InvalidRequest(f"the archive is no pack: it has no {DESCRIPTION_FILE}")
+        raise InvalidRequest(say("pack_no_description", file=DESCRIPTION_FILE))
     try:
         description = parse_pack(tomllib.loads(files[DESCRIPTION_FILE].decode("utf-8")))
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{DESCRIPTION_FILE}: {error}") from None
+        raise InvalidRequest(say("file_fault", file=DESCRIPTION_FILE, error=str(error))) from None
     if description.lock and description.lock not in files:
-        raise InvalidRequest(f"the pack has no {description.lock}, which {DESCRIPTION_FILE} names as its lock")
+        raise InvalidRequest(say("pack_no_lock", lock=description.lock, file=DESCRIPTION_FILE))
     manifests = {name: _manifest(files, name) for name in description.components}
     identities = [parse_manifest(manifest).identity for manifest in manifests.values()]
     if len(set(identities)) < len(identities):
-        raise InvalidRequest("the pack describes one component twice: same provider, name and version")
+        raise InvalidRequest(say("pack_same_component"))
     requirements = pins(description.lock, files[description.lock]) if description.lock else ""
     return PackFiles(description, sha256(content).hexdigest(), files, manifests, requirements)
 
@@ -79,16 +80,16 @@ def read_archive(content: bytes) -> PackFiles:
 def _files(archive: zipfile.ZipFile) -> dict[str, bytes]:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > MOST_BYTES:
-        raise TooLarge(f"the pack holds more than {MOST_FILES} files or {MOST_BYTES // MIB} MiB")
+        raise TooLarge(say("pack_large", files=MOST_FILES, mib=MOST_BYTES // MIB))
     files: dict[str, bytes] = {}
     for member in members:
         path = _checked_path(member)
         if path in files:
-            raise InvalidRequest(f"the pack holds {shorten(path)} twice")
+            raise InvalidRequest(say("pack_file_twice", name=shorten(path)))
         files[path] = archive.read(member)
     folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
     if both := folders & files.keys():
-        raise InvalidRequest(f"the pack holds {shorten(min(both))} as a file and as a folder")
+        raise InvalidRequest(say("pack_file_and_folder", name=shorten(min(both))))
     return files
 
 
@@ -98,24 +99,24 @@ def _checked_path(member: zipfile.ZipInfo) -> str:
     # The description's own files lie at the top; everything that is executed lies below `code`.
     inside = len(path.parts) == 1 or path.parts[0] == CODE
     if path.is_absolute() or ".." in path.parts or not inside or "\\" in name:
-        raise InvalidRequest(f"the pack holds {shorten(name)}: only files at its top and below {CODE}/ are taken")
+        raise InvalidRequest(say("pack_strange_file", name=shorten(name), code=CODE))
     if len(path.parts) == 1 and name in _OURS:
-        raise InvalidRequest(f"the pack holds {name}, which the installation itself makes: rename it")
+        raise InvalidRequest(say("pack_own_name", name=name))
     if not name.isprintable() or len(name) > _LONGEST_PATH or any(len(p.encode()) > _LONGEST_NAME for p in path.parts):
-        raise InvalidRequest(f"the pack holds {shorten(name)}, which is no name for a file here")
+        raise InvalidRequest(say("pack_bad_name", name=shorten(name)))
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        raise InvalidRequest(f"the pack holds {shorten(name)}, which is no plain file")
+        raise InvalidRequest(say("pack_no_plain_file", name=shorten(name)))
     return str(path)
 
 
 def _manifest(files: Mapping[str, bytes], name: str) -> Mapping[str, Any]:
     for needed in ("__main__.py", "manifest.json"):
         if f"{CODE}/{name}/{needed}" not in files:
-            raise InvalidRequest(f"component {name} of the pack has no {CODE}/{name}/{needed}")
+            raise InvalidRequest(say("pack_component_lacks", component=name, code=CODE, file=needed))
     try:
         manifest = json.loads(files[f"{CODE}/{name}/manifest.json"])
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"{CODE}/{name}/manifest.json: {error}") from None
+        raise InvalidRequest(say("pack_manifest", code=CODE, name=name, error=str(error))) from None
     parse_manifest(manifest)
     return dict(manifest)

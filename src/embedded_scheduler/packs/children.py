@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from embedded_scheduler.engine.ports import PackReport
 from embedded_scheduler.errors import Refused, Unavailable
 from embedded_scheduler.packs.interpreters import own_environment
+from embedded_scheduler.sentences import say
 
 _LONGEST_LINE = 1 << 16
 _PROGRESS = re.compile(r"Progress (\d{1,18}) of (\d{1,18})", re.ASCII)
 _REMEMBERED = 12
-_STOPPED = "the installation was stopped"
+_STOPPED = say("installation_stopped")
 
 
 class Children:
@@ -58,7 +59,7 @@ class Children:
                 limit=_LONGEST_LINE,
             )
         except OSError as error:
-            raise Unavailable(f"{command[0]} could not be started: {error.strerror}") from None
+            raise Unavailable(say("program_not_started", program=command[0], error=str(error.strerror))) from None
         self._group = process.pid
         said: deque[str] = deque(maxlen=_REMEMBERED)
         try:
@@ -74,7 +75,7 @@ class Children:
         if self._stopped:
             raise Refused(_STOPPED)
         if code != 0 and check:
-            raise Refused(_complaint(said) or f"{command[0]} ended with {code}")
+            raise Refused(_complaint(said) or say("program_ended", program=command[0], code=code))
 
     def _end(self) -> None:
         if self._group is not None:

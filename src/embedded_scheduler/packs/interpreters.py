@@ -14,6 +14,7 @@ from pathlib import Path
 
 from embedded_scheduler.domain.pack import PythonRange
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.sentences import say
 
 _PLACES = ("/usr/local/bin", "/usr/bin", "/bin")
 _MINORS = range(8, 30)
@@ -52,9 +53,9 @@ def find(wanted: PythonRange, named: str = "") -> Interpreter | None:
     if named:
         chosen = _ask(shutil.which(named) or named)
         if chosen is None:
-            raise Refused(f"{named} is no Python that runs here")
+            raise Refused(say("no_python", path=named))
         if not wanted.holds(chosen.version[:2]):
-            raise Refused(f"{named} is Python {chosen.version_text}; the pack needs {wanted.text}")
+            raise Refused(say("python_version", path=named, version=chosen.version_text, wanted=wanted.text))
         return chosen
     asked: set[str] = set()
     for candidate in _candidates(wanted):
@@ -94,10 +95,7 @@ def pip_for(interpreter: Interpreter, scratch: Path) -> Pip:
     if made is not None and found.version >= _SEPARATE:
         return found
     major, minor = interpreter.version[:2]
-    raise Refused(
-        f"no pip of version {_SEPARATE[0]}.{_SEPARATE[1]} or newer was found for {interpreter.path}: "
-        f"apt-get install python3-pip, or python{major}.{minor}-venv"
-    )
+    raise Refused(say("no_pip", low=_SEPARATE[0], high=_SEPARATE[1], path=interpreter.path, major=major, minor=minor))
 
 
 _SEPARATE = (22, 3)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 _REQUIREMENT = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(\[[A-Za-z0-9._, -]{1,256}\])?\s*==\s*[0-9][A-Za-z0-9.!+_-]{0,63}"
@@ -26,7 +27,7 @@ def pins(name: str, content: bytes) -> str:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{name}: it is not UTF-8 at byte {error.start}") from None
+        raise InvalidRequest(say("not_utf8_at", file=name, byte=error.start)) from None
     return "".join(f"{_pin(name, line)}\n" for line in _lines(text))
 
 
@@ -56,9 +57,6 @@ def _pin(name: str, line: str) -> str:
         or (semicolon and not _MARKER.fullmatch(marker))
         or any(word.startswith("-") for word in words)
     ):
-        raise InvalidRequest(
-            f"{name}: every line must be NAME==VERSION --hash=sha256:…, without options and addresses (got "
-            f"{shorten(line)}): make it by `pip-compile --generate-hashes`"
-        )
+        raise InvalidRequest(say("lock_line", file=name, line=shorten(line)))
     condition = f" ; {' '.join(words)}" if semicolon else ""
     return " ".join([requirement.strip() + condition, *(f"--hash={digest}" for digest in hashes)])

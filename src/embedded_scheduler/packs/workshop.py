@@ -35,6 +35,7 @@ from embedded_scheduler.packs import interpreters, inventory
 from embedded_scheduler.packs.archive import read_archive
 from embedded_scheduler.packs.children import Children
 from embedded_scheduler.packs.interpreters import Interpreter
+from embedded_scheduler.sentences import say
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,10 +76,7 @@ class Workshop:
             await asyncio.to_thread(_unpack, files, building)
             interpreter = await asyncio.to_thread(interpreters.find, wanted.python, order.python)
             if interpreter is None and not wanted.image:
-                raise Refused(
-                    f"there is no Python {wanted.python.text} on this machine: install one (apt-get, pyenv or uv), or "
-                    "name it by --python"
-                )
+                raise Refused(say("python_missing", wanted=wanted.python.text))
             if interpreter is not None:
                 report.line(f"Python {interpreter.version_text}: {interpreter.path}")
                 await self._environment(files, interpreter, order, building, report)
@@ -95,7 +93,7 @@ class Workshop:
     def verify(self, pack: PackId) -> tuple[int, list[str]]:
         place = self._place(pack)
         if _record(place) is None:
-            raise NotFound(f"pack {pack} is not installed")
+            raise NotFound(say("pack_absent", pack=str(pack)))
         try:
             kept = inventory.read(place)
         except (OSError, ValueError) as error:
@@ -112,7 +110,7 @@ class Workshop:
         try:
             self._place(pack).rename(doomed)
         except FileNotFoundError:
-            raise NotFound(f"pack {pack} is not installed") from None
+            raise NotFound(say("pack_absent", pack=str(pack))) from None
         shutil.rmtree(doomed, ignore_errors=True)
         # Only if no other version is left.
         with_nothing = self._root / pack.name
@@ -136,7 +134,7 @@ class Workshop:
         free_mb = shutil.disk_usage(self._root).free // MIB
         if free_mb < disk_mb + _RESERVE_MB:
             raise Unavailable(
-                f"the pack needs {disk_mb} MB, and {_RESERVE_MB} MB are to stay free: {self._root} has {free_mb} MB"
+                say("pack_no_space", needs=disk_mb, reserve=_RESERVE_MB, path=str(self._root), free=free_mb)
             )
 
     async def _environment(
@@ -237,7 +235,7 @@ def _settings(order: PackOrder, scratch: Path) -> Mapping[str, str]:
 
 def _wheels(directory: str) -> str:
     if not Path(directory).is_dir():
-        raise Refused(f"{directory} is no directory of the node's machine that the node can read")
+        raise Refused(say("no_directory", path=directory))
     return directory
 
 
@@ -248,7 +246,7 @@ def _tidy_environment(environment: Path) -> None:
             program.unlink()
     places = list(environment.glob("lib/python3.*/site-packages"))
     if len(places) != 1:
-        raise Refused("the pack's libraries brought an environment of another Python along")
+        raise Refused(say("pack_other_environment"))
     (site,) = places
     (site / _PATH_FILE).write_text(os.path.relpath(environment.parent / CODE, site) + "\n")
 

@@ -8,11 +8,12 @@ import httpx
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import MIB
-from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.errors import InvalidRequest, Spoken
 from embedded_scheduler.peers.clients import Clients
 from embedded_scheduler.peers.directory import Partner
 from embedded_scheduler.peers.faults import reason
 from embedded_scheduler.security.keys import PublicKey
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.wire.bfia.envelope import Unreadable, read_answer
 from embedded_scheduler.wire.bfia.headers import PartnerHeaders, read_timestamp, render_headers, render_timestamp
 from embedded_scheduler.wire.bfia.signature import (
@@ -63,7 +64,7 @@ class Raw:
         return 200 <= self.status < 300
 
 
-class NoAnswer(Exception):
+class NoAnswer(Spoken):
     """The call brought no answer that could be used; the text says why, as a predicate of the partner."""
 
 
@@ -88,10 +89,7 @@ class Exchange:
         `anonymous` = without showing our certificate. The request may be sent twice.
         """
         if partner.signing == "required" and not self._keys(partner):
-            raise NoAnswer(
-                "is to be called with signatures and has no contract in force: `nodeconsole peer invite` or"
-                " `nodeconsole peer join` makes one"
-            )
+            raise NoAnswer(say("call_unsigned"))
         try:
             return await self._once(partner, request, anonymous=anonymous)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -112,10 +110,10 @@ class Exchange:
                 request.method, partner.url + request.target, headers=headers, content=request.body
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise NoAnswer(f"cannot be called at {partner.url}: {error}") from None
+            raise NoAnswer(say("call_address", url=partner.url, error=str(error))) from None
         except InvalidRequest as error:
             # Our own certificate, or partner.ca_file, cannot be used.
-            raise NoAnswer(f"cannot be called: {error.message}") from None
+            raise NoAnswer(say("call_own_fault", error=error.words)) from None
         response = await client.send(built, stream=True)
         try:
             body = await _body(response)
@@ -160,10 +158,7 @@ class Exchange:
             return False
         status, timestamp = response.status_code, response.headers.get("x-timestamp", "")
         if not signature:
-            raise NoAnswer(
-                f"gave no signed answer (HTTP {status}): something between the two nodes answered in its place, or it"
-                " does not sign its answers"
-            )
+            raise NoAnswer(say("answer_unsigned", status=status))
         answer = SignedAnswer(
             status=status,
             path=request.path,
@@ -177,40 +172,31 @@ class Exchange:
         ours = (answer.source, answer.target) == (partner.node_id, self._node_id)
         if not ours or not is_signed(answer.message(), signature, keys):
             if ours and is_signed(replace(answer, nonce=NOT_TAKEN).message(), signature, keys):
-                raise NotTaken(
-                    f"does not take the request for one of this node, or something between the two changed it: it says"
-                    f" {_text(body)}"
-                )
-            raise NoAnswer(
-                f"gave an answer (HTTP {status}) with a wrong signature: it was changed on the way, or is signed with a"
-                " key that its contract does not name"
-            )
+                raise NotTaken(say("request_not_taken", answer=_text(body)))
+            raise NoAnswer(say("answer_wrong_signature", status=status))
         if not is_fresh(read_timestamp(answer.timestamp), self._clock.now_ms()):
-            raise NoAnswer(
-                f"signed its answer at a time that is more than {WINDOW_MS // 1000} s from this node's clock: set the"
-                " clocks of both nodes"
-            )
+            raise NoAnswer(say("answer_wrong_time", seconds=WINDOW_MS // 1000))
         return True
 
 
 async def _body(response: httpx.Response) -> bytes:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NoAnswer("compressed its answer although it was asked not to")
+        raise NoAnswer(say("answer_compressed"))
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > ANSWER_BYTES:
-            raise NoAnswer(f"answered more than {ANSWER_BYTES} bytes")
+            raise NoAnswer(say("answer_large", bytes=ANSWER_BYTES))
     return bytes(body)
 
 
-def _unreachable(partner: Partner, error: httpx.TransportError) -> str:
-    return f"cannot be reached at {partner.url}: {reason(partner.url, error)}"
+def _unreachable(partner: Partner, error: httpx.TransportError) -> Words:
+    return say("call_unreachable", url=partner.url, why=reason(partner.url, error))
 
 
-def _text(body: bytes) -> str:
+def _text(body: bytes) -> Words:
     try:
         answer = read_answer(body)
     except Unreadable:
-        return "nothing that can be read"
-    return f"code {answer.code}: {answer.text}"
+        return say("answer_unreadable")
+    return say("answer_code", code=answer.code, text=answer.text)

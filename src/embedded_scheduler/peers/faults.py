@@ -4,67 +4,69 @@ from __future__ import annotations
 
 import httpx
 
+from embedded_scheduler.sentences import Words, say
+
 _HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"),
-        "the other side speaks plain HTTP there, not TLS: begin its address with http://, or have TLS switched on",
+        "hint_plain",
     ),
     (
         ("HTTP_REQUEST",),
-        "the other side speaks TLS there: begin its address with https://",
+        "hint_tls",
     ),
     (
         ("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE", "ALERT_ACCESS_DENIED"),
-        "it does not accept this node's certificate: it has no contract with it, or not any more; compare"
-        " `nodeconsole identity show` with the contract there",
+        "hint_our_certificate",
     ),
     (
         ("ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE"),
-        "it has no TLS version from 1.2 on: have its TLS server brought up to date",
+        "hint_tls_version",
     ),
     (
         ("ALERT_HANDSHAKE_FAILURE", "NO_SHARED_CIPHER", "DH_KEY_TOO_SMALL", "EE_KEY_TOO_SMALL"),
-        "the two sides have no secure cipher in common: have its TLS server brought up to date",
+        "hint_cipher",
     ),
     (
         ("Hostname mismatch", "IP address mismatch"),
-        "its certificate is for another name: use the name in the certificate, or pin its key with a contract",
+        "hint_name",
     ),
     (
         ("certificate has expired",),
-        "its certificate has expired: its operator has to renew it",
+        "hint_expired",
     ),
     (
         ("CERTIFICATE_VERIFY_FAILED",),
-        "no CA known here vouches for its certificate: make a contract (`nodeconsole peer invite`, `peer join`), or set"
-        " partner.ca_file",
+        "hint_ca",
     ),
     (
         ("Name or service not known", "Temporary failure in name resolution", "nodename nor servname"),
-        "its name has no address here: check the address and this machine's DNS",
+        "hint_dns",
     ),
 )
 
 
-def reason(url: str, error: httpx.TransportError) -> str:
+def reason(url: str, error: httpx.TransportError) -> Words:
     """What happened, and what to do about it where that is known."""
-    detail = str(error) or _UNNAMED.get(type(error), type(error).__name__)
+    told = str(error)
+    unnamed = _UNNAMED.get(type(error))
+    detail: Words = told or (say(unnamed) if unnamed else type(error).__name__)
     if isinstance(error, httpx.ProxyError):
-        return f"the proxy of partner.proxy refused: {detail}"
+        return say("proxy_refused", error=detail)
     for marks, hint in _HINTS:
-        if any(mark in detail for mark in marks):
-            return f"{detail}; {hint}"
+        if any(mark in told for mark in marks):
+            return say("fault_with_hint", error=detail, hint=say(hint))
     if url.startswith("http:") and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-        return f"{detail}; if the other side speaks TLS there, begin its address with https://"
-    if url.startswith("https:") and isinstance(error, httpx.ConnectError) and not str(error):
-        return f"{detail} during the TLS handshake"
+        return say("fault_with_hint", error=detail, hint=say("hint_maybe_tls"))
+    if url.startswith("https:") and isinstance(error, httpx.ConnectError) and not told:
+        return say("during_handshake", error=detail)
     return detail
 
 
 _UNNAMED: dict[type[httpx.TransportError], str] = {
-    httpx.ConnectTimeout: "no connection in time: a firewall may drop what is sent there",
-    httpx.ReadTimeout: "no answer in time",
-    httpx.ReadError: "the connection was closed",
-    httpx.ConnectError: "the connection was closed",
-    httpx.WriteError: "the connection was closed",
+    httpx.ConnectTimeout: "no_connection",
+    httpx.ReadTimeout: "no_answer_in_time",
+    httpx.ReadError: "connection_closed",
+    httpx.ConnectError: "connection_closed",
+    httpx.WriteError: "connection_closed",
 }

@@ -19,6 +19,7 @@ from embedded_scheduler.peers.clients import Clients, Route
 from embedded_scheduler.peers.directory import Directory, Partner
 from embedded_scheduler.peers.exchange import Exchange, NoAnswer, NotTaken, Raw, Request
 from embedded_scheduler.peers.profiles import Profile, StatusAllStyle
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.wire.bfia.envelope import NO_DATA, Answer, Unreadable, read_answer
 from embedded_scheduler.wire.bfia.headers import render_permits
 from embedded_scheduler.wire.bfia.job import read_progress, render_job
@@ -113,7 +114,7 @@ class HttpGateway:
             raise ValueError(f"{message.operation} is no operation of the control layer")
         partner = self._partner_for(message)
         if partner is None:
-            return _refused(f"{message.node_id} is no partner of this node: add it with `nodeconsole peer add`")
+            return _refused(say("no_partner_add", node=message.node_id))
         return await self.call_at(partner, message)
 
     def _partner_for(self, message: Outgoing) -> Partner | None:
@@ -140,13 +141,15 @@ class HttpGateway:
                     return _reply(partner, message, raw)
                 return _reply(partner, message, await self.exchange.send(partner, _post(partner, message)))
         except TimeoutError:
-            return _failed(f"{partner.node_id} did not answer {message.operation} within {seconds:g} s")
+            return _failed(
+                say("no_answer_within", node=partner.node_id, operation=message.operation, seconds=f"{seconds:g}")
+            )
         except NotTaken as error:
-            said = f"{partner.node_id} {error} ({message.operation})"
+            said = _call_failed(partner, message, error)
             # A partner that has lost a contract will never hear of its end; both sides know without it.
             return _refused(said) if message.operation.startswith("node/contract/") else _failed(said)
         except NoAnswer as error:
-            return _failed(f"{partner.node_id} {error} ({message.operation})")
+            return _failed(_call_failed(partner, message, error))
 
     async def close(self) -> None:
         await self.clients.close()
@@ -267,20 +270,19 @@ def _without_asking(partner: Partner, message: Outgoing) -> Reply | None:
     ):
         return Reply(Delivery.OK, NO_DATA, _no_channel(partner, operation))
     if operation in COORDINATION and not profile.coordinates:
-        return _refused(f"{partner.node_id} cannot coordinate a job: profile {profile.name} has no {operation}")
+        return _refused(say("cannot_coordinate", node=partner.node_id, profile=profile.name, operation=operation))
     if operation in CREATES or operation == "task/start":
         for name in ("job_id", "task_id"):
             value = message.body.get(name)
             if profile.id_style == "k8s" and value is not None and not _K8S_NAME.fullmatch(str(value)):
                 return _refused(
-                    f"{name} {value} is not legal at {partner.node_id} (profile {profile.name}): it takes at most 63"
-                    " characters of a-z 0-9 . -"
+                    say("id_not_legal", name=name, value=str(value), node=partner.node_id, profile=profile.name)
                 )
     return None
 
 
-def _no_channel(partner: Partner, operation: str) -> str:
-    return f"{partner.node_id} has no {operation}"
+def _no_channel(partner: Partner, operation: str) -> Words:
+    return say("has_no_operation", node=partner.node_id, operation=operation)
 
 
 # -- what is answered -------------------------------------------------------------------------------------------------
@@ -295,12 +297,10 @@ def _reply(partner: Partner, message: Outgoing, raw: Raw) -> Reply:
         answer = read_answer(raw.body)
     except Unreadable as error:
         if not raw.is_success:
-            wrong = raw.status in (404, 405)
-            hint = f": check its address and profile (here: {partner.profile.name})" if wrong else ""
-            return _failed(f"{partner.node_id} answered {message.operation} with HTTP {raw.status}{hint}")
-        return _failed(f"{partner.node_id} answered {message.operation}, but {error.message}")
+            return _failed(_unread_status(partner, message, raw.status))
+        return _failed(say("answered_but", node=partner.node_id, operation=message.operation, what=error.words))
     if raw.status >= 500 or raw.status in _NOT_NOW or 300 <= raw.status < 400:
-        return _failed(_said(partner, message, answer, f"HTTP {raw.status}"))
+        return _failed(_said(partner, message, answer, say("http_status", status=raw.status)))
     if raw.is_success and answer.ok:
         return _accepted(partner, message, answer)
     return _denied(partner, message, answer)
@@ -312,14 +312,14 @@ def _accepted(partner: Partner, message: Outgoing, answer: Answer) -> Reply:
         case "task/poll":
             status = data.get("status") if data is not None else None
             if not isinstance(status, str):
-                return _failed(f"{partner.node_id} answered task/poll without a status")
+                return _failed(say("poll_without_status", node=partner.node_id))
             return Reply(Delivery.OK, {**(data or {}), "status": task_word(status, told_by=partner.node_id)})
         case "job/status_all":
             if data is None or not isinstance(data.get("status") or {}, Mapping):
-                return _failed(f"{partner.node_id} answered job/status_all without a map of statuses")
+                return _failed(say("status_all_without_map", node=partner.node_id))
             if not data:
                 # FATE-Flow says so that it knows no such job.
-                return _refused(f"{partner.node_id} says nothing of job {message.body['job_id']}: it does not know it")
+                return _refused(say("job_unknown_there", node=partner.node_id, job=str(message.body["job_id"])))
             return Reply(Delivery.OK, read_progress(data, told_by=partner.node_id))
         case _:
             # An odd `data` where nothing is expected in it changes nothing about the success.
@@ -328,18 +328,18 @@ def _accepted(partner: Partner, message: Outgoing, answer: Answer) -> Reply:
 
 def _denied(partner: Partner, message: Outgoing, answer: Answer) -> Reply:
     profile, operation = partner.profile, message.operation
-    said = _said(partner, message, answer, f"code {answer.code}")
+    said = _said(partner, message, answer, say("code_number", code=answer.code))
     if operation in STOPS and (answer.code == 404 or _matches(profile.unknown_job, answer.text)):
-        return Reply(Delivery.OK, NO_DATA, f"{said}: nothing to stop there")
+        return Reply(Delivery.OK, NO_DATA, say("nothing_to_stop", answer=said))
     if operation in CREATES and answer.code != 409 and _matches(profile.created_before, answer.text):
-        return Reply(Delivery.OK, NO_DATA, f"{said}: an earlier try had arrived")
+        return Reply(Delivery.OK, NO_DATA, say("arrived_before", answer=said))
     if operation == "task/start" and answer.text.lower() == "success":
         # FATE-Flow answers a repeated task/start so.
-        return Reply(Delivery.OK, NO_DATA, f"{said}: an earlier try had arrived")
+        return Reply(Delivery.OK, NO_DATA, say("arrived_before", answer=said))
     if 500 <= answer.code < 600 or answer.code in _NOT_NOW:
         return _failed(said)
     # What a node of another kind says of a job that is written for the wrong one is rarely clear.
-    return _refused(f"{said} (written for profile {profile.name})" if operation in CREATES else said)
+    return _refused(say("written_for", answer=said, profile=profile.name) if operation in CREATES else said)
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -357,13 +357,27 @@ def _form_was_refused(raw: Raw) -> bool:
         return False
 
 
-def _said(partner: Partner, message: Outgoing, answer: Answer, label: str) -> str:
-    return f"{partner.node_id} answered {message.operation} with {label}" + (f": {answer.text}" if answer.text else "")
+def _said(partner: Partner, message: Outgoing, answer: Answer, label: Words) -> Words:
+    node, operation = partner.node_id, message.operation
+    if not answer.text:
+        return say("answered_status", node=node, operation=operation, status=label)
+    return say("answered_text", node=node, operation=operation, status=label, text=answer.text)
 
 
-def _refused(error: str) -> Reply:
+def _unread_status(partner: Partner, message: Outgoing, status: int) -> Words:
+    node, operation = partner.node_id, message.operation
+    if status not in (404, 405):
+        return say("answered_http", node=node, operation=operation, status=status)
+    return say("answered_http_route", node=node, operation=operation, status=status, profile=partner.profile.name)
+
+
+def _call_failed(partner: Partner, message: Outgoing, error: NoAnswer) -> Words:
+    return say("call_failed", node=partner.node_id, what=error.words, operation=message.operation)
+
+
+def _refused(error: Words) -> Reply:
     return Reply(Delivery.REFUSED, NO_DATA, error)
 
 
-def _failed(error: str) -> Reply:
+def _failed(error: Words) -> Reply:
     return Reply(Delivery.FAILED, NO_DATA, error)

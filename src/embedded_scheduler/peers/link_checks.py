@@ -16,26 +16,34 @@ from cryptography import x509
 
 from embedded_scheduler.config import MIB
 from embedded_scheduler.security.keys import certificate_fingerprint
+from embedded_scheduler.sentences import Words, say
+from embedded_scheduler.wire.console import said
 from embedded_scheduler.wire.linktest import LinkCheck
 
 HEALTH_PATH = "/v1/interconn/node/health"
 _CLOCK_WARN, _CLOCK_BAD = 30.0, 300.0
 
 
-def ok(name: str, text: str) -> LinkCheck:
-    return LinkCheck(name=name, state="ok", text=text)
+def ok(code: str, text: Words) -> LinkCheck:
+    """`code`, here and below: of the sentence that names what was looked at."""
+    return _check(code, "ok", text)
 
 
-def note(name: str, text: str, advice: str = "") -> LinkCheck:
-    return LinkCheck(name=name, state="note", text=text, advice=advice)
+def note(code: str, text: Words, advice: Words = "") -> LinkCheck:
+    return _check(code, "note", text, advice)
 
 
-def bad(name: str, text: str, advice: str = "") -> LinkCheck:
-    return LinkCheck(name=name, state="bad", text=text, advice=advice)
+def bad(code: str, text: Words, advice: Words = "") -> LinkCheck:
+    return _check(code, "bad", text, advice)
 
 
-def skipped(name: str, text: str) -> LinkCheck:
-    return LinkCheck(name=name, state="skipped", text=text)
+def skipped(code: str, text: Words) -> LinkCheck:
+    return _check(code, "skipped", text)
+
+
+def _check(code: str, state: str, text: Words, advice: Words = "") -> LinkCheck:
+    name = say(code)
+    return LinkCheck(name=name, state=state, text=text, advice=advice, said=said(name=name, text=text, advice=advice))
 
 
 async def read_limited(response: httpx.Response) -> bytes:
@@ -57,9 +65,9 @@ async def resolve(url: str) -> LinkCheck:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        return bad("name", f"{host} has no address here: {error.strerror}", "check the address and this machine's DNS")
+        return bad("link_name", say("link_no_dns", host=host, error=str(error.strerror)), say("link_no_dns_fix"))
     addresses = sorted({str(entry[4][0]) for entry in found})
-    return ok("name", f"{host} is {', '.join(addresses[:4])}")
+    return ok("link_name", say("link_dns", host=host, addresses=", ".join(addresses[:4])))
 
 
 async def connect(url: str) -> LinkCheck:
@@ -69,38 +77,43 @@ async def connect(url: str) -> LinkCheck:
         async with asyncio.timeout(10):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
-        advice = f"a firewall drops it: have outgoing TCP to {host} port {port} opened here, and incoming there"
-        return bad("connection", f"nothing answers at {host} port {port} within 10 s", advice)
+        advice = say("link_silent_fix", host=host, port=port)
+        return bad("link_connection", say("link_silent", host=host, port=port), advice)
     except OSError as error:
-        advice = f"is the other node running, and is port {port} passed on to it?"
-        return bad("connection", f"{host} port {port} refuses: {error.strerror or error}", advice)
+        advice = say("link_refuses_fix", port=port)
+        return bad(
+            "link_connection", say("link_refuses", host=host, port=port, error=str(error.strerror or error)), advice
+        )
     writer.close()
-    return ok("connection", f"TCP to {host} port {port} in {(time.monotonic() - began) * 1000:.0f} ms")
+    return ok("link_connection", say("link_tcp", host=host, port=port, ms=f"{(time.monotonic() - began) * 1000:.0f}"))
 
 
 def tls(fingerprint: str, connection: ssl.SSLObject | None, now: datetime) -> LinkCheck:
     """`fingerprint` is of the node's own key, as the code has it; empty = not known."""
     if connection is None:
-        advice = "have TLS switched on, unless both nodes are on one machine"
-        return note("TLS", "the other side speaks plain HTTP: everybody on the way can read it", advice)
+        advice = say("link_plain_fix")
+        return note("link_tls", say("link_plain"), advice)
     der = connection.getpeercert(binary_form=True) or b""
     certificate = x509.load_der_x509_certificate(der)
     shown = certificate_fingerprint(der)
     ends = certificate.not_valid_after_utc
-    text = (
-        f"{connection.version()}, certificate of {', '.join(_names(certificate)) or 'nobody'},"
-        f" valid until {ends.date()}, key {shown}"
+    text = say(
+        "link_certificate",
+        version=str(connection.version()),
+        names=", ".join(_names(certificate)) or say("link_nobody"),
+        date=str(ends.date()),
+        key=shown,
     )
     if ends <= now:
-        return bad("TLS", text, "the certificate has ended: its operator has to renew it")
+        return bad("link_tls", text, say("link_ended_fix"))
     if (ends - now).days < 30:
-        return note("TLS", text, f"the certificate ends in {(ends - now).days} days: its operator should renew it")
+        return note("link_tls", text, say("link_ends_fix", days=(ends - now).days))
     if fingerprint and shown == fingerprint:
-        return ok("TLS", f"{text}: that of the code, so TLS ends at the node itself")
+        return ok("link_tls", say("link_key_of_code", certificate=text))
     if fingerprint:
-        advice = f"if that is its gateway: `nodeconsole peer add … --tls {shown}` (or --tls ca); ask by phone"
-        return note("TLS", f"{text}: not the key of the node in the code, so something else ends TLS there", advice)
-    return ok("TLS", text)
+        advice = say("link_key_fix", key=shown)
+        return note("link_tls", say("link_key_not_of_code", certificate=text), advice)
+    return ok("link_tls", text)
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
@@ -120,9 +133,9 @@ def path(url: str, response: httpx.Response, body: bytes) -> LinkCheck:
     except ValueError:
         known = False
     if known and response.status_code == 200:
-        return ok("path", f"{url}{HEALTH_PATH} is answered by a node")
-    advice = "check the path in the address; the gateway there has to pass it on to the node (partner.path_prefix)"
-    return bad("path", f"{url}{HEALTH_PATH} is answered with HTTP {response.status_code}, and not by a node", advice)
+        return ok("link_path", say("link_node_answers", url=f"{url}{HEALTH_PATH}"))
+    advice = say("link_no_node_fix")
+    return bad("link_path", say("link_no_node", url=f"{url}{HEALTH_PATH}", status=response.status_code), advice)
 
 
 def clock_by_date(date: str, now_ms: float) -> list[LinkCheck]:
@@ -136,9 +149,9 @@ def clock_by_date(date: str, now_ms: float) -> list[LinkCheck]:
 
 def clock_gap(seconds: float) -> LinkCheck:
     """How far the other side's is ahead of ours."""
-    text = f"its clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this one"
+    text = say("link_clock_ahead" if seconds > 0 else "link_clock_behind", seconds=f"{abs(seconds):.1f}")
     if abs(seconds) > _CLOCK_BAD:
-        return bad("clock", text, "signed requests are refused from 300 s on: set the clocks (NTP) on both sides")
+        return bad("link_clock", text, say("link_clock_bad_fix"))
     if abs(seconds) > _CLOCK_WARN:
-        return note("clock", text, "set the clocks (NTP) on both sides")
-    return ok("clock", text)
+        return note("link_clock", text, say("link_clock_fix"))
+    return ok("link_clock", text)

@@ -17,8 +17,10 @@ import httpx
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.config import MIB
 from embedded_scheduler.engine import linktest
+from embedded_scheduler.errors import Spoken
 from embedded_scheduler.peers.faults import reason
 from embedded_scheduler.peers.link_checks import bad, clock_gap, note, ok, read_limited
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.wire.linktest import NONCE, PATH, PROOF, REVERSE_PATH, TICKET, LinkCheck, LinkChecks, ProbeFacts
 
 SECONDS = 30.0
@@ -63,19 +65,19 @@ class Probe:
         self._clock = clock
 
     async def all(self) -> list[LinkCheck]:
-        first = await self._checked("code", self._hello)
+        first = await self._checked("link_code", self._hello)
         if first[-1].state == "bad":
             return first
         found = [*first]
         for name, step in (
-            ("headers", self._headers),
-            ("round trip", self._round_trip),
-            ("body sizes", self._upwards),
-            ("answer sizes", self._downwards),
-            ("request buffering", self._request_buffering),
-            ("answer buffering", self._answer_buffering),
-            ("bandwidth", self._bandwidth),
-            ("waiting", self._waiting),
+            ("link_headers", self._headers),
+            ("link_round_trip", self._round_trip),
+            ("link_bodies", self._upwards),
+            ("link_answers", self._downwards),
+            ("link_request_buffering", self._request_buffering),
+            ("link_answer_buffering", self._answer_buffering),
+            ("link_bandwidth", self._bandwidth),
+            ("link_waiting", self._waiting),
         ):
             found += await self._checked(name, step)
         return found
@@ -88,7 +90,7 @@ class Probe:
             data = await self._data("POST", path=REVERSE_PATH, content=body, seconds=60)
             return LinkChecks.model_validate(data).checks
 
-        return await self._checked("way back", ask)
+        return await self._checked("link_way_back", ask)
 
     async def _checked(self, name: str, step: Callable[[], Awaitable[list[LinkCheck]]]) -> list[LinkCheck]:
         try:
@@ -96,15 +98,17 @@ class Probe:
         except httpx.TransportError as error:
             return [bad(name, reason(self._target.url, error))]
         except Refused as error:
-            return [bad(name, str(error))]
+            return [bad(name, error.words)]
 
     async def _hello(self) -> list[LinkCheck]:
         began = self._clock.now_ms()
         facts = await self._facts()
         middle = (began + self._clock.now_ms()) / 2
-        found = [ok("code", f"node {facts.node_id} accepts the code; it sees this node as {facts.remote or 'unknown'}")]
+        found = [
+            ok("link_code", say("link_code_taken", node=facts.node_id, remote=facts.remote or say("link_unknown")))
+        ]
         if self._target.node_id not in ("", facts.node_id):
-            found = [bad("code", f"the code is of {self._target.node_id}, and {facts.node_id} answers")]
+            found = [bad("link_code", say("link_code_of_other", node=self._target.node_id, other=facts.node_id))]
         return [*found, clock_gap((facts.now_ms - middle) / 1000)]
 
     async def _headers(self) -> list[LinkCheck]:
@@ -114,11 +118,11 @@ class Probe:
         got = {name.replace("_", "-"): value for name, value in facts.headers.items()}
         lost = [name for name in ("x-probe-short", "x-probe-long") if got.get(name) != sent[name]]
         if lost:
-            advice = "have the gateways pass on all x-… headers unchanged, with values up to 8 KB"
-            return [bad("headers", f"changed or lost on the way: {', '.join(lost)}", advice)]
-        found = [ok("headers", f"x-… headers arrive unchanged, up to {_LONG_HEADER} characters")]
+            advice = say("link_headers_fix")
+            return [bad("link_headers", say("link_headers_lost", names=", ".join(lost)), advice)]
+        found = [ok("link_headers", say("link_headers_ok", most=_LONG_HEADER))]
         if "x-probe-underscore" not in got:
-            found.append(note("headers", "headers with an underscore are dropped on the way; this node sends none"))
+            found.append(note("link_headers", say("link_underscore")))
         return found
 
     async def _round_trip(self) -> list[LinkCheck]:
@@ -127,15 +131,20 @@ class Probe:
             began = time.monotonic()
             await self._facts()
             times.append((time.monotonic() - began) * 1000)
-        return [ok("round trip", f"median {statistics.median(times):.1f} ms, longest {max(times):.1f} ms")]
+        return [
+            ok(
+                "link_round_trip",
+                say("link_times", median=f"{statistics.median(times):.1f}", longest=f"{max(times):.1f}"),
+            )
+        ]
 
     async def _upwards(self) -> list[LinkCheck]:
         async def send(size: int) -> None:
             facts = await self._facts("POST", content=os.urandom(size))
             if facts.received != size:
-                raise Refused(f"of {size} bytes {facts.received} arrived")
+                raise Refused(say("test_arrived", size=size, arrived=facts.received))
 
-        return await self._sizes("body sizes", "client_max_body_size", send)
+        return await self._sizes("link_bodies", "client_max_body_size", send)
 
     async def _downwards(self) -> list[LinkCheck]:
         async def fetch(size: int) -> None:
@@ -144,9 +153,9 @@ class Probe:
                 async for chunk in response.aiter_raw():
                     got += len(chunk)
             if got != size:
-                raise Refused(f"of {size} bytes {got} arrived")
+                raise Refused(say("test_arrived", size=size, arrived=got))
 
-        return await self._sizes("answer sizes", "proxy_max_temp_file_size", fetch)
+        return await self._sizes("link_answers", "proxy_max_temp_file_size", fetch)
 
     async def _sizes(self, name: str, setting: str, attempt: Callable[[int], Awaitable[None]]) -> list[LinkCheck]:
         passed = 0
@@ -154,14 +163,12 @@ class Probe:
             try:
                 await attempt(size * MIB)
             except (httpx.TransportError, Refused) as error:
-                why = reason(self._target.url, error) if isinstance(error, httpx.TransportError) else str(error)
-                advice = (
-                    f"nginx: {setting} {self._plan.sizes[-1]}m; components' data goes in parts of at most 1 MB anyway"
-                )
-                text = f"up to {passed} MiB pass, {size} MiB do not: {why}"
+                why = reason(self._target.url, error) if isinstance(error, httpx.TransportError) else error.words
+                advice = say("link_size_fix", setting=setting, most=self._plan.sizes[-1])
+                text = say("link_size_not", passed=passed, size=size, why=why)
                 return [note(name, text, advice) if passed else bad(name, text, advice)]
             passed = size
-        return [ok(name, f"up to {passed} MiB pass")]
+        return [ok(name, say("link_size_ok", passed=passed))]
 
     async def _request_buffering(self) -> list[LinkCheck]:
         async def slowly() -> AsyncIterator[bytes]:
@@ -171,10 +178,8 @@ class Probe:
 
         facts = await self._facts("POST", content=slowly())
         if facts.spread_ms >= self._plan.pause * 500:
-            return [ok("request buffering", "what is sent arrives at once")]
-        return [
-            note("request buffering", "something holds requests until they are complete: it works, in parts of 1 MB")
-        ]
+            return [ok("link_request_buffering", say("link_sent_at_once"))]
+        return [note("link_request_buffering", say("link_sent_held"))]
 
     async def _answer_buffering(self) -> list[LinkCheck]:
         async with self._stream("GET", f"want={2 * _PIECE}&pause={self._plan.pause:g}") as response:
@@ -183,13 +188,13 @@ class Probe:
                 last = time.monotonic()
                 first = first or last
         if last - first >= self._plan.pause / 2:
-            return [ok("answer buffering", "what is answered arrives at once")]
-        return [note("answer buffering", "something holds answers until they are complete: it works")]
+            return [ok("link_answer_buffering", say("link_answered_at_once"))]
+        return [note("link_answer_buffering", say("link_answer_held"))]
 
     async def _bandwidth(self) -> list[LinkCheck]:
         """In parts of 1 MiB, as components' data goes."""
         found = []
-        for name, there in (("to it", True), ("from it", False)):
+        for code, there in (("link_rate_to", True), ("link_rate_from", False)):
             block = os.urandom(MIB)
             began = time.monotonic()
             for _ in range(self._plan.bulk):
@@ -200,25 +205,25 @@ class Probe:
                         async for _chunk in response.aiter_raw():
                             pass
             rate = self._plan.bulk / (time.monotonic() - began)
-            found.append(ok("bandwidth", f"{self._plan.bulk} MiB {name} at {rate:.1f} MiB/s"))
+            found.append(ok("link_bandwidth", say(code, mib=self._plan.bulk, rate=f"{rate:.1f}")))
         return found
 
     async def _waiting(self) -> list[LinkCheck]:
         """Answers that let one wait, all at once on connections of their own."""
 
         async def wait(seconds: float) -> LinkCheck:
-            advice = "have the idle time-outs on the way raised (nginx: proxy_read_timeout), at least to 60 s"
+            advice = say("link_wait_fix")
             try:
                 await self._facts(query=f"pause={seconds:g}", seconds=seconds + 15)
             except (httpx.TransportError, Refused) as error:
-                why = reason(self._target.url, error) if isinstance(error, httpx.TransportError) else str(error)
-                text = f"an answer that takes {seconds:g} s does not come: {why}"
+                why = reason(self._target.url, error) if isinstance(error, httpx.TransportError) else error.words
+                text = say("link_wait_not", seconds=f"{seconds:g}", why=why)
                 return (
-                    bad("waiting", text, advice)
+                    bad("link_waiting", text, advice)
                     if seconds <= 60
-                    else note("waiting", text, "it works: no call of a node waits longer than 60 s")
+                    else note("link_waiting", text, say("link_wait_works"))
                 )
-            return ok("waiting", f"an answer may take {seconds:g} s")
+            return ok("link_waiting", say("link_wait_ok", seconds=f"{seconds:g}"))
 
         return list(await asyncio.gather(*map(wait, self._plan.idle)))
 
@@ -253,9 +258,9 @@ class Probe:
         try:
             data = json.loads(body)["data"]
         except (ValueError, KeyError, TypeError):
-            raise Refused("it answers with something that is not of a node") from None
+            raise Refused(say("test_no_node")) from None
         if not isinstance(data, dict):
-            raise Refused("it answers with something that is not of a node")
+            raise Refused(say("test_no_node"))
         return data
 
     def _stream(
@@ -293,9 +298,9 @@ class _Answer:
     async def __aenter__(self) -> httpx.Response:
         self._response = await self._client.send(self._request, stream=True)
         if self._response.status_code != 200:
-            said = _said(await read_limited(self._response))
+            refusal = _refusal(self._response.status_code, await read_limited(self._response))
             await self._response.aclose()
-            raise Refused(f"HTTP {self._response.status_code}{said}")
+            raise Refused(refusal)
         return self._response
 
     async def __aexit__(self, *_: object) -> None:
@@ -303,14 +308,16 @@ class _Answer:
             await self._response.aclose()
 
 
-class Refused(Exception):
+class Refused(Spoken):
     """The other side, or something on the way, answered that it does not."""
 
 
-def _said(body: bytes) -> str:
-    """The node's own words; a gateway's page is not shown."""
+def _refusal(status: int, body: bytes) -> Words:
+    """In the node's own words; a gateway's page is not shown."""
     try:
         text = json.loads(body)["msg"]
     except (ValueError, KeyError, TypeError):
-        return " from something on the way, not from the node"
-    return f": {text[:300]}" if isinstance(text, str) and text.isprintable() else ""
+        return say("test_status_of_other", status=status)
+    if not isinstance(text, str) or not text.isprintable():
+        return say("test_status_alone", status=status)
+    return say("test_status_text", status=status, text=text[:300])

@@ -34,13 +34,11 @@ from embedded_scheduler.peers.link_checks import (
 )
 from embedded_scheduler.peers.link_probe import FULL, QUICK, SECONDS, Plan, Probe, Target
 from embedded_scheduler.security import invitation as codes
+from embedded_scheduler.sentences import say
 from embedded_scheduler.wire.linktest import LinkCheck, LinkChecks, LinkReport, OwnSide
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
-_WITHOUT_CODE = (
-    "headers, body sizes, buffering, waiting times, bandwidth, and the way back need a code from the other side: an"
-    " invitation, or what `nodeconsole peer test --listen 30` prints there"
-)
+_WITHOUT_CODE = say("link_without_code")
 
 
 def read_target(text: str) -> Target:
@@ -49,7 +47,7 @@ def read_target(text: str) -> Target:
         return Target(check_url(text.strip()))
     code = codes.decode(text)
     if code.expires_s <= time.time():
-        raise InvalidRequest("this code has expired: ask the other side for a new one")
+        raise InvalidRequest(say("test_expired"))
     key = linktest.test_key(codes.verifier_of(code.id, code.secret))
     return Target(check_url(code.address), code.id, key, code.fingerprint, code.node_id)
 
@@ -73,9 +71,9 @@ class LinkTester:
         checks = await self.look(target)
         reverse: list[LinkCheck] = []
         if any(check.state == "bad" for check in checks):
-            checks.append(skipped("everything else", "is not tried before the above works"))
+            checks.append(skipped("link_rest", say("link_not_before")))
         elif not target.key:
-            checks.append(skipped("everything else", _WITHOUT_CODE))
+            checks.append(skipped("link_rest", _WITHOUT_CODE))
         else:
             async with self._client() as client:
                 probe = Probe(client, target, plan, self._clock)
@@ -85,8 +83,8 @@ class LinkTester:
 
     async def _way_back(self, probe: Probe) -> list[LinkCheck]:
         if urlsplit(self._partner.public_url).hostname in _EVERYWHERE:
-            advice = "set partner.advertise in node.toml to the address under which partners reach this node"
-            return [note("way back", "not tried: this node does not know its own address", advice)]
+            advice = say("link_no_address_fix")
+            return [note("link_way_back", say("link_no_address"), advice)]
         return await probe.reverse(self._partner.public_url)
 
     async def look_back(self, url: str) -> LinkChecks:
@@ -108,7 +106,7 @@ class LinkTester:
         """What needs no code: name, connection, TLS, path, clock."""
         checks: list[LinkCheck] = []
         if self._route().proxy:
-            checks.append(note("proxy", f"calls go through {self._route().proxy}: it looks names up and connects"))
+            checks.append(note("link_proxy", say("link_by_proxy", proxy=self._route().proxy)))
         else:
             for step in (resolve, connect):
                 checks.append(await step(target.url))
@@ -125,7 +123,7 @@ class LinkTester:
                 connection = response.extensions["network_stream"].get_extra_info("ssl_object")
                 body = await read_limited(response)
         except httpx.TransportError as error:
-            return [bad("connection", f"no HTTP answer: {reason(target.url, error)}")]
+            return [bad("link_connection", say("link_no_answer", why=reason(target.url, error)))]
         middle = (began + self._clock.now_ms()) / 2
         checks = [tls(target.fingerprint, connection, datetime.fromtimestamp(middle / 1000, UTC))]
         checks.append(path(target.url, response, body))

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.snapshot import PeerTraits
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 from embedded_scheduler.wire.bfia.envelope import AnswerStyle
 from embedded_scheduler.wire.bfia.headers import TimestampUnit
 from embedded_scheduler.wire.bfia.job import Dialect, JobStyle
@@ -153,7 +154,7 @@ def resolve(name: str, options: Mapping[str, Any]) -> Profile:
     """The profile `name` with `options` in place of its traits; `InvalidRequest` says what is not valid and what is."""
     profile = PROFILES.get(name)
     if profile is None:
-        raise InvalidRequest(f"there is no profile {shorten(name)}: choose one of {', '.join(PROFILES)}")
+        raise InvalidRequest(say("no_profile", name=shorten(name), known=", ".join(PROFILES)))
     for option, value in options.items():
         _check(option, value)
     return replace(profile, **options)
@@ -171,16 +172,16 @@ def option_names() -> tuple[str, ...]:
 def _check(option: str, value: object) -> None:
     hint = _HINTS.get(option)
     if hint is None:
-        raise InvalidRequest(f"a profile has no option {shorten(option)}: choose from {', '.join(option_names())}")
+        raise InvalidRequest(say("profile_option", option=shorten(option), known=", ".join(option_names())))
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         # Not `in`: True equals 1 and False equals 0.
         if not any(type(value) is type(choice) and value == choice for choice in choices):
             raise InvalidRequest(
-                f"option {option} must be one of {', '.join(map(str, choices))} (got {shorten(value)})"
+                say("profile_option_one_of", option=option, known=", ".join(map(str, choices)), value=shorten(value))
             )
     elif not isinstance(value, hint):
-        raise InvalidRequest(f"option {option} must be {_WORDS[hint]} (got {shorten(value)})")
+        raise InvalidRequest(say("profile_option_form", option=option, wanted=_WORDS[hint], value=shorten(value)))
     elif option in _PATTERNS:
         _check_pattern(option, str(value))
     elif option == "host_header":
@@ -194,11 +195,9 @@ def _check_pattern(option: str, value: str) -> None:
     try:
         re.compile(value)
     except re.error as error:
-        raise InvalidRequest(f"option {option} is not a regular expression: {error}") from None
+        raise InvalidRequest(say("profile_option_pattern", option=option, error=str(error))) from None
 
 
 def _check_host(value: str) -> None:
     if not _HOST.fullmatch(value.replace("{node_id}", "")):
-        raise InvalidRequest(
-            f"option host_header must be a host name, with {{node_id}} where it goes (got {shorten(value)})"
-        )
+        raise InvalidRequest(say("profile_host_header", value=shorten(value)))

@@ -72,7 +72,7 @@ class Catalog:
         if image_url.startswith(pack.SCHEME) and self._packs is not None:
             return _of_pack(self._packs, image_url)
         if not image_url.startswith(EXEC):
-            raise Refused(f"{shorten(image_url)} is neither a builtin:, an exec: nor a pack: address")
+            raise Refused(say("address_unknown_kind", address=shorten(image_url)))
         address = image_url.removeprefix(EXEC)
         if address.startswith(MODULE):
             return self._module(address.removeprefix(MODULE))
@@ -81,43 +81,40 @@ class Catalog:
     def _builtin(self, name: str) -> Program:
         if name not in self._known:
             if not _BUILTIN_NAME.fullmatch(name) or not _exists((self._package, name, "component")):
-                raise Refused(f"this node has no built-in component {shorten(name)}")
+                raise Refused(say("no_builtin", name=shorten(name)))
             self._known.add(name)
         return Program("builtin", name)
 
     def _module(self, name: str) -> Program:
         if not _MODULE_NAME.fullmatch(name):
-            raise Refused(f"{shorten(name)} is not the name of a Python module")
+            raise Refused(say("no_module_name", name=shorten(name)))
         self._require_allowed(f"{MODULE}{name}")
         if not self._has_interpreter:
-            raise Refused(f"module {name}: this node is a standalone executable; register the program's path instead")
+            raise Refused(say("module_standalone", name=name))
         if not self._elsewhere and not _exists((name.partition(".")[0],)):
-            raise Refused(f"module {name} is not installed beside this node")
+            raise Refused(say("module_missing", name=name))
         return Program("module", name)
 
     def _executable(self, path: str) -> Program:
         # Compared as written: a second spelling of an allowed path (.., links) could come to mean another program.
         if not path.startswith("/") or os.path.normpath(path) != path or "\0" in path:
-            raise Refused(f"exec: needs an absolute path without . or .. parts (got {shorten(path)})")
+            raise Refused(say("exec_path", path=shorten(path)))
         self._require_allowed(path)
         if self._elsewhere:
             return Program("exec", path)
         try:
             found = Path(path).stat()
         except OSError as error:
-            raise Refused(f"{path} cannot be run: {error.strerror}") from None
+            raise Refused(say("exec_not_run", path=path, error=str(error.strerror))) from None
         if not stat.S_ISREG(found.st_mode) or not os.access(path, os.X_OK):
-            raise Refused(f"{path} is not an executable file")
+            raise Refused(say("exec_no_program", path=path))
         if found.st_mode & stat.S_IWOTH:
-            raise Refused(f"{path} can be changed by every user of this machine: run `chmod o-w {path}`")
+            raise Refused(say("exec_writable", path=path))
         return Program("exec", path)
 
     def _require_allowed(self, entry: str) -> None:
         if entry not in self._allowed:
-            raise Refused(
-                f"{shorten(entry, 200)} may not be started here: add it to components.allow_exec in node.toml "
-                "and restart the node"
-            )
+            raise Refused(say("exec_not_allowed", path=shorten(entry, 200)))
 
 
 def _of_pack(packs: Path, image_url: str) -> Program:
@@ -125,7 +122,7 @@ def _of_pack(packs: Path, image_url: str) -> Program:
     try:
         address = pack.parse_address(image_url)
     except InvalidRequest as error:
-        raise Refused(error.message) from None
+        raise Refused(error.words) from None
     named, place = str(address.pack), packs / address.pack.name / address.pack.version
     try:
         installed = InstalledPack.parse(json.loads((place / pack.RECORD_FILE).read_bytes()))

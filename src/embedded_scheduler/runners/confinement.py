@@ -172,10 +172,7 @@ def _mount(source: Path, target: Path, *, read_only: bool = False) -> dict[str, 
 def _bind(mount: Mapping[str, Any]) -> str:
     """The same in the older form, which is divided by colons."""
     if ":" in mount["Source"] or ":" in mount["Target"]:
-        raise Refused(
-            f"Podman cannot show {shorten(mount['Target'])} to a container: a name may have a colon or a comma (or "
-            "quotation mark), but not both; rename it"
-        )
+        raise Refused(say("podman_name", target=shorten(mount["Target"])))
     return f"{mount['Source']}:{mount['Target']}:{'ro' if mount['ReadOnly'] else 'rw'}"
 
 

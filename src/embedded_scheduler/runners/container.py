@@ -164,7 +164,7 @@ class ContainerRunner(KeptRunner):
             if self._settings.keep_images_days:
                 await asyncio.to_thread(self._remove_images, api)
         except (EngineGoneError, EngineRefusalError) as fault:
-            raise Unavailable(str(fault)) from None
+            raise Unavailable(fault.words) from None
 
     async def _is_over(self, attempt_id: str, is_over: Callable[[str], Awaitable[bool]]) -> bool:
         try:
@@ -178,7 +178,7 @@ class ContainerRunner(KeptRunner):
 
     def _admitted(self, image_url: str) -> ImageReference:
         if image_url.startswith(_OTHER_SCHEMES):
-            raise Refused(f"{image_url} is not the address of an image")
+            raise Refused(say("no_image", image=image_url))
         reference = parse_reference(image_url)
         require_allowed(reference, self._settings.allow)
         return reference
@@ -208,7 +208,7 @@ class ContainerRunner(KeptRunner):
         except EngineGoneError as gone:
             raise Unavailable(say("engine_silent", path=path, why=gone.reason)) from None
         except EngineRefusalError as refusal:
-            raise Unavailable(say("engine_silent", path=path, why=str(refusal))) from None
+            raise Unavailable(say("engine_silent", path=path, why=refusal.words)) from None
         return self._facts
 
     def _confinement(self, facts: EngineFacts) -> Confinement:
@@ -220,7 +220,7 @@ class ContainerRunner(KeptRunner):
             return None
         user, separator, password = spec.secrets.get(name, "").partition(":")
         if not separator:
-            raise Refused(f"the secret {name} for {reference.registry} must hold USER:PASSWORD")
+            raise Refused(say("registry_secret", secret=name, registry=reference.registry))
         return {"username": user, "password": password.strip(), "serveraddress": reference.registry}
 
     def _plan(
@@ -285,7 +285,7 @@ class ContainerRunner(KeptRunner):
         if identity.alive:
             send(identity.pid, identity.session, signal.SIGTERM)
         if not await self._gone(run, grace_seconds + _END_PATIENCE_S):
-            raise Unavailable(f"the container of attempt {run.path.name} does not end: the engine does not answer")
+            raise Unavailable(say("container_stays", attempt=run.path.name))
 
     # Tidying
 

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
+from embedded_scheduler.errors import Spoken
+from embedded_scheduler.sentences import Words, say
+
 _PATIENCE_S = 10.0
 _START_PATIENCE_S = 120.0
 _FRAME = struct.Struct(">BxxxL")
@@ -29,12 +32,12 @@ _PULL_SILENCE_S = 900.0
 """Engines tell every second how a download goes, but not how a large layer is unpacked."""
 
 
-class EngineGoneError(Exception):
+class EngineGoneError(Spoken):
     """The engine does not answer (or stopped in the middle of an answer). `reason`: the system's word for it."""
 
-    def __init__(self, message: str, reason: str = "") -> None:
-        super().__init__(message)
-        self.reason = reason or message
+    def __init__(self, words: Words, reason: str = "") -> None:
+        super().__init__(words)
+        self.reason = reason or words
 
 
 class EngineSilentError(EngineGoneError):
@@ -45,7 +48,7 @@ class EngineStrangeError(EngineGoneError):
     """What answers there is no engine, or lies."""
 
 
-class EngineRefusalError(Exception):
+class EngineRefusalError(Spoken):
     """The engine answered that it cannot do it. `status` is HTTP's; 0 = said within a stream."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -240,7 +243,7 @@ class EngineApi:
             raise self._strange() from None
 
     def _strange(self) -> EngineStrangeError:
-        return EngineStrangeError(f"{self._path} does not speak the engine's API")
+        return EngineStrangeError(say("engine_no_api", path=self._path))
 
     def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, patience_s: float = _PATIENCE_S
@@ -305,10 +308,10 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise EngineSilentError(f"the container engine at {path} does not answer in time", "timed out") from error
+        raise EngineSilentError(say("engine_late", path=path), say("timed_out")) from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise EngineGoneError(f"the container engine at {path} does not answer: {reason}", reason) from error
+        raise EngineGoneError(say("engine_silent", path=path, why=reason), reason) from error
 
 
 def _message(raw: bytes) -> str:
@@ -327,7 +330,7 @@ def _lines(response: _Response) -> Iterator[dict[str, Any]]:
                 try:
                     found = json.loads(line)
                 except (ValueError, RecursionError):
-                    raise EngineStrangeError("the engine tells how it goes in a way that is none of its API") from None
+                    raise EngineStrangeError(say("engine_strange_progress")) from None
                 if isinstance(found, dict):
                     yield found
 

@@ -58,7 +58,7 @@ class EngineHttp:
             access = self._access()
             verify = _tls(access) if self._address.startswith("https:") else False
         except (OSError, ValueError, ssl.SSLError) as error:
-            raise Refused(f"what this node needs to speak to {self._engine} cannot be read: {error}") from None
+            raise Refused(say("engine_secret_unreadable", engine=self._engine, error=str(error))) from None
         timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
         headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         async with httpx.AsyncClient(

@@ -30,7 +30,7 @@ from embedded_scheduler.errors import Conflict, NodeError, Refused, Unavailable
 from embedded_scheduler.runners.attempt import close_log, replace_file
 from embedded_scheduler.runners.kept import NOT_STARTED, STOPPED_FIRST
 from embedded_scheduler.runners.run_directory import RunDirectory
-from embedded_scheduler.sentences import Words, together
+from embedded_scheduler.sentences import Words, say, together
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit, LaunchSpec, RunHandle
 
 _log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ _UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What reading an answer ends in that is none of the engine's API."""
 _NO_ANSWER = (NodeError, *_UNREADABLE)
 
-STOPPED_WAITING = "the attempt was stopped while it waited for a place where it could run"
+STOPPED_WAITING = say("stopped_waiting")
 
 
 class AwayError(Unavailable):
@@ -180,7 +180,9 @@ class FollowingRunner(ABC):
         """Hand the attempt to the engine unless it has it. `Refused`: never here; `Unavailable`: not just now."""
         run = RunDirectory.of(self._runs, spec.attempt_id)
         if spec.run_directory.absolute() != run.path:
-            raise Refused(f"attempt {spec.attempt_id} must run in {run.path}, not in {spec.run_directory}")
+            raise Refused(
+                say("attempt_elsewhere", attempt=spec.attempt_id, path=str(run.path), given=str(spec.run_directory))
+            )
         run.create()
         if run.exit() is not None or _accepted(run):
             return
@@ -241,7 +243,7 @@ class FollowingRunner(ABC):
         deadline = asyncio.get_running_loop().time() + grace_seconds + _STOP_PATIENCE_S
         while run.exit() is None:
             if asyncio.get_running_loop().time() > deadline:
-                raise Unavailable(f"attempt {handle.attempt_id} was told to end and has not: {self._where(handle)}")
+                raise Unavailable(say("attempt_stays", attempt=handle.attempt_id, where=self._where(handle)))
             async with asyncio.TaskGroup() as group:
                 waiting = group.create_task(self.wait(handle))
                 if self.output_ends:
@@ -258,7 +260,7 @@ class FollowingRunner(ABC):
     async def forget(self, handle: RunHandle) -> None:
         run = RunDirectory.of(self._runs, handle.attempt_id)
         if run.exit() is None and Journal.load(run) is not None:
-            raise Conflict(f"attempt {handle.attempt_id} still runs: terminate it first")
+            raise Conflict(say("attempt_runs", attempt=handle.attempt_id))
         if run.path.exists():
             try:
                 await self._remove(handle)
@@ -271,7 +273,7 @@ class FollowingRunner(ABC):
         try:
             return await self._look(handle)
         except _UNREADABLE as error:
-            raise AwayError(f"{self._where(handle)}: {_why(error)}") from error
+            raise AwayError(say("about", name=self._where(handle), what=_why(error))) from error
 
     async def _looked_on(self, handle: RunHandle, run: RunDirectory) -> None:
         """Return when what becomes of the attempt cannot be missed any more, or soon."""
@@ -378,12 +380,14 @@ class FollowingRunner(ABC):
                             journal.note(f"nodeconsole: {noted}")
             except _NO_ANSWER as error:
                 if loop.time() - heard > self._patience_s:
-                    return Exit(code=None, error=f"the attempt was lost after {self._patience_s:.0f} s: {_why(error)}")
+                    return Exit(
+                        code=None, error=say("attempt_lost", seconds=f"{self._patience_s:.0f}", error=_why(error))
+                    )
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE_S, pause * 2)
 
-    def _unknown(self, handle: RunHandle) -> str:
-        return f"the attempt was lost: {self._where(handle)} is not known there any more"
+    def _unknown(self, handle: RunHandle) -> Words:
+        return say("attempt_unknown_there", where=self._where(handle))
 
     async def _copy(self, handle: RunHandle, journal: Journal, over: asyncio.Event) -> None:
         while True:

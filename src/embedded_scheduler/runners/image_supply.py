@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from embedded_scheduler.errors import Spoken
 from embedded_scheduler.runners.attempt import replace_file
 from embedded_scheduler.runners.engine_api import (
     EngineApi,
@@ -24,6 +25,7 @@ from embedded_scheduler.runners.engine_api import (
     EngineSilentError,
     EngineStrangeError,
 )
+from embedded_scheduler.sentences import say
 
 ALWAYS, MISSING, NEVER = "always", "missing", "never"
 
@@ -34,7 +36,7 @@ _FINAL = ("unauthorized", "denied", "authentication", "manifest unknown", "not f
 """What a registry says when asking again would not help."""
 
 
-class ImageFaultError(Exception):
+class ImageFaultError(Spoken):
     """The image cannot be had; the message is for the operator."""
 
 
@@ -43,11 +45,11 @@ class StoppedError(Exception):
 
 
 class ImageSupply:
-    """`say` gets lines for the attempt's log; `stopped` is set when the attempt is to end."""
+    """`tell` gets lines for the attempt's log; `stopped` is set when the attempt is to end."""
 
-    def __init__(self, api: EngineApi, say: Callable[[str], None], stopped: threading.Event) -> None:
+    def __init__(self, api: EngineApi, tell: Callable[[str], None], stopped: threading.Event) -> None:
         self._api = api
-        self._say = say
+        self._tell = tell
         self._stopped = stopped
         self._pulling: socket.socket | None = None
 
@@ -74,23 +76,20 @@ class ImageSupply:
             self._pull(content, login)
             found = self._api.image(content)
         if found is None:
-            raise ImageFaultError(f"{content} was pulled and is not there")
+            raise ImageFaultError(say("image_vanished", image=content))
         exact = _content(found, repository)
-        self._say(f"the image is {exact}")
+        self._tell(f"the image is {exact}")
         _keep(Path(pin), image, exact, pulled=pulled, replace=policy == ALWAYS)
         return str(found["Id"])
 
     def _require_pull(self, content: str, image: str, policy: str, pin: str) -> None:
         if policy == NEVER:
-            raise ImageFaultError(f'{content} is not on the engine, and container.pull is "never": bring it there')
+            raise ImageFaultError(say("image_not_there", image=content))
         if content.startswith("sha256:"):
-            raise ImageFaultError(
-                f"{image} was {content} when it was first used here, and the engine has that no more: bring it back, "
-                f"or remove {pin} to take what {image} means now"
-            )
+            raise ImageFaultError(say("image_changed", image=image, content=content, pin=pin))
 
     def _pull(self, content: str, login: Mapping[str, str] | None) -> None:
-        self._say(f"pulling {content}")
+        self._tell(f"pulling {content}")
         for pause in (*_PAUSES_S, None):
             fault = self._pulled(content, login)
             if self._stopped.is_set():
@@ -98,8 +97,8 @@ class ImageSupply:
             if not fault:
                 return
             if pause is None or any(word in fault.lower() for word in _FINAL):
-                raise ImageFaultError(f"{content} cannot be pulled: {fault}{_advice(fault)}")
-            self._say(f"{content} could not be pulled, trying again: {fault}")
+                raise ImageFaultError(say("image_not_pulled", image=content, fault=fault, advice=_advice(fault)))
+            self._tell(f"{content} could not be pulled, trying again: {fault}")
             self._stopped.wait(pause)
 
     def _pulled(self, content: str, login: Mapping[str, str] | None) -> str:
@@ -110,7 +109,7 @@ class ImageSupply:
         except (EngineSilentError, EngineStrangeError) as fault:
             if self._stopped.is_set():
                 raise StoppedError from None
-            raise ImageFaultError(f"{content} could not be pulled: {fault}") from None
+            raise ImageFaultError(say("image_not_pulled_now", image=content, fault=fault.words)) from None
         except (EngineGoneError, EngineRefusalError) as fault:
             return str(fault)
         finally:
@@ -131,7 +130,7 @@ class ImageSupply:
             if layers and time.monotonic() - said >= _REPORT_EVERY_S:
                 said = time.monotonic()
                 done, whole = (sum(part) for part in zip(*layers.values(), strict=True))
-                self._say(f"pulling {content}: {done / _MIB:.1f} of {whole / _MIB:.1f} MiB")
+                self._tell(f"pulling {content}: {done / _MIB:.1f} of {whole / _MIB:.1f} MiB")
         return ""
 
 

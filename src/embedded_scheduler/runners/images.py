@@ -12,6 +12,7 @@ from pathlib import Path
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.sentences import say
 
 _DEFAULT_REGISTRY = "docker.io"
 _REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
@@ -63,10 +64,7 @@ def parse_reference(text: str) -> ImageReference:
         or not _TAG.fullmatch(tag)
         or (at and not _DIGEST.fullmatch(digest))
     ):
-        raise Refused(
-            f"{shorten(text)} is not the address of an image, such as registry.example.com/team/name:1.0 or "
-            "registry.example.com/team/name@sha256:…"
-        )
+        raise Refused(say("image_address", value=shorten(text)))
     return ImageReference(registry, repository, "" if digest else tag, digest)
 
 
@@ -76,10 +74,7 @@ def require_allowed(reference: ImageReference, allowed: Iterable[str], setting: 
         plain = entry.removesuffix("*").rstrip("/")
         if plain in (reference.name, str(reference)) or reference.name.startswith(f"{plain}/"):
             return
-    raise Refused(
-        f'images of {reference.name} may not be started here: add "{reference.registry}" or "{reference.name}" to '
-        f"{setting} in node.toml"
-    )
+    raise Refused(say("image_not_allowed", name=reference.name, registry=reference.registry, setting=setting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,5 +107,5 @@ class Pins:
         except FileNotFoundError:
             return ""
         except ValueError:
-            raise Refused(f"{self.path(reference)} cannot be read: remove it to pin {reference} anew") from None
+            raise Refused(say("image_pin", path=str(self.path(reference)), image=str(reference))) from None
         return str(found.get("content", "")) if isinstance(found, dict) else ""

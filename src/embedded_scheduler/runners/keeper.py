@@ -52,6 +52,7 @@ from embedded_scheduler.runners.engine_api import EngineApi, EngineGoneError, En
 from embedded_scheduler.runners.image_supply import ImageFaultError, ImageSupply, StoppedError
 from embedded_scheduler.runners.memory_peak import MemoryPeak
 from embedded_scheduler.runners.netns import NoEntryError, listeners
+from embedded_scheduler.sentences import Sentence, Words, document, say
 
 PLAN_FILE = "plan"
 BEGUN_FILE = "begun"
@@ -103,7 +104,7 @@ class Ending:
 
     code: int | None = None
     signal: int | None = None
-    error: str = ""
+    error: Words = ""
     cause: str = ""
     peak: int = 0
     """The most memory of all its processes in bytes; 0 = not measured."""
@@ -112,6 +113,12 @@ class Ending:
         if self.code is not None:
             return f"exit {self.code}"
         return f"signal {self.signal}" if self.signal is not None else "lost"
+
+    def encode(self) -> bytes:
+        """For the exit file, as `RunDirectory.record` writes it."""
+        known = document(self.error) if isinstance(self.error, Sentence) else None
+        members = {"code": self.code, "signal": self.signal, "error": str(self.error), "said": known}
+        return json.dumps({**members, "cause": self.cause, "peak": self.peak}).encode()
 
 
 def main(run_directory: str) -> NoReturn:
@@ -128,7 +135,7 @@ def main(run_directory: str) -> NoReturn:
     if ending.error:
         when_there_is_room(lambda: close_log(1, f"nodeconsole: error: {ending.error}"), PATIENCE_FOR_LOG_S)
     when_there_is_room(lambda: close_log(1, f"{plan.end_of_log}, {ending}"), PATIENCE_FOR_LOG_S)
-    content = json.dumps(asdict(ending)).encode()
+    content = ending.encode()
     when_there_is_room(lambda: replace_file(EXIT_FILE, content, durable=True), PATIENCE_FOR_EXIT_S)
     # Only now: until it is written down, the container is what knows how it ended.
     with suppress(EngineGoneError):
@@ -136,7 +143,7 @@ def main(run_directory: str) -> NoReturn:
     os._exit(0)
 
 
-def say(text: str) -> None:
+def tell(text: str) -> None:
     """A line of the node's own in the attempt's log; never while the container's output is copied."""
     with suppress(OSError):
         os.write(1, f"nodeconsole: {text}\n".encode())
@@ -152,11 +159,11 @@ class _Keeper:
     def __init__(self, plan: Plan) -> None:
         self.api = EngineApi(plan.engine)
         self._plan = plan
-        self._ending = Ending(error="the keeper of the container failed")
+        self._ending = Ending(error=say("keeper_failed"))
         self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._started = threading.Event()
-        self._supply = ImageSupply(self.api, say, self._stopped)
+        self._supply = ImageSupply(self.api, tell, self._stopped)
         self._copying: socket.socket | None = None
         self._memory: MemoryPeak | None = None
         self._over = threading.Event()
@@ -197,16 +204,16 @@ class _Keeper:
         except StoppedError:
             self._ending = Ending(signal=signal.SIGTERM)
         except ImageFaultError as fault:
-            self._ending = Ending(error=str(fault), cause="image")
+            self._ending = Ending(error=fault.words, cause="image")
         except _VanishedError:
-            self._ending = Ending(error="the container is gone: somebody removed it", cause="engine")
+            self._ending = Ending(error=say("container_gone"), cause="engine")
         except (EngineGoneError, NoEntryError) as gone:
-            self._ending = Ending(error=str(gone), cause="engine")
+            self._ending = Ending(error=gone.words, cause="engine")
         except EngineRefusalError as refusal:
-            self._ending = Ending(error=f"the container engine refused: {refusal}", cause="engine")
+            self._ending = Ending(error=say("engine_refused", error=refusal.words), cause="engine")
         except Exception as fault:  # noqa: BLE001 - whatever it is, the attempt has to end
             traceback.print_exc(file=sys.stderr)
-            self._ending = Ending(error=f"the keeper of the container failed: {fault!r}")
+            self._ending = Ending(error=say("keeper_fault", error=repr(fault)))
         finally:
             os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -311,8 +318,7 @@ class _Keeper:
             with suppress(EngineGoneError):
                 self.api.remove(self._plan.container)
             raise NoEntryError(
-                f"the network of the container cannot be entered ({fault}): let the engine run as the node's user "
-                '(rootless), or set container.network = "host"'
+                say("network_not_entered", fault=fault.words if isinstance(fault, NoEntryError) else str(fault))
             ) from None
         for each, (_, _, target) in zip(made, self._plan.routes, strict=True):
             start_relay(each.detach(), target)
@@ -328,10 +334,7 @@ class _Keeper:
             except (EngineGoneError, EngineRefusalError) as fault:
                 away = time.monotonic() - answered
                 if away > self._plan.patience_s:
-                    raise EngineGoneError(
-                        f"{fault}; after {away:.0f} s the attempt counts as lost, and its container is removed when "
-                        "the engine is back"
-                    ) from None
+                    raise EngineGoneError(say("engine_lost", fault=fault.words, seconds=f"{away:.0f}")) from None
                 time.sleep(_PAUSE_S)
                 continue
             answered = time.monotonic()
@@ -351,9 +354,8 @@ class _Keeper:
         # Not every engine tells; but nobody else kills a container that has a limit and was not asked to end.
         killed = number == signal.SIGKILL and limit and not self._stopped.is_set()
         if killed or (state.get("OOMKilled") and code):
-            allowed = f"it may use {limit / _MIB:,.0f} MiB" if limit else "the machine has no more"
-            error = f"out of memory: {allowed}; raise the job's memory limit, or give the component less data"
-            return Ending(code=None if number else code, signal=number, error=error, cause="memory", peak=peak)
+            full = say("container_over_limit", mib=f"{limit / _MIB:,.0f}") if limit else say("container_machine_full")
+            return Ending(code=None if number else code, signal=number, error=full, cause="memory", peak=peak)
         return Ending(signal=number, peak=peak) if number else Ending(code=code, peak=peak)
 
     # The log

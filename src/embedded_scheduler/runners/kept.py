@@ -29,6 +29,7 @@ from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import Conflict, Refused, Unavailable
 from embedded_scheduler.runners import pidfd
 from embedded_scheduler.runners.run_directory import Identity, RunDirectory
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import Exit, LaunchSpec, RunHandle
 
 _log = logging.getLogger(__name__)
@@ -38,10 +39,10 @@ _KILL_INTERVAL_S = 0.01
 SURVIVORS_PATIENCE_S = 60.0
 _TRY_LATER = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 
-LOST = "the attempt was lost: its process is gone and left no exit status (it was killed, or the machine restarted)"
-NOT_STARTED = "the attempt was not started"
-STILLBORN = "the attempt's process ended before it could start the component; its log may say why"
-STOPPED_FIRST = "the attempt was stopped before it was started"
+LOST = say("attempt_lost_here")
+NOT_STARTED = say("not_started")
+STILLBORN = say("stillborn")
+STOPPED_FIRST = say("stopped_first")
 
 
 class KeptRunner(ABC):
@@ -97,7 +98,7 @@ class KeptRunner(ABC):
     async def forget(self, handle: RunHandle) -> None:
         run = self._run(handle.attempt_id)
         if run.held():
-            raise Conflict(f"attempt {handle.attempt_id} still runs: terminate it first")
+            raise Conflict(say("attempt_runs", attempt=handle.attempt_id))
         self._collect_children()
         self._started.pop(handle.attempt_id, None)
         await asyncio.to_thread(run.remove)
@@ -119,13 +120,15 @@ class KeptRunner(ABC):
         self._collect_children()
         run = self._run(spec.attempt_id)
         if spec.run_directory.absolute() != run.path:
-            raise Refused(f"attempt {spec.attempt_id} must run in {run.path}, not in {spec.run_directory}")
+            raise Refused(
+                say("attempt_elsewhere", attempt=spec.attempt_id, path=str(run.path), given=str(spec.run_directory))
+            )
         try:
             await self._start_once(spec, run, prepare, begin)
         except OSError as error:
             if error.errno in _TRY_LATER:
-                raise Unavailable(f"attempt {spec.attempt_id} cannot be started now: {error}") from error
-            raise Refused(f"attempt {spec.attempt_id} cannot be started: {error}") from error
+                raise Unavailable(say("attempt_not_now", attempt=spec.attempt_id, error=str(error))) from error
+            raise Refused(say("attempt_not_started", attempt=spec.attempt_id, error=str(error))) from error
 
     async def _start_once(
         self,
@@ -253,7 +256,7 @@ async def kill_all(identity: Identity, *, spare: int | None, patience_s: float) 
         if asyncio.get_running_loop().time() > deadline:
             if spare is not None:
                 return
-            raise Unavailable(f"processes {remaining} of an attempt cannot be ended: see `ps -o stat,wchan -p <pid>`")
+            raise Unavailable(say("processes_stay", processes=str(remaining)))
         await asyncio.sleep(_KILL_INTERVAL_S)
 
 
@@ -289,8 +292,7 @@ def require_space(spec: LaunchSpec, runs: Path, reserve_bytes: int) -> None:
     free = shutil.disk_usage(runs).free
     if free < needed:
         raise Refused(
-            f"attempt {spec.attempt_id} needs {_mib(needed)} of disk space and {runs} has {_mib(free)} free: "
-            "make room, or lower the disk limit of the job"
+            say("attempt_no_space", attempt=spec.attempt_id, needs=_mib(needed), path=str(runs), free=_mib(free))
         )
 
 

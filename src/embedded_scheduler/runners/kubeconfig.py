@@ -18,6 +18,7 @@ from typing import Any
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.extras import how_to_get
 from embedded_scheduler.runners.engine_http import Access
+from embedded_scheduler.sentences import say
 
 IN_CLUSTER = "in-cluster"
 _POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -36,7 +37,7 @@ def read_cluster(kubeconfig: str, context: str = "", *, pod: Path = _POD) -> Clu
         return _of_pod(pod) if kubeconfig == IN_CLUSTER else _of_file(Path(kubeconfig).expanduser(), context)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = str(error) or type(error).__name__
-        raise Refused(f"kubernetes.kubeconfig = {kubeconfig!r} cannot be used: {what}") from None
+        raise Refused(say("kubeconfig", path=repr(kubeconfig), error=what)) from None
 
 
 def _of_pod(pod: Path) -> Cluster:

@@ -108,7 +108,7 @@ class KubernetesRunner(FollowingRunner):
                 if STOPPED not in (job["metadata"].get("annotations") or {}):
                     await cluster.patch_job(name, {"spec": {"suspend": False}})
             except UnknownObjectError as gone:
-                raise AwayError(f"{self._where(handle)} was removed while it was made: {gone}") from None
+                raise AwayError(say("pod_removed", where=self._where(handle), error=gone.words)) from None
 
     async def _look(self, handle: RunHandle) -> Sighting | None:
         async with self._api.session() as cluster:
@@ -185,7 +185,7 @@ class KubernetesRunner(FollowingRunner):
         if seen is None or seen.ending is not None or not seen.waiting or waited < self._start_patience_s:
             return seen
         why = seen.note or "the cluster does not say why"
-        return Sighting(Exit(code=None, error=f"it had not begun after {waited:.0f} s: {why}", cause="engine"))
+        return Sighting(Exit(code=None, error=say("not_begun", seconds=f"{waited:.0f}", why=why), cause="engine"))
 
     def _image(self, image_url: str) -> ImageReference:
         if image_url.startswith(_OWN_SCHEMES):

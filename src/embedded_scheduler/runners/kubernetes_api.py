@@ -15,6 +15,7 @@ from embedded_scheduler.errors import NodeError
 from embedded_scheduler.runners.engine_http import EngineHttp, error_text
 from embedded_scheduler.runners.following import AwayError
 from embedded_scheduler.runners.kubeconfig import Cluster, read_cluster
+from embedded_scheduler.sentences import say
 
 _LONGEST_EVENT = 16 * MIB
 _PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -106,14 +107,14 @@ class KubernetesSession:
         async for piece in self._http.stream(self._client, self._pods, parameters, silence_s=seconds + 30):
             *lines, rest = (rest + piece).split(b"\n")
             if len(rest) > _LONGEST_EVENT:
-                raise AwayError("Kubernetes tells a change that does not end")
+                raise AwayError(say("watch_endless"))
             for line in filter(None, lines):
                 event = json.loads(line)
                 kind, changed = str(event["type"]), event["object"]
                 if kind == "ERROR":
                     if changed.get("code") == httpx.codes.GONE:
                         raise WatchTooOldError(str(changed.get("message")))
-                    raise AwayError(f"Kubernetes broke off a watch: {changed.get('message')}")
+                    raise AwayError(say("watch_broken", error=str(changed.get("message"))))
                 if kind != "BOOKMARK":
                     yield kind, changed
 

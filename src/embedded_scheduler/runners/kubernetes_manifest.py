@@ -17,6 +17,7 @@ from typing import Any
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.variables import check
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import LaunchSpec, Limits
 
 CONTAINER = "component"
@@ -72,7 +73,7 @@ def job_manifest(spec: LaunchSpec, image: str, name: str, settings: PodSettings)
 def secret_manifest(spec: LaunchSpec, name: str, job_uid: str) -> dict[str, Any]:
     data = {f"v{number}": _encoded(value) for number, value in enumerate(spec.environment.values())}
     if sum(map(len, data.values())) > _MOST_SECRET_BYTES:
-        raise Refused("the component's environment is larger than the 1 MiB that Kubernetes keeps in a Secret")
+        raise Refused(say("environment_large"))
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job_uid, "controller": True}
     return {
         "apiVersion": "v1",
@@ -119,9 +120,7 @@ def _variables(environment: Mapping[str, str], secret: str) -> list[dict[str, An
     check(environment)
     for name in environment:
         if not _NAME.fullmatch(name):
-            raise Refused(
-                f"environment variable {shorten(name)}: a name in Kubernetes has letters, digits and . - _ only"
-            )
+            raise Refused(say("environment_kubernetes", name=shorten(name)))
     keys = enumerate(environment)
     return [{"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": f"v{n}"}}} for n, name in keys]
 

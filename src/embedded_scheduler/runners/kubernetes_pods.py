@@ -8,11 +8,12 @@ from typing import Any
 
 from embedded_scheduler.runners.following import Sighting
 from embedded_scheduler.runners.kubernetes_manifest import CONTAINER, STOPPED
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import Exit
 
 Object = Mapping[str, Any]
 
-STOPPED_THERE = "the attempt was stopped, and its pod is gone"
+STOPPED_THERE = say("stopped_pod_gone")
 _BY_SIGNAL = range(128 + 1, 128 + 65)
 _KILL = 9
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
@@ -35,7 +36,7 @@ def sighting(job: Object, pods: Sequence[Object]) -> Sighting:
 
 def ending_of_removed(pod: Object) -> Exit:
     """How a pod ended that is not there any more, by the last that was seen of it."""
-    return _of_pod(pod).ending or Exit(code=None, error="the pod was removed from the cluster before its end was seen")
+    return _of_pod(pod).ending or Exit(code=None, error=say("pod_gone"))
 
 
 def is_begun(pod: Object) -> bool:
@@ -65,11 +66,10 @@ def _terminated(ended: Object, pod: Object) -> Exit:
     code, reason = int(ended.get("exitCode", 0)), str(ended.get("reason") or "")
     if reason == "OOMKilled":
         limit = _memory_limit(pod)
-        return Exit(
-            None, _KILL, f"out of memory: it used more than its limit{f' of {limit} bytes' if limit else ''}", "memory"
-        )
+        why = say("pod_over_limit", limit=limit) if limit else say("pod_over_some_limit")
+        return Exit(None, _KILL, why, "memory")
     if reason not in ("", "Completed", "Error"):
-        return Exit(code=None, error=f"the container could not run: {_joined(reason, _line(ended.get('message')))}")
+        return Exit(code=None, error=say("container_not_run", why=_joined(reason, _line(ended.get("message")))))
     if number := int(ended.get("signal") or 0):
         return Exit(code=None, signal=number)
     return Exit(code=None, signal=code - 128) if code in _BY_SIGNAL else Exit(code=code)
@@ -78,9 +78,7 @@ def _terminated(ended: Object, pod: Object) -> Exit:
 def _failed(reason: object, message: object) -> Exit:
     word = str(reason or "")
     cause = {"Evicted": "disk", "ErrImageNeverPull": "image", "InvalidImageName": "image"}.get(word, "engine")
-    return Exit(
-        code=None, error=f"the cluster could not run it to its end: {_joined(word, _line(message))}", cause=cause
-    )
+    return Exit(code=None, error=say("not_run_to_end", why=_joined(word, _line(message))), cause=cause)
 
 
 def _unplaced(pod: Object) -> Iterator[str]:

@@ -16,13 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from embedded_scheduler.errors import Spoken
+from embedded_scheduler.sentences import say
+
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 _SET_ADDRESS, _SET_MASK = 0x8916, 0x891C
 _BACKLOG = 128
 _LONGEST_FAULT = 4096
 
 
-class NoEntryError(Exception):
+class NoEntryError(Spoken):
     """The namespaces of a process cannot be entered, or nothing can listen there."""
 
 
@@ -45,7 +48,7 @@ def listeners(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.soc
     if answer != b"ok" or len(found) != len(addresses):
         for each in found:
             each.close()
-        raise NoEntryError(answer.decode("utf-8", "replace") or "the child that should enter it ended")
+        raise NoEntryError(answer.decode("utf-8", "replace") or say("no_entry"))
     return found
 
 

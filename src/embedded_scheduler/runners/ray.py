@@ -172,7 +172,7 @@ class RayRunner(FollowingRunner):
         """Ray tells the exit code of what ended by itself; of what was stopped, only the attempt's first process."""
         word, _, number = end_line.partition(" ")
         if end_line == "not started" and ending.code == NOT_STARTED:
-            return Exit(code=None, error="the component's program could not be started; the log says why")
+            return Exit(code=None, error=say("program_not_run"))
         if not ending.error or ending.error != _STOPPED_THERE or not number.isdigit():
             return ending
         return Exit(code=int(number)) if word == "exit" else Exit(code=None, signal=int(number))
@@ -218,7 +218,7 @@ class RayRunner(FollowingRunner):
         return request
 
 
-_STOPPED_THERE = "the job was stopped in the cluster"
+_STOPPED_THERE = say("stopped_in_cluster")
 
 
 def _submission(handle: RunHandle) -> str:
@@ -237,4 +237,4 @@ def _sighting(job: Mapping[str, Any]) -> Sighting:
     if isinstance(code, int):
         return Sighting(Exit(code=code) if code >= 0 else Exit(code=None, signal=-code))
     said = str(job.get("message") or status).strip().splitlines()
-    return Sighting(Exit(code=None, error=f"the cluster could not run it: {said[-1] if said else status}"))
+    return Sighting(Exit(code=None, error=say("cluster_not_run", why=said[-1] if said else str(status))))

@@ -12,6 +12,7 @@ from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners import attempt, ray_entry
 from embedded_scheduler.runners.attempt import ORDER_FILE, WORK, Order
+from embedded_scheduler.sentences import say
 
 _MOST_BYTES = 100 * MIB
 """Of the operator's files. Ray keeps packages in the memory of its head."""
@@ -44,7 +45,7 @@ def pack(order: Order, components: str, files: Path | None) -> bytes:
 def _source(path: str) -> Path:
     found = Path(path)
     if not found.is_file():
-        raise Refused("the standalone executable carries no sources to ship to a cluster: install the wheel instead")
+        raise Refused(say("no_sources"))
     return found
 
 
@@ -52,7 +53,7 @@ def _folders(package: str) -> list[Path]:
     spec = find_spec(package)
     folders = [Path(each) for each in (spec.submodule_search_locations or ())] if spec is not None else []
     if not any((folder / "__init__.py").is_file() for folder in folders):
-        raise Refused("the standalone executable carries no sources to ship to a cluster: install the wheel instead")
+        raise Refused(say("no_sources"))
     return folders
 
 
@@ -63,7 +64,5 @@ def _content(files: Path) -> Iterator[tuple[str, Path]]:
             continue
         size += path.stat().st_size
         if size > _MOST_BYTES:
-            raise Refused(
-                f"{files} holds more than {_MOST_BYTES // MIB} MiB: put large files where the cluster reads them"
-            )
+            raise Refused(say("sources_large", path=str(files), mib=_MOST_BYTES // MIB))
         yield path.relative_to(files).as_posix(), path

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from embedded_scheduler.addresses import parse_address
 from embedded_scheduler.errors import NodeError, Refused
+from embedded_scheduler.sentences import say
 
 _FIRST_STAND_IN = int(ipaddress.IPv4Address("127.77.0.1"))
 
@@ -34,7 +35,7 @@ def routes_to(addresses: Iterable[str]) -> list[Route]:
         try:
             address = parse_address(text, "an address that the component needs")
         except NodeError as error:
-            raise Refused(error.message) from None
+            raise Refused(error.words) from None
         found.append(Route(_inside(address.host, number), address.port, str(address)))
     return found
 
@@ -56,5 +57,5 @@ def _inside(host: str, number: int) -> str:
     except ValueError:
         return "127.0.0.1" if host.lower() == "localhost" else str(ipaddress.IPv4Address(_FIRST_STAND_IN + number))
     if address.version != 4 and not address.is_loopback:
-        raise Refused(f"a contained component cannot be given the IPv6 address {host}: use IPv4 or a name")
+        raise Refused(say("contained_ipv6", host=host))
     return str(address)

@@ -38,6 +38,7 @@ from embedded_scheduler.runners.attempt import (
     session_members,
     start_ticks,
 )
+from embedded_scheduler.sentences import Sentence, document, restored, say
 from embedded_scheduler.spi.runner import END_OF_LOG, Exit
 
 HOSTS_FILE = "hosts"
@@ -83,10 +84,7 @@ class RunDirectory:
     def of(cls, runs: Path, attempt_id: str) -> RunDirectory:
         """The directory of an attempt below `runs`; `Refused` if its id could not be a directory's name."""
         if not _ATTEMPT_ID.fullmatch(attempt_id):
-            raise Refused(
-                f"attempt id {shorten(attempt_id)} must be 1 to 200 characters of A-Z a-z 0-9 _ . : - "
-                "and not start with a dot"
-            )
+            raise Refused(say("attempt_id", value=shorten(attempt_id)))
         return cls(runs / attempt_id)
 
     def create(self) -> None:
@@ -97,7 +95,7 @@ class RunDirectory:
             except FileExistsError:
                 found = directory.lstat()
                 if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                    raise Refused(f"{directory} is not a directory of this node: remove it") from None
+                    raise Refused(say("run_directory_foreign", path=str(directory))) from None
 
     def acquire(self) -> int | None:
         """The attempt's lock as an open descriptor, or None if it is held. Freed when its last copy is closed."""
@@ -183,25 +181,24 @@ class RunDirectory:
         try:
             found = json.loads(raw)
             fault = found.get("fault")
-            error = found.get("error", "")
+            error = restored(found.get("said"), found.get("error", ""))
             if fault is not None:
-                error = f"the component's program could not be started: {os.strerror(fault)}"
+                error = say("program_not_started_because", error=os.strerror(fault))
             cause = found.get("cause", "")
             if found.get("starved"):
-                cause, error = "memory", "killed by the kernel: this machine ran out of memory"
+                cause, error = "memory", say("killed_for_memory")
             peak = found.get("peak") or None
             return Exit(found["code"], found["signal"], error=error, cause=cause, peak_bytes=peak)
         except (ValueError, KeyError, TypeError, AttributeError) as damage:
-            return Exit(
-                code=None, error=f"{self.path / EXIT_FILE} cannot be read ({damage}): how it ended is not known"
-            )
+            return Exit(code=None, error=say("exit_unreadable", path=str(self.path / EXIT_FILE), error=str(damage)))
 
     def record(self, ending: Exit) -> None:
         """Write the exit file in the shim's place."""
         members = {
             "code": ending.code,
             "signal": ending.signal,
-            "error": ending.error,
+            "error": str(ending.error),
+            "said": document(ending.error) if isinstance(ending.error, Sentence) else None,
             "cause": ending.cause,
             "peak": ending.peak_bytes,
         }

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import Refused
+from embedded_scheduler.sentences import say
 
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -23,10 +24,8 @@ def check(environment: Mapping[str, str]) -> None:
     """`Refused` names a variable that no environment can hold."""
     for name, value in environment.items():
         if not name or "=" in name or "\0" in name or "\0" in value:
-            raise Refused(
-                f"environment variable {shorten(name)}: a name must not be empty or hold =, and NUL is not allowed"
-            )
+            raise Refused(say("environment_name", name=shorten(name)))
         try:
             os.fsencode(name + value)
         except UnicodeEncodeError:
-            raise Refused(f"environment variable {shorten(name)} is not valid text") from None
+            raise Refused(say("environment_no_text", name=shorten(name))) from None

@@ -18,6 +18,7 @@ from embedded_scheduler.errors import InvalidRequest, NotFound, Unavailable
 from embedded_scheduler.security.keys import SigningKey
 from embedded_scheduler.security.secrets import read_private, write_new
 from embedded_scheduler.security.tls import KeyPair
+from embedded_scheduler.sentences import say
 
 KEY_FILE = "signing.key"
 CERTIFICATE_FILE = "certificate.pem"
@@ -114,13 +115,13 @@ def prepare_certificate(identity: Identity, pem: str) -> Identity:
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode("ascii"))
     except (ValueError, UnicodeEncodeError):
-        raise InvalidRequest("this is not a certificate in PEM") from None
+        raise InvalidRequest(say("certificate_no_pem")) from None
     key_path = identity.directory / KEY_FILE
     if certificate.public_key() != _load_key(key_path, identity.pair.passphrase).public_key():
-        raise InvalidRequest("this certificate is of another key: let the CA sign `nodeconsole identity export --csr`")
+        raise InvalidRequest(say("certificate_other_key"))
     now = datetime.now(UTC)
     if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-        raise InvalidRequest("this certificate is not valid today: look at its dates and at this machine's clock")
+        raise InvalidRequest(say("certificate_dates"))
     text = certificate.public_bytes(serialization.Encoding.PEM)
     write_new(identity.directory / (CERTIFICATE_FILE + NEXT), text)
     with contextlib.suppress(FileExistsError):
@@ -177,7 +178,7 @@ def _load_pair(directory: Path, ending: str, passphrase: bytes | None) -> Identi
         pem = path.read_bytes()
         certificate = x509.load_pem_x509_certificate(pem)
     except (OSError, ValueError):
-        raise InvalidRequest(f"{path} cannot be read as a certificate: remove {path.name}, then rotate again") from None
+        raise InvalidRequest(say("certificate_unreadable", path=str(path), name=path.name)) from None
     pair = KeyPair(path, directory / (KEY_FILE + ending), passphrase)
     return Identity(directory, SigningKey(key), pem.decode("ascii"), certificate.not_valid_after_utc, pair)
 
@@ -192,7 +193,7 @@ def find_passphrase(file: str) -> bytes | None:
         try:
             return chosen.read_bytes().rstrip(b"\r\n") or None
         except OSError as error:
-            raise Unavailable(f"the passphrase file {chosen} cannot be read: {error.strerror}") from None
+            raise Unavailable(say("passphrase_unreadable", path=str(chosen), error=str(error.strerror))) from None
     return os.environ.get(VARIABLE, "").encode("utf-8", "surrogateescape") or None
 
 
@@ -212,7 +213,7 @@ def create_identity(directory: Path, node_id: str, *, institution: str = "", pas
             key = _load_key(key_path, passphrase)
             write_new(certificate_path, _self_signed(key, node_id, institution))
     except OSError as error:
-        raise Unavailable(f"cannot create the identity in {directory}: {error.strerror}") from None
+        raise Unavailable(say("identity_not_created", path=str(directory), error=str(error.strerror))) from None
 
 
 def load_identity(directory: Path, *, passphrase: bytes | None = None) -> Identity:
@@ -227,13 +228,13 @@ def load_identity(directory: Path, *, passphrase: bytes | None = None) -> Identi
         pem = path.read_bytes()
         certificate = x509.load_pem_x509_certificate(pem)
     except FileNotFoundError:
-        raise NotFound(f"{path} is missing: run `nodeconsole init --home {directory.parent}`") from None
+        raise NotFound(say("identity_missing", path=str(path), home=str(directory.parent))) from None
     except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error.strerror}") from None
+        raise Unavailable(say("unreadable_short", path=str(path), error=str(error.strerror))) from None
     except ValueError:
-        raise InvalidRequest(f"{path} is not a certificate in PEM") from None
+        raise InvalidRequest(say("path_no_pem", path=str(path))) from None
     if certificate.public_key() != key.public_key():
-        raise InvalidRequest(f"{path} does not belong to {KEY_FILE}: one of the two was replaced alone")
+        raise InvalidRequest(say("identity_mismatch", path=str(path), key=KEY_FILE))
     pair = KeyPair(path, directory / KEY_FILE, passphrase)
     return Identity(directory, SigningKey(key), pem.decode("ascii", "replace"), certificate.not_valid_after_utc, pair)
 
@@ -258,11 +259,11 @@ def _load_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
         wanted = (
             "is encrypted: give its passphrase" if passphrase is None else "is not encrypted: take the passphrase away"
         )
-        raise InvalidRequest(f"{path} {wanted} (identity.passphrase_file, or a credential of the service)") from None
+        raise InvalidRequest(say("key_sealed", path=str(path), wanted=wanted)) from None
     except ValueError:
-        raise InvalidRequest(f"{path} cannot be opened: wrong passphrase, or not a key in PEM") from None
+        raise InvalidRequest(say("key_not_opened", path=str(path))) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidRequest(f"{path} is not an Ed25519 key")
+        raise InvalidRequest(say("key_no_ed25519", path=str(path)))
     return key
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from embedded_scheduler.domain.identifiers import check_id
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 PREFIX = "NC1-"
 ID_BYTES = 8
@@ -61,10 +62,10 @@ def decode(text: str) -> Code:
     """
     compact = "".join(text.split()).upper()
     if not compact.startswith(PREFIX):
-        raise InvalidRequest(f"this is no invitation code: it must begin with {PREFIX}; copy the whole line")
+        raise InvalidRequest(say("invitation_prefix", prefix=PREFIX))
     letters = compact.removeprefix(PREFIX).replace("-", "")
     if len(letters) > _LONGEST or not letters.isascii():
-        raise InvalidRequest("this is no invitation code: it is too long")
+        raise InvalidRequest(say("invitation_long"))
     try:
         raw = base64.b32decode(letters + "=" * (-len(letters) % 8))
     except binascii.Error:
@@ -75,7 +76,7 @@ def decode(text: str) -> Code:
     return _read(content)
 
 
-_DAMAGED = "the invitation code is incomplete or was altered: copy the whole line again"
+_DAMAGED = say("invitation_damaged")
 
 
 def _read(content: bytes) -> Code:

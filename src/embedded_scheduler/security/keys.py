@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 ED25519 = "ED25519"
 SHA256_RSA = "SHA256_RSA"
@@ -60,14 +61,14 @@ def parse_credential(auth_type: str, credential: str) -> PublicKey:
     `InvalidRequest` when it is none, not of the stated type, or too weak. The dates of a certificate are not looked at.
     """
     if auth_type not in AUTH_TYPES:
-        raise InvalidRequest(f"auth_type must be one of {', '.join(AUTH_TYPES)} (got {auth_type[:40]!a})")
+        raise InvalidRequest(say("auth_type", known=", ".join(AUTH_TYPES), value=ascii(auth_type[:40])))
     if not credential or len(credential) > _LONGEST_CREDENTIAL or not credential.isascii():
-        raise InvalidRequest(f"auth_credential must be at most {_LONGEST_CREDENTIAL} characters of PEM or base64")
+        raise InvalidRequest(say("auth_credential_long", most=_LONGEST_CREDENTIAL))
     if auth_type == CERT:
         return _certified_key(credential)
     key = _public_key(_bare_key(auth_type, credential), "")
     if key.algorithm != auth_type:
-        raise InvalidRequest(f"auth_credential is a key for {key.algorithm}, auth_type says {auth_type}")
+        raise InvalidRequest(say("auth_credential_other", found=key.algorithm, auth_type=auth_type))
     return key
 
 
@@ -77,9 +78,7 @@ def _certified_key(credential: str) -> PublicKey:
         pem = certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
         key = certificate.public_key()
     except _UNREADABLE:
-        raise InvalidRequest(
-            "auth_credential is not an X.509 certificate in PEM or base64, or holds a kind of key that is not served"
-        ) from None
+        raise InvalidRequest(say("auth_credential_no_certificate")) from None
     return _public_key(key, pem)
 
 
@@ -98,7 +97,7 @@ def _bare_key(auth_type: str, credential: str) -> Any:
             return Ed25519PublicKey.from_public_bytes(raw)
         return serialization.load_der_public_key(raw)
     except (*_UNREADABLE, TypeError):
-        raise InvalidRequest("auth_credential is not a public key in PEM or base64") from None
+        raise InvalidRequest(say("auth_credential_no_key")) from None
 
 
 def _public_key(key: Any, certificate: str) -> PublicKey:
@@ -106,7 +105,7 @@ def _public_key(key: Any, certificate: str) -> PublicKey:
         return PublicKey(ED25519, fingerprint(key), certificate, key.verify)
     if isinstance(key, rsa.RSAPublicKey):
         if not _SMALLEST_RSA <= key.key_size <= _LARGEST_RSA:
-            raise InvalidRequest(f"an RSA key must have {_SMALLEST_RSA} to {_LARGEST_RSA} bits (got {key.key_size})")
+            raise InvalidRequest(say("rsa_bits", low=_SMALLEST_RSA, high=_LARGEST_RSA, bits=key.key_size))
         rsa_key = key
         return PublicKey(
             SHA256_RSA,
@@ -116,7 +115,7 @@ def _public_key(key: Any, certificate: str) -> PublicKey:
         )
     if isinstance(key, ec.EllipticCurvePublicKey):
         if key.curve.name not in _CURVES:
-            raise InvalidRequest(f"an EC key must be on one of {', '.join(_CURVES)} (got {key.curve.name})")
+            raise InvalidRequest(say("ec_curve", known=", ".join(_CURVES), curve=key.curve.name))
         ec_key = key
         return PublicKey(
             SHA256_ECDSA,
@@ -124,7 +123,7 @@ def _public_key(key: Any, certificate: str) -> PublicKey:
             certificate,
             lambda signature, message: ec_key.verify(signature, message, ec.ECDSA(hashes.SHA256())),
         )
-    raise InvalidRequest("auth_credential holds a kind of key that is not served: use Ed25519, RSA or EC")
+    raise InvalidRequest(say("key_kind"))
 
 
 def fingerprint(key: PublicKeys) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from embedded_scheduler.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from embedded_scheduler.sentences import say
 
 _LONGEST = 4096
 
@@ -19,9 +20,9 @@ def create_secret(path: Path, secret: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise Conflict(f"{path} exists already; remove it first if the secret is to be replaced") from None
+        raise Conflict(say("file_exists", path=str(path))) from None
     except OSError as error:
-        raise Unavailable(f"cannot create {path}: {error.strerror}") from None
+        raise Unavailable(say("file_not_created", path=str(path), error=str(error.strerror))) from None
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             # The umask may have taken bits away, never more than these may stay.
@@ -31,7 +32,7 @@ def create_secret(path: Path, secret: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise Unavailable(f"cannot write {path}: {error.strerror}") from None
+        raise Unavailable(say("file_not_written", path=str(path), error=str(error.strerror))) from None
 
 
 def write_new(path: Path, content: bytes) -> bool:
@@ -72,11 +73,11 @@ def read_private(path: Path, home: Path, longest: int) -> bytes:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(longest)
     except FileNotFoundError:
-        raise NotFound(f"{path} is missing: run `nodeconsole init --home {home}` to create it again") from None
+        raise NotFound(say("file_missing", path=str(path), home=str(home))) from None
     except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error.strerror}") from None
+        raise Unavailable(say("unreadable_short", path=str(path), error=str(error.strerror))) from None
     if mode & 0o077:
-        raise Forbidden(f"{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")
+        raise Forbidden(say("file_open_to_others", path=str(path), mode=f"{mode:04o}"))
     return content
 
 
@@ -88,7 +89,7 @@ def read_secret(path: Path) -> str:
     except UnicodeDecodeError:
         secret = ""
     if not secret:
-        raise InvalidRequest(f"{path} holds no secret: remove it and run `nodeconsole init --home {path.parent}`")
+        raise InvalidRequest(say("file_no_secret", path=str(path), home=str(path.parent)))
     return secret
 
 

@@ -18,6 +18,7 @@ from cryptography import x509
 
 from embedded_scheduler.errors import InvalidRequest
 from embedded_scheduler.security.keys import certificate_fingerprint
+from embedded_scheduler.sentences import say
 
 _SHOWN = 16
 """Digits of a fingerprint in a message: enough to compare with what `peer show` prints."""
@@ -38,7 +39,7 @@ class KeyPair:
         except (OSError, ValueError) as error:
             # ssl.SSLError is an OSError; neither text holds anything of the key.
             raise InvalidRequest(
-                f"the TLS certificate {self.certificate} with key {self.key} cannot be used: {error}"
+                say("tls_files", certificate=str(self.certificate), key=str(self.key), error=str(error))
             ) from None
 
     def stamp(self) -> tuple[object, ...]:
@@ -193,7 +194,7 @@ def client_context(
         try:
             context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         except OSError as error:
-            raise InvalidRequest(f"partner.ca_file = {ca_file} cannot be used: {error}") from None
+            raise InvalidRequest(say("ca_file", path=str(ca_file), error=str(error))) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if pair is not None:

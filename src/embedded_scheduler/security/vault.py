@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from embedded_scheduler.security.secrets import create_secret, read_secret
+from embedded_scheduler.sentences import say
 
 KeyPlace = Literal["auto", "file", "systemd", "keyring"]
 
@@ -40,7 +41,7 @@ class Vault:
 
     def __init__(self, text: str) -> None:
         if len(text) < _SHORTEST:
-            raise InvalidRequest(f"the data key has {len(text)} characters; it needs at least {_SHORTEST}")
+            raise InvalidRequest(say("data_key_short", count=len(text), least=_SHORTEST))
         self._cipher = AESGCM(_derived(text, b"nodeconsole data key 1"))
         self.key_id = _derived(text, b"nodeconsole data key id 1")[:8].hex()
 
@@ -54,10 +55,7 @@ class Vault:
         try:
             return self._cipher.decrypt(nonce, content, _bound(version, name)).decode()
         except (InvalidTag, ValueError):
-            raise Conflict(
-                f"the secret {name} cannot be opened: it was changed, or sealed with another data key; "
-                f"set it again with `nodeconsole secret set {name}`"
-            ) from None
+            raise Conflict(say("secret_sealed", name=name)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +82,7 @@ class KeySource:
         try:
             return read_secret(self.file)
         except NotFound:
-            raise NotFound(
-                f"the data key {self.file} is missing: put it back from where you keep it, or set the secrets again "
-                "with `nodeconsole secret set NAME`"
-            ) from None
+            raise NotFound(say("data_key_missing", path=str(self.file))) from None
 
     def _credential(self) -> Path | None:
         directory = self.environment.get(CREDENTIALS_DIRECTORY)
@@ -96,33 +91,27 @@ class KeySource:
 
     def _from_systemd(self, credential: Path | None) -> str:
         if credential is None:
-            raise Unavailable(
-                f'secrets.key is "systemd" and there is no credential {CREDENTIAL}: add '
-                f"LoadCredentialEncrypted={CREDENTIAL}:FILE to the service"
-            )
+            raise Unavailable(say("credential_missing", name=CREDENTIAL))
         try:
             return credential.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise Unavailable(f"the credential {CREDENTIAL} cannot be read: {type(error).__name__}") from None
+            raise Unavailable(say("credential_unreadable", name=CREDENTIAL, error=type(error).__name__)) from None
 
     def _from_keyring(self, *, create: bool) -> str:
         ring: Any
         try:
             ring = importlib.import_module("keyring")
         except ImportError:
-            raise Unavailable(
-                'secrets.key is "keyring" and the Python package keyring is not installed beside the node: install '
-                'it, or set secrets.key = "file"'
-            ) from None
+            raise Unavailable(say("keyring_missing")) from None
         try:
             found = ring.get_password(_SERVICE, self.account)
             if found is None and create:
                 found = secrets.token_urlsafe(32)
                 ring.set_password(_SERVICE, self.account, found)
         except Exception as error:  # noqa: BLE001 - every desktop's keyring fails in its own way
-            raise Unavailable(f"the keyring cannot be used: {type(error).__name__}; is it unlocked?") from None
+            raise Unavailable(say("keyring_locked", error=type(error).__name__)) from None
         if found is None:
-            raise NotFound(f"the keyring holds no data key of {self.account}: set a secret to make one")
+            raise NotFound(say("keyring_empty", account=self.account))
         return str(found)
 
 

@@ -78,7 +78,7 @@ class Exit:
 
     code: int | None
     signal: int | None = None
-    error: str = ""
+    error: Words = ""
     cause: str = ""
     peak_bytes: int | None = field(default=None, compare=False)
     """The most memory that it used, as far as the runner measures that: of one process, or of all. Not how it ended:

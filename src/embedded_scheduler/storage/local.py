@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from embedded_scheduler.domain.table_metadata import BESIDE, TableMetadata, decode
 from embedded_scheduler.errors import NotFound, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.storage import Stored
 from embedded_scheduler.storage.names import check_address, check_component
 
@@ -212,9 +213,9 @@ class LocalStorage:
         try:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
-            raise NotFound(f"nothing is stored as {namespace}/{name}") from None
+            raise NotFound(say("object_missing", namespace=namespace, name=name)) from None
         if not stat.S_ISREG(status.st_mode):
-            raise NotFound(f"{namespace}/{name} is not a plain file, so it is not served")
+            raise NotFound(say("object_no_file", namespace=namespace, name=name))
         return Stored(namespace, name, status.st_size, status.st_mtime_ns // 1_000_000)
 
     @contextlib.contextmanager
@@ -229,7 +230,7 @@ class LocalStorage:
             except OSError as error:
                 # A link or a file in the place of a namespace is not one of ours.
                 if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and not create:
-                    raise NotFound(f"there is no namespace {namespace}") from None
+                    raise NotFound(say("no_namespace", namespace=namespace)) from None
                 raise
             finally:
                 os.close(root)
@@ -249,8 +250,10 @@ class LocalStorage:
             yield
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise Unavailable(f"the disk of {self._root} is full: free some space and try again") from error
-            raise Unavailable(f"the storage {self._root} cannot be used: {error.strerror or error}") from error
+                raise Unavailable(say("storage_full", path=str(self._root))) from error
+            raise Unavailable(
+                say("storage_unusable", path=str(self._root), error=str(error.strerror or error))
+            ) from error
 
 
 def _pieces(directory: Path) -> list[tuple[Stored, os.stat_result]]:

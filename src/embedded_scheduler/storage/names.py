@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 
 _LONGEST = 255
 
@@ -15,15 +16,15 @@ def check_component(what: str, value: str) -> str:
     and more than 255 bytes.
     """
     if not value:
-        raise InvalidRequest(f"{what} must not be empty")
+        raise InvalidRequest(say("name_empty", what=what))
     try:
         length = len(value.encode("utf-8"))
     except UnicodeEncodeError:
-        raise InvalidRequest(f"{what} is not text (got {shorten(value)})") from None
+        raise InvalidRequest(say("name_no_text", what=what, value=shorten(value))) from None
     if length > _LONGEST:
-        raise InvalidRequest(f"{what} must be at most {_LONGEST} bytes (got {length})")
+        raise InvalidRequest(say("name_long", what=what, most=_LONGEST, length=length))
     if value.startswith(".") or "/" in value or not value.isprintable():
-        raise InvalidRequest(f"{what} must be printable, without '/' and without a leading dot (got {shorten(value)})")
+        raise InvalidRequest(say("name_form", what=what, value=shorten(value)))
     return value
 
 

@@ -87,7 +87,7 @@ class Credentials:
         """`<access key>:<secret key>`, as the node's secret `secret` holds them."""
         access_key, separator, secret_key = text.strip().partition(":")
         if not separator or not access_key or not secret_key:
-            raise InvalidRequest(f"the secret {secret} must be <access key>:<secret key>")
+            raise InvalidRequest(say("s3_secret", secret=secret))
         return cls(access_key, secret_key)
 
 
@@ -149,7 +149,7 @@ class S3Storage:
         await self._remove(store, [each["path"] for each in found if each["path"] != key])
         written = next((each for each in found if each["path"] == key), None)
         if written is None:
-            raise Unavailable(f"the object store {self._place.address} took {namespace}/{name} and does not show it")
+            raise Unavailable(say("s3_not_shown", address=self._place.address, namespace=namespace, name=name))
         return _stored(namespace, name, [written])
 
     async def read(self, namespace: str, name: str) -> AsyncIterator[bytes]:
@@ -158,7 +158,7 @@ class S3Storage:
         store = await self._store()
         partitions = self._partitions(namespace, await self._keys(store, namespace, name))
         if name not in partitions:
-            raise NotFound(f"nothing is stored as {namespace}/{name}")
+            raise NotFound(say("object_missing", namespace=namespace, name=name))
         for partition in partitions[name]:
             async for chunk in self._content(store, partition["path"]):
                 yield chunk
@@ -249,7 +249,7 @@ class S3Storage:
             reading.at += len(chunk)
             yield bytes(chunk)
         if reading.at < size:
-            raise Unavailable(f"{reading.key} came with {size - reading.at} bytes too few; try again")
+            raise Unavailable(say("s3_short", key=reading.key, bytes=size - reading.at))
 
     async def _upload(self, store: S3Store, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
         source = _Source(first, rest)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from embedded_scheduler.errors import Conflict, NodeError, NotFound, Refused, Unavailable
+from embedded_scheduler.sentences import say
 
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -52,21 +53,18 @@ def fault(error: Exception, *, at: str, bucket: str, secret: str, hidden: tuple[
         kind, sentence = known
         return kind(sentence.format(**facts))
     if _status(text) == 404:
-        return NotFound(f"{at} has nothing there")
+        return NotFound(say("s3_nothing", address=at))
     if _status(text) == 412 or "Precondition" in type(error).__name__:
-        return Conflict("the object changed while it was read; try again")
+        return Conflict(say("s3_changed"))
     certificate = _CERTIFICATE.search(text)
     if certificate:
-        return Refused(
-            f"the certificate of the object store {at} cannot be trusted ({certificate[1] or 'invalid'}): let it show "
-            "one for this name, and add its CA to this machine's list"
-        )
+        return Refused(say("s3_certificate", address=at, why=certificate[1] or "invalid"))
     for mark in ("dns error", "failed to lookup"):
         if mark in text:
-            return Unavailable(f"the name of the object store {at} is not known (DNS): check storage.endpoint")
+            return Unavailable(say("s3_dns", address=at))
     if "error sending request" in text or "tcp connect" in text or "request or response body" in text:
-        return Unavailable(f"the object store {at} cannot be reached, or breaks connections off")
-    return Unavailable(f"the object store {at}: {_first_line(text, hidden)}")
+        return Unavailable(say("s3_unreachable", address=at))
+    return Unavailable(say("s3_fault", address=at, error=_first_line(text, hidden)))
 
 
 def _code(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from embedded_scheduler.domain.limits import EffectiveLimit, Origin
 from embedded_scheduler.domain.party import Party
+from embedded_scheduler.sentences import Words
+from embedded_scheduler.store import sentences
 from embedded_scheduler.store.database import Reader, Tx
 
 
@@ -109,7 +111,7 @@ def ended(
     *,
     code: int | None,
     signal: int | None,
-    error: str,
+    error: Words,
     traffic: str = "",
     cause: str = "",
     peak_bytes: int | None = None,
@@ -121,7 +123,7 @@ def ended(
         now_ms=tx.now_ms,
         code=code,
         signal=signal,
-        error=error,
+        error=sentences.keep(tx, error),
         traffic=traffic,
         cause=cause,
         peak_bytes=peak_bytes,

@@ -15,6 +15,7 @@ import aiosqlite
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.errors import StoreError
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import migrate, queries
 
 T = TypeVar("T")
@@ -215,7 +216,7 @@ class Database:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError("the database is closed: the node is stopping")
+            raise StoreError(say("database_closed"))
 
     def _read(self, connection: sqlite3.Connection, work: Callable[[Reader], T]) -> T:
         connection.execute("BEGIN")
@@ -319,37 +320,31 @@ def explain(error: sqlite3.Error | OSError, path: Path, backups: Path) -> StoreE
     """What SQLite or the system said about the database, as a sentence that tells the operator what to do."""
     if isinstance(error, OSError):
         place = error.filename or path
-        return StoreError(
-            f"{place} cannot be opened or created ({error.strerror}): check that its directory exists, that this user "
-            "may write there, and that there is space"
-        )
+        return StoreError(say("database_not_opened", path=str(place), error=str(error.strerror)))
     code = getattr(error, "sqlite_errorcode", 0)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     match code & 0xFF:
         case sqlite3.SQLITE_FULL:
-            text = f"the disk of {path} is full: nothing was stored; free space there, then try again"
+            text = say("database_full", path=str(path))
         case sqlite3.SQLITE_IOERR:
-            text = (
-                f"the disk of {path} refused to read or write ({name}): nothing was stored; "
-                "check free space, quota and the disk itself, then try again"
-            )
+            text = say("database_disk", path=str(path), fault=name)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-            text = f"{path} cannot be written: give this user write permission on it and on its directory"
+            text = say("database_read_only", path=str(path))
         case sqlite3.SQLITE_CANTOPEN:
-            text = f"{path} cannot be opened: check that its directory exists and that this user may write there"
+            text = say("database_cannot_open", path=str(path))
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             text = migrate.corrupted(path, backups, str(error))
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            text = f"{path} is locked by another program: stop the other node (or the tool that has it open)"
+            text = say("database_locked", path=str(path))
         case _:
-            text = f"the database {path} failed: {error} ({name})"
+            text = say("database_failed", path=str(path), error=str(error), fault=name)
     return StoreError(text)
 
 
 def _collateral(error: BaseException | None) -> BaseException | None:
     """What the others of a group are told when the fault of one took the whole transaction with it."""
     if isinstance(error, _OWN_FAULTS):
-        return StoreError("another request in the same commit failed: nothing was stored; try again")
+        return StoreError(say("commit_failed"))
     return error
 
 
@@ -363,7 +358,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, backups: Path, clock: C
     migrate.check(connection, path, backups)
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise StoreError(f"{path} lies on a file system without shared memory: move the node's home to a local disk")
+        raise StoreError(say("database_no_memory", path=str(path)))
     connection.execute("PRAGMA synchronous = FULL")
     # Keeps a burst's write-ahead log from occupying its peak size for ever.
     connection.execute("PRAGMA journal_size_limit = 67108864")

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from embedded_scheduler.sentences import Words
+from embedded_scheduler.store import sentences
 from embedded_scheduler.store.database import Reader, Tx
 
 GENESIS = "0" * 64
@@ -63,7 +65,7 @@ def append(
     job_id: str = "",
     source: str | None = None,
     target: str | None = None,
-    reason: str = "",
+    reason: Words = "",
     trace_id: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> int:
@@ -82,7 +84,7 @@ def append(
         "source": source,
         "target": target,
         "actor": actor,
-        "reason": reason,
+        "reason": sentences.keep(tx, reason),
         "trace_id": trace_id,
         "data": _canonical(data or {}),
         "prev_hash": prev_hash,

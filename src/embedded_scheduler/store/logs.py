@@ -18,6 +18,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 from embedded_scheduler.spi.runner import END_OF_LOG
 from embedded_scheduler.store.log_index import Entry, Grain, Index, LongLine, Scanner, write_all
 from embedded_scheduler.store.log_levels import DEBUG, HEAD, LEVELS, Level, level_of
@@ -83,7 +84,7 @@ class LogStore:
         now; None = to the end. Reads as it goes: memory is one chunk, or one line."""
         minimum = _filter(level)
         if start < 0 or (length is not None and length < 0):
-            raise InvalidRequest("start and length of a range of log lines cannot be negative")
+            raise InvalidRequest(say("log_lines_range"))
         return self._range(path, minimum, start, length, ended=ended)
 
     def read(
@@ -167,14 +168,14 @@ class LogStore:
     def _locate(self, path: Path) -> Path:
         log = Path(os.path.normpath(self._root / path))
         if log == self._root or not log.is_relative_to(self._root):
-            raise InvalidRequest(f"{path} is not a log of this node")
+            raise InvalidRequest(say("no_log", path=str(path)))
         return log
 
 
 def _filter(level: str) -> int:
     minimum = _FILTERS.get(level)
     if minimum is None:
-        raise InvalidRequest(f"log level {level!r} is unknown: use {', '.join(LEVELS)}")
+        raise InvalidRequest(say("log_level_unknown", level=repr(level), known=", ".join(LEVELS)))
     return minimum
 
 

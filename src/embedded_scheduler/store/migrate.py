@@ -13,6 +13,7 @@ from pathlib import Path
 
 from embedded_scheduler.clock import Clock
 from embedded_scheduler.errors import StoreError
+from embedded_scheduler.sentences import Sentence, say
 
 APPLICATION_ID = 0x4E434E31
 """Marks the file as ours in SQLite's header (`NCN1`)."""
@@ -50,12 +51,9 @@ def check(connection: sqlite3.Connection, path: Path, backups: Path, scripts: Se
     known = len(scripts or migrations())
     version, application, objects = _identity(connection)
     if application != APPLICATION_ID and (objects or version):
-        raise StoreError(f"{path} is not a database of nodeconsole: name another home, or move this file away")
+        raise StoreError(say("database_foreign", path=str(path)))
     if version > known:
-        raise StoreError(
-            f"{path} was written by a newer nodeconsole (schema {version}, this program knows {known}): "
-            f"run that version, or restore a backup of schema {known} or lower from {backups}"
-        )
+        raise StoreError(say("database_newer", path=str(path), version=version, known=known, backups=str(backups)))
     if objects:
         fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":
@@ -120,11 +118,14 @@ def newest_backup(path: Path, backups: Path) -> Path | None:
     return backups / names[-1] if names else None
 
 
-def corrupted(path: Path, backups: Path, fault: str) -> str:
+def corrupted(path: Path, backups: Path, fault: str) -> Sentence:
     """The operator's sentence about a damaged database."""
     newest = newest_backup(path, backups)
-    remedy = f"restore the newest backup, {newest}" if newest else f"restore a copy of it (there is none in {backups})"
-    return f"{path} is corrupted ({fault}): stop the node, keep the file for a diagnosis, and {remedy}"
+    if newest:
+        remedy = say("database_restore_newest", backup=str(newest))
+    else:
+        remedy = say("database_restore_some", backups=str(backups))
+    return say("database_corrupted", path=str(path), fault=fault, remedy=remedy)
 
 
 def _is_backup(name: str, stem: str) -> bool:
@@ -144,9 +145,7 @@ def _apply_one(connection: sqlite3.Connection, migration: Migration) -> None:
         connection.execute(statement)
     dangling = connection.execute("PRAGMA foreign_key_check").fetchone()
     if dangling is not None:
-        raise StoreError(
-            f"migration {migration.name} would leave dangling references in {dangling[0]}: nothing changed"
-        )
+        raise StoreError(say("migration_dangling", migration=migration.name, what=dangling[0]))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {migration.number}")
 

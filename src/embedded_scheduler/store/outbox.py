@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from embedded_scheduler.sentences import Words
+from embedded_scheduler.store import sentences
 from embedded_scheduler.store.database import Reader, Tx
 
 
@@ -115,14 +117,14 @@ def acknowledge(tx: Tx, row_id: int) -> bool:
     return _finish(tx, row_id, "acknowledged", "")
 
 
-def refuse(tx: Tx, row_id: int, error: str) -> bool:
+def refuse(tx: Tx, row_id: int, error: Words) -> bool:
     """The effect will never take place; `error` says why."""
     return _finish(tx, row_id, "refused", error)
 
 
-def retry(tx: Tx, row_id: int, error: str, next_ms: int) -> bool:
+def retry(tx: Tx, row_id: int, error: Words, next_ms: int) -> bool:
     """It failed this time; the row keeps its place in the lane and is due again at `next_ms`."""
-    return tx.run("outbox.retry", id=row_id, error=error, next_ms=next_ms).rowcount == 1
+    return tx.run("outbox.retry", id=row_id, error=sentences.keep(tx, error), next_ms=next_ms).rowcount == 1
 
 
 def abandon(tx: Tx, job_id: str, key: str) -> bool:
@@ -165,8 +167,10 @@ def waiting_since(reader: Reader) -> dict[str, tuple[int, int]]:
     return {row["target"]: (row["rows"], row["oldest_ms"]) for row in reader.all("outbox.waiting_since")}
 
 
-def _finish(tx: Tx, row_id: int, state: str, error: str) -> bool:
-    return tx.run("outbox.finish", id=row_id, state=state, error=error, now_ms=tx.now_ms).rowcount == 1
+def _finish(tx: Tx, row_id: int, state: str, error: Words) -> bool:
+    return (
+        tx.run("outbox.finish", id=row_id, state=state, error=sentences.keep(tx, error), now_ms=tx.now_ms).rowcount == 1
+    )
 
 
 def _row(row: sqlite3.Row) -> OutboxRow:

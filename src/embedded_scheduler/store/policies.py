@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
+from embedded_scheduler.sentences import Sentence, Words, document, restored
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Reader, Tx
 
@@ -33,7 +35,7 @@ class StoredRuling:
     action: str
     rule: str
     reason: str
-    reasoning: tuple[str, ...]
+    reasoning: tuple[Words, ...]
     binding: bool
     at_ms: int
 
@@ -79,7 +81,7 @@ def ruling(reader: Reader, kind: str, subject_id: str) -> StoredRuling | None:
         return None
     columns = dict(row)
     columns["binding"] = bool(columns["binding"])
-    columns["reasoning"] = tuple(json.loads(columns["reasoning"]))
+    columns["reasoning"] = tuple(map(_words, json.loads(columns["reasoning"])))
     return StoredRuling(**columns)
 
 
@@ -94,7 +96,7 @@ def put_ruling(tx: Tx, said: StoredRuling) -> None:
         action=said.action,
         rule=said.rule,
         reason=said.reason,
-        reasoning=json.dumps(list(said.reasoning)),
+        reasoning=json.dumps(list(map(_kept, said.reasoning))),
         binding=said.binding,
         at_ms=said.at_ms,
     )
@@ -114,3 +116,12 @@ def waiting(reader: Reader, self_node: str) -> list[Waiting]:
         *(Waiting("job", row["job_id"], row["since_ms"], row["state_seq"]) for row in jobs),
         *(Waiting("grant", row["grant_id"], row["since_ms"], 0) for row in grants),
     ]
+
+
+def _kept(words: Words) -> str | dict[str, Any]:
+    """A sentence with what it was made of; another program may have other words for it."""
+    return {"text": str(words), **document(words)} if isinstance(words, Sentence) else words
+
+
+def _words(kept: str | dict[str, Any]) -> Words:
+    return kept if isinstance(kept, str) else restored(kept, str(kept["text"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,20 @@ class Said(Message):
 
     code: str
     facts: dict[str, int | str | Said | list[str | Said]] = Field(default_factory=dict)
+
+
+class Telling(Message):
+    """A message with texts that were stored, or made of such: `told` names them, `said` has what those are made of that
+    are sentences of the node. It is filled in on the way out (`api.console.telling`)."""
+
+    told: ClassVar[tuple[str, ...]] = ("reason",)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What is told, by name."""
+        return {name: getattr(self, name) for name in self.told}
+
+    said: dict[str, Said] = Field(default_factory=dict)
 
 
 def said(**parts: Words | Sequence[Words]) -> dict[str, Said]:
@@ -122,7 +136,7 @@ class NodeStatus(Message):
     """Of the caller: viewer, approver, admin."""
 
 
-class ShareRow(Message):
+class ShareRow(Telling):
     """One party's share of a task, as this node knows it."""
 
     role: str
@@ -161,7 +175,7 @@ class TaskRow(Message):
     actions: list[str] = Field(default_factory=list)
 
 
-class JobRow(Message):
+class JobRow(Telling):
     """One line of the job list. `cursor` continues the list after this row."""
 
     job_id: str
@@ -203,7 +217,7 @@ class JobPage(Message):
     """So many there are."""
 
 
-class ApprovalRow(Message):
+class ApprovalRow(Telling):
     node_id: str
     state: str
     reason: str = ""
@@ -235,6 +249,8 @@ class DataUse(Message):
     rows: int | None = None
     found: bool = True
     note: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `note`."""
     access: str = ""
     """permit: partners need one for it; approval: published, decided per job; empty: it is shown to nobody."""
     covered_by: list[Cover] = Field(default_factory=list)
@@ -333,8 +349,10 @@ class DecisionCard(Message):
     """What the job asks of this node (`cpu` cores, `memory` and `disk` GiB), where it says so."""
 
 
-class StopRow(Message):
+class StopRow(Telling):
     """How far a stop has come at one node: asked, confirmed, refused, abandoned."""
+
+    told: ClassVar[tuple[str, ...]] = ("error",)
 
     node_id: str
     state: str
@@ -367,6 +385,8 @@ class JobDetail(Message):
     warnings: list[str] = Field(default_factory=list)
     policy: list[str] = Field(default_factory=list)
     """What this node's policy said of the job when it came, sentence by sentence; empty = it was not asked."""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `warnings` and `policy`."""
     keeping: Keeping = Field(default_factory=Keeping)
     stops: list[StopRow] = Field(default_factory=list)
     """Who is asked to stop, as far as this node does the asking; empty = nobody asked for it."""
@@ -580,6 +600,8 @@ class ComponentMatch(Message):
     versions: list[str] = []
     note: str = ""
     sentence: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `note` and `sentence`."""
 
 
 class JobCompatibility(Message):
@@ -629,7 +651,9 @@ class TraitRow(Message):
     own: bool = False
 
 
-class PeerRow(Message):
+class PeerRow(Telling):
+    told: ClassVar[tuple[str, ...]] = ("last_error",)
+
     node_id: str
     url: str
     profile: str
@@ -654,7 +678,7 @@ class PeerRow(Message):
     """What the caller may do: change, test, remove."""
 
 
-class EventRow(Message):
+class EventRow(Telling):
     """One event of the ledger: audit record and stream item alike."""
 
     seq: int

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import Message
+from embedded_scheduler.wire.console import Message, Telling
 
 
 class IdentityFile(Message):
@@ -98,7 +98,7 @@ class ApplyRequest(Message):
     """Where the partner reaches this node; empty = as its settings say."""
 
 
-class ContractRow(Message):
+class ContractRow(Telling):
     """`words` are to be compared with the partner's; `side`: applicant (we asked), callee (we were asked), manual."""
 
     contract_id: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import ColumnRow, Message
+from embedded_scheduler.wire.console import ColumnRow, Message, Said, Telling
 
 
 class PermitRow(Message):
@@ -21,7 +21,7 @@ class PermitRow(Message):
     used: int = 0
 
 
-class GrantRow(Message):
+class GrantRow(Telling):
     """One request. `direction` in = a partner asked this node, out = this node asked `node_id`."""
 
     grant_id: str
@@ -57,6 +57,8 @@ class GrantDetail(Message):
     grant: GrantRow
     body: dict[str, Any] = Field(default_factory=dict)
     policy: list[str] = Field(default_factory=list)
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `policy`."""
     messages: list[MessageRow] = Field(default_factory=list)
 
 
@@ -125,9 +127,11 @@ class PartnerDatasetRow(Message):
     columns: list[ColumnRow] = Field(default_factory=list)
 
 
-class MessageRow(Message):
+class MessageRow(Telling):
     """One message to a partner. `state`: queued, sent (tried, no answer yet), stored (the partner said so), opened (a
     person there looked at it), decided, refused, withdrawn. `next_ms` is the next try."""
+
+    told: ClassVar[tuple[str, ...]] = ("last_error",)
 
     id: int
     node_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import Message
+from embedded_scheduler.wire.console import Message, Said
 
 
 class PackRequest(Message):
@@ -27,6 +27,8 @@ class PackRow(Message):
     description: str = ""
     licence: str = ""
     error: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `error`."""
     digest: str = ""
     python: str = ""
     """The interpreter and its version; empty where an image runs the components."""
@@ -48,6 +50,8 @@ class PackProgress(Message):
 
     state: str
     error: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `error`."""
     lines: list[str] = Field(default_factory=list)
     next: int = 0
     done_bytes: int = 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import Message
+from embedded_scheduler.wire.console import Message, Said, Telling
 
 
 class PolicyRow(Message):
@@ -43,10 +43,14 @@ class RulingRow(Message):
     reason: str = ""
     reasoning: list[str] = Field(default_factory=list)
     binding: bool = False
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `reasoning`."""
 
 
-class TrialRow(Message):
+class TrialRow(Telling):
     """A job of the past: what the policy would have done, and the state of this node's approval (empty: none)."""
+
+    told: ClassVar[tuple[str, ...]] = ("decided_reason",)
 
     job_id: str
     initiator: str
@@ -64,3 +68,5 @@ class PolicyTestReply(Message):
     ruling: RulingRow | None = None
     problems: list[str] = Field(default_factory=list)
     jobs: list[TrialRow] = Field(default_factory=list)
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of `problems`."""

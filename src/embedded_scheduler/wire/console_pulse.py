@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import EventRow, JobRow, Message, PeerRow
+from embedded_scheduler.wire.console import EventRow, JobRow, Message, PeerRow, Telling
 
 
 class Took(Message):
@@ -96,7 +96,7 @@ class ResourceReport(Message):
     """Of the node's own process."""
 
 
-class AttentionItem(Message):
+class AttentionItem(Telling):
     """One thing that needs a person: decide (somebody waits), error or warning.
 
     `kind` names the sentence (`job_decision`, `job_failed`, `task_stuck`, `partner_down`, `contract_ends` …), `facts`
@@ -112,6 +112,10 @@ class AttentionItem(Message):
     facts: dict[str, str] = Field(default_factory=dict)
     text: str = ""
     """The sentence in English."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return self.facts
 
 
 class AttentionList(Message):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from embedded_scheduler.wire.console import JobRow, Message, Said, TaskRow
+from embedded_scheduler.wire.console import JobRow, Message, Said, TaskRow, Telling
 
 
 class LinkRow(Message):
@@ -42,7 +42,7 @@ class LimitRow(Message):
     asked: float | None = None
 
 
-class AttemptRow(Message):
+class AttemptRow(Telling):
     """One run of a share on this node. Times are epoch ms; None = has not happened."""
 
     attempt_id: str
@@ -61,8 +61,8 @@ class AttemptRow(Message):
     exit_code: int | None = None
     exit_signal: int | None = None
     reason: str = ""
-    said: str = ""
-    """The last status that the component reported itself."""
+    reported: str = ""
+    """The last status of itself that the component told."""
     traffic: TrafficRow | None = None
     """None = it did not use the channel, or ran before this was measured."""
     cause: str = ""

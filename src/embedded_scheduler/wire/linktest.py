@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from embedded_scheduler.wire.console import Said
+
 PATH = "/v1/interconn/node/probe"
 REVERSE_PATH = f"{PATH}/reverse"
 TICKET, NONCE, PROOF = "x-test-ticket", "x-test-nonce", "x-test-proof"
@@ -35,6 +37,8 @@ class LinkCheck(Message):
     state: str
     text: str
     advice: str = ""
+    said: dict[str, Said] = Field(default_factory=dict)
+    """Of the other three: the nodes of two parties speak different languages to their operators."""
 
 
 class LinkChecks(Message):

@@ -15,6 +15,8 @@ from enum import Enum
 from functools import lru_cache
 
 from embedded_scheduler.domain.pattern import Pattern, PatternFault, compile_pattern
+from embedded_scheduler.errors import Spoken
+from embedded_scheduler.sentences import Words, say
 
 LONGEST = 500
 """Characters of a filter."""
@@ -42,11 +44,11 @@ class Kind(Enum):
     WAITING = "waiting"
 
 
-class QueryFault(ValueError):
+class QueryFault(Spoken, ValueError):
     """A term that means nothing: which, and what it could be."""
 
-    def __init__(self, term: str, kind: Kind | None, why: str) -> None:
-        super().__init__(f"filter: {term!r}: {why}")
+    def __init__(self, term: str, kind: Kind | None, why: Words) -> None:
+        super().__init__(say("filter_at", term=repr(term), why=why))
         self.term = term
         self.kind = kind
         self.why = why
@@ -97,10 +99,10 @@ def has_capital(text: str) -> bool:
 def parse_query(text: str) -> Query:
     """The terms of a filter; `QueryFault` names the first that means nothing."""
     if len(text) > LONGEST:
-        raise QueryFault(text[:20], None, f"a filter has at most {LONGEST} characters")
+        raise QueryFault(text[:20], None, say("query_long", most=LONGEST))
     terms = tuple(term for token in tokens(text) if (term := _term(token)) is not None)
     if len(terms) > MOST_TERMS:
-        raise QueryFault(text[:20], None, f"a filter has at most {MOST_TERMS} terms")
+        raise QueryFault(text[:20], None, say("query_terms", most=MOST_TERMS))
     return terms
 
 
@@ -140,12 +142,12 @@ def _field(token: str, name: str, value: str, *, negated: bool) -> Term:
         return _statuses(token, value, negated=negated)
     if name == "party":
         if not value:
-            raise QueryFault(token, Kind.PARTY, "party: wants a part of a node's id, as in party:bob")
+            raise QueryFault(token, Kind.PARTY, say("query_party"))
         return Term(Kind.PARTY, value, negated)
     kind = Kind(name)
     found = _SPAN.fullmatch(value)
     if found is None or negated:
-        raise QueryFault(token, kind, f"{name}: wants < or > and a span, as in {name}:<2h (s m h d w)")
+        raise QueryFault(token, kind, say("query_span", name=name))
     sign, number, unit = found.groups()
     return Term(kind, value, less=sign == "<", span_ms=round(float(number) * _UNITS[unit]))
 
@@ -153,14 +155,14 @@ def _field(token: str, name: str, value: str, *, negated: bool) -> Term:
 def _statuses(token: str, value: str, *, negated: bool) -> Term:
     words = tuple(word for word in value.lower().split(",") if word)
     if not words or not set(words) <= set(STATUSES):
-        raise QueryFault(token, Kind.STATUS, f"status: wants one or more of {', '.join(STATUSES)}")
+        raise QueryFault(token, Kind.STATUS, say("query_status", known=", ".join(STATUSES)))
     return Term(Kind.STATUS, value, negated, statuses=words)
 
 
 def _pattern(token: str, value: str, *, negated: bool) -> Term:
     if not value:
-        raise QueryFault(token, Kind.PATTERN, "re: wants a regular expression")
+        raise QueryFault(token, Kind.PATTERN, say("query_pattern"))
     try:
         return Term(Kind.PATTERN, value, negated, pattern=compile_pattern(value))
     except PatternFault as fault:
-        raise QueryFault(token, Kind.PATTERN, str(fault)) from None
+        raise QueryFault(token, Kind.PATTERN, fault.words) from None

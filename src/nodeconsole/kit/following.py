@@ -36,7 +36,7 @@ class Ended:
     def why(self) -> str:
         """In a few words: `0`, `1`, `SIGKILL`, or the runner's sentence."""
         if self.exit.error:
-            return self.exit.error
+            return str(self.exit.error)
         if self.exit.code is None:
             return f"signal {self.exit.signal}"
         return str(self.exit.code)

@@ -14,6 +14,7 @@ from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.audit import AUDIT, AuditQuery, parse_audit, verified
 from nodeconsole.viewmodels.changes import EVERYTHING, Changes
 from nodeconsole.viewmodels.listing import Listing, in_order
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import count, printable
 
@@ -65,7 +66,7 @@ class AuditScreen(ListingScreen["EventRow"]):
         event = self.main.item
         if event is None:
             return ()
-        return (Span(f"{printable(event.subject_id)} ", "strong"), Span(printable(event.reason)))
+        return (Span(f"{printable(event.subject_id)} ", "strong"), Span(told(event, "reason", self.session.display())))
 
     # Loading.
 

@@ -22,13 +22,11 @@ from nodeconsole.screens.jumping import Jumpable
 from nodeconsole.screens.movement import Movable, Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.display import task_status
-from nodeconsole.viewmodels.job import head_lines, party_key
+from nodeconsole.viewmodels.job import head_lines, party_key, task_why
 from nodeconsole.viewmodels.jobs import job_name
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.tabs import TabWord, tab_line
 from nodeconsole.viewmodels.text import short_id
-from nodeconsole.viewmodels.waiting import why_line
 from nodeconsole.widgets.bar import Bar
 
 if TYPE_CHECKING:
@@ -116,8 +114,7 @@ class JobScreen(Moves, ConsoleScreen):
         task = self.chosen_task
         if line is not None or task is None:
             return line or ()
-        reason = next((share.reason for share in task.shares if share.reason), "")
-        return why_line(task.name, task.waiting, reason, task_status(task), display)
+        return task_why(task, display)
 
     def offered(self) -> Sequence[str]:
         if self._detail is None:

@@ -13,12 +13,10 @@ from nodeconsole.screens.decisions import ask_stop
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels.changes import Changes
-from nodeconsole.viewmodels.display import task_status
-from nodeconsole.viewmodels.job import party_key
+from nodeconsole.viewmodels.job import party_key, task_why
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.task import task_head, task_page
 from nodeconsole.viewmodels.text import printable, short_id
-from nodeconsole.viewmodels.waiting import why_line
 from nodeconsole.widgets.bar import Bar
 from nodeconsole.widgets.sheet import Sheet
 
@@ -58,8 +56,7 @@ class TaskScreen(Moves, ConsoleScreen):
         if self._found is None:
             return ()
         task = self._found.task
-        reason = next((share.reason for share in task.shares if share.reason), "")
-        return why_line(printable(task.name), task.waiting, reason, task_status(task), self.session.display())
+        return task_why(task, self.session.display())
 
     def offered(self) -> Sequence[str]:
         return self._found.task.actions if self._found else ()

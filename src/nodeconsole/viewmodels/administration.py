@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, when
+from nodeconsole.viewmodels.sentences import sentences
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import printable, short_id
 from nodeconsole.viewmodels.times import age, span_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from embedded_scheduler.wire.console_contracts import IdentityRow
     from embedded_scheduler.wire.console_policy import PolicyRow, PolicyTestReply, RulingRow
     from embedded_scheduler.wire.console_secrets import SecretRow
@@ -79,7 +78,7 @@ def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Li
     """What the policy would do with a job file, or would have done with jobs of the past, beside what was decided."""
     text = display.text
     if reply.ruling is not None:
-        return _ruling_lines(reply.ruling, reply.problems, display, width)
+        return _ruling_lines(reply, reply.ruling, display, width)
     lines: list[Line] = [(Span(text("policy.trial"), "accent"),)]
     for trial in reply.jobs:
         word = trial.decided.lower()
@@ -92,7 +91,7 @@ def trial_lines(reply: PolicyTestReply, display: Display, width: int) -> list[Li
             )
         )
         if trial.ruling.version:  # without a policy there is no more to say
-            lines += [(Span("  "), *line) for line in bullets(map(printable, trial.ruling.reasoning), width - 2, "dim")]
+            lines += [(Span("  "), *line) for line in bullets(_reasoning(trial.ruling, display), width - 2, "dim")]
     return lines if reply.jobs else [*lines, (Span(f"  {text('policy.no_jobs')}", "dim"),)]
 
 
@@ -103,13 +102,18 @@ def _verdict(ruling: RulingRow, display: Display) -> Span:
     return Span(f"{action}{display.aside(printable(ruling.rule))}", _VERDICTS.get(ruling.action, "wait"))
 
 
-def _ruling_lines(ruling: RulingRow, problems: Sequence[str], display: Display, width: int) -> list[Line]:
+def _reasoning(ruling: RulingRow, display: Display) -> list[str]:
+    return sentences(ruling.reasoning, ruling.said, "reasoning", display)
+
+
+def _ruling_lines(reply: PolicyTestReply, ruling: RulingRow, display: Display, width: int) -> list[Line]:
     text = display.text
-    lines: list[Line] = [(_verdict(ruling, display),), *bullets(map(printable, ruling.reasoning), width, "")]
+    lines: list[Line] = [(_verdict(ruling, display),), *bullets(_reasoning(ruling, display), width, "")]
     if ruling.reason:
         lines += [(), *bullets([text("policy.told", reason=printable(ruling.reason))], width, "dim")]
+    problems = sentences(reply.problems, reply.said, "problems", display)
     if problems:
-        lines += [(), (Span(text("policy.cannot_run"), "bad"),), *bullets(map(printable, problems), width, "")]
+        lines += [(), (Span(text("policy.cannot_run"), "bad"),), *bullets(problems, width, "")]
     return lines
 
 

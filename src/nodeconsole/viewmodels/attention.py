@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.panes import PaneRow, Target
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Role, Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.viewmodels.times import age, span_text
@@ -55,14 +56,14 @@ def severity_sign(severity: str, display: Display) -> tuple[str, Role]:
 def attention_text(item: AttentionItem, display: Display) -> str:
     """One short sentence. Of a kind that is newer than this console, the node's own in English."""
     template = display.catalogue.get(f"attention.{item.kind}", "")
-    facts = {name: printable(value) for name, value in item.facts.items()}
+    facts = {name: told(item, name, display) for name in item.facts}
     return template.format(name=printable(item.name), **facts) if template else printable(item.text)
 
 
 def _more(item: AttentionItem, display: Display) -> str:
     """What there is no room for in the list: the reason, the error, until when."""
     facts = item.facts
-    parts = [printable(facts[name]) for name in ("reason", "error") if facts.get(name)]
+    parts = [told(item, name, display) for name in ("reason", "error") if facts.get(name)]
     if "expires_ms" in facts:
         left = int(facts["expires_ms"]) - display.now_ms
         parts.append(display.text("attention.expires", span=span_text(left)))

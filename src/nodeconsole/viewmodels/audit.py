@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.facts import fact_lines, grouped, when
 from nodeconsole.viewmodels.listing import Listing
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import count, printable, subject_name
 from nodeconsole.viewmodels.times import age, moment, parse_since
@@ -68,7 +69,7 @@ def audit_cells(event: EventRow, display: Display) -> Line:
         Span(printable(event.actor), "strong" if event.actor.startswith("operator:") else ""),
         Span(printable(event.event), _role(event)),
         Span(subject_name(event.subject_id, event.job_id)),
-        Span(printable(event.reason), "dim"),
+        Span(told(event, "reason", display), "dim"),
     )
 
 
@@ -96,7 +97,7 @@ def audit_facts(event: EventRow, display: Display, width: int) -> list[Line]:
         (text("audit.subject"), printable(f"{event.subject} {event.subject_id}")),
         (text("audit.change"), printable(change)),
         (text("audit.job"), printable(event.job_id)),
-        (text("audit.reason"), printable(event.reason)),
+        (text("audit.reason"), told(event, "reason", display)),
         (text("audit.trace"), printable(event.trace_id)),
         *((printable(name), printable(_value(value))) for name, value in sorted(event.data.items())),
         (text("audit.seq"), count(event.seq)),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, votes_text, when
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import printable, wrap
 from nodeconsole.viewmodels.times import span_text
@@ -84,7 +85,7 @@ def contract_facts(contract: ContractRow, display: Display) -> list[tuple[str, s
         (text("contract.ends"), _ends(contract, display)),
         (text("card.approvals"), votes_text(contract.approvals, contract.approvers_needed, display)),
         (text("contract.compared"), by),
-        (text("contract.reason"), printable(contract.reason)),
+        (text("contract.reason"), told(contract, "reason", display)),
         (text("contract.undelivered"), printable(contract.undelivered)),
     ]
 
@@ -133,7 +134,7 @@ def message_text(message: MessageRow, display: Display) -> str:
         if message.attempts:
             parts.append(display.text("receipt.attempts", n=message.attempts))
         if message.last_error:
-            parts.append(printable(message.last_error))
+            parts.append(told(message, "last_error", display))
         if message.next_ms:
             parts.append(display.text("receipt.next", span=span_text(message.next_ms - display.now_ms)))
     return display.clauses(parts)

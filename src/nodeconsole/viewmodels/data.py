@@ -10,6 +10,7 @@ from nodeconsole.viewmodels.display import approval_status
 from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, when
 from nodeconsole.viewmodels.grants import asked_limits, grant_badge, kind_name
 from nodeconsole.viewmodels.inventory import dataset_facts
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.tabs import TabWord
 from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id, size
@@ -242,7 +243,7 @@ def grant_facts(grant: GrantRow, display: Display, width: int) -> list[Line]:
         (text("grants.since"), when(grant.since_ms, display)),
         (text("grant.permit"), _grant_text(grant, display) if grant.permit is not None else ""),
         (text("grant.decided_by"), printable(grant.decided_by.removeprefix("operator:"))),
-        (text("contract.reason"), printable(grant.reason)),
+        (text("contract.reason"), told(grant, "reason", display)),
         (text("grants.open_jobs"), " ".join(map(short_id, grant.open_jobs))),
     ]
     return fact_lines(facts, width)

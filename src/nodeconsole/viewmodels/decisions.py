@@ -10,7 +10,7 @@ from nodeconsole.viewmodels.differences import difference_summary, track_record
 from nodeconsole.viewmodels.display import approval_status
 from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, votes_text, when
 from nodeconsole.viewmodels.jobs import job_name
-from nodeconsole.viewmodels.sentences import sentences
+from nodeconsole.viewmodels.sentences import sentence, sentences, told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, count, printable, short_id, wrap
 from nodeconsole.viewmodels.times import age, span_text
@@ -42,21 +42,24 @@ def card_lines(
     lines += fact_lines(_outlook(detail, card, display), width)
     lines += _difference(card, display, width)
     if detail.policy:
-        lines += [_heading("card.policy", display), *bullets(map(printable, detail.policy), width, "dim")]
+        lines += [
+            _heading("card.policy", display),
+            *bullets(sentences(detail.policy, detail.said, "policy", display), width, "dim"),
+        ]
     return lines
 
 
 def policy_lines(detail: JobDetail, display: Display, width: int) -> list[Line]:
     """What the rules said of it, sentence by sentence, and who decided so far."""
     lines = [_heading("card.policy", display)]
-    lines += bullets(map(printable, detail.policy), width, "") or [
+    lines += bullets(sentences(detail.policy, detail.said, "policy", display), width, "") or [
         (Span(f"  {display.text('card.no_policy')}", "dim"),)
     ]
     lines += [(), _heading("card.decided", display)]
     for row in detail.approvals:
         badge = display.badge(approval_status(row.state))
         by = printable(row.decided_by.removeprefix("operator:"))
-        facts = [when(row.since_ms, display), by, printable(row.reason)]
+        facts = [when(row.since_ms, display), by, told(row, "reason", display)]
         lines.append((Span(f"  {printable(row.node_id)}  "), badge, Span(f"  {'  '.join(filter(None, facts))}", "dim")))
     return lines
 
@@ -148,7 +151,7 @@ def _data(use: DataUse, display: Display, width: int) -> list[Line]:
     if not use.found:
         below.append((text("card.not_found"), "bad"))
     if use.note:
-        below.append((printable(use.note), "dim"))
+        below.append((sentence(use.said.get("note"), use.note, display), "dim"))
     below += [(_cover(cover, display), "ok") for cover in use.covered_by]
     if use.found and not use.covered_by:
         below.append((text(f"card.access_{use.access or 'none'}"), "warn" if use.access != "approval" else "dim"))
@@ -206,11 +209,11 @@ def match_lines(partners: Sequence[ComponentMatch] | None, display: Display, wid
         rows = [row for row in partners if row.node_id == node]
         wrong = [_match_text(row, display) for row in rows if row.wrong]
         if wrong:
-            lines += bullets([f"{printable(node)}: {sentence}" for sentence in wrong], width, "bad")
+            lines += bullets([f"{printable(node)}: {what}" for what in wrong], width, "bad")
             continue
         unknown = next((row for row in rows if row.match == "unknown"), None)
         if unknown is not None:
-            said = text("card.match_unknown", why=printable(unknown.note))
+            said = text("card.match_unknown", why=sentence(unknown.said.get("note"), unknown.note, display))
             lines += [(Span(f"  {part}", "dim"),) for part in wrap(f"- {printable(node)}: {said}", width - 2)]
             continue
         same = all(row.match == "same" for row in rows)

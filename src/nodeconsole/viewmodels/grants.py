@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodeconsole.viewmodels.contracts import message_lines
 from nodeconsole.viewmodels.facts import bullets, fact_lines, votes_text, when
+from nodeconsole.viewmodels.sentences import sentences, told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import count, printable
 from nodeconsole.viewmodels.times import age
@@ -45,7 +46,7 @@ def grant_lines(detail: GrantDetail, dataset: DatasetRow | None, display: Displa
         lines += [(Span(text("grant.data"), "accent"),), *_dataset_lines(detail, dataset, display, width)]
     if detail.policy:
         lines.append((Span(text("card.policy"), "accent"),))
-        lines += bullets(map(printable, detail.policy), width, "dim")
+        lines += bullets(sentences(detail.policy, detail.said, "policy", display), width, "dim")
     if detail.messages:
         lines.append((Span(text("contract.messages"), "accent"),))
         lines += message_lines(detail.messages, display, width)
@@ -66,7 +67,7 @@ def _facts(detail: GrantDetail, display: Display) -> list[tuple[str, str]]:
     facts += [
         (text("grant.permit"), _permit(grant, display)),
         (text("card.approvals"), grant_approvals(grant, display)),
-        (text("contract.reason"), printable(grant.reason)),
+        (text("contract.reason"), told(grant, "reason", display)),
         (text("grant.decided_by"), printable(grant.decided_by.removeprefix("operator:"))),
         (text("grant.id"), printable(grant.grant_id)),
     ]

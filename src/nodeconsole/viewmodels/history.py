@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import share_status, task_status
 from nodeconsole.viewmodels.job import party_key
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, printable
 from nodeconsole.viewmodels.times import clock_seconds, exact_span, moment, span_text
@@ -43,7 +44,7 @@ def event_cells(event: EventRow, display: Display) -> Line:
         Span(printable(event.event)),
         Span(printable(states.strip()), role),
         Span(printable(event.actor), "dim"),
-        Span(printable(event.reason)),
+        Span(told(event, "reason", display)),
     )
 
 
@@ -59,7 +60,7 @@ def event_why(event: EventRow, display: Display) -> Line:
     return (
         Span(f"{when}  ", "dim"),
         Span(event_subject(event), "strong"),
-        Span(f"  {printable(event.reason or event.actor)}"),
+        Span(f"  {told(event, 'reason', display) or printable(event.actor)}"),
     )
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import approval_status, job_status, share_status, task_status
 from nodeconsole.viewmodels.facts import bullets, fact_lines, when
+from nodeconsole.viewmodels.sentences import sentences, told
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import count, printable, size, wrap
 from nodeconsole.viewmodels.times import age, duration, moment
-from nodeconsole.viewmodels.waiting import waiting_text
+from nodeconsole.viewmodels.waiting import waiting_text, why_line
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobDetail, JobRow, ResultRow, ShareRow, TaskRow
@@ -29,6 +30,13 @@ def parties_of(detail: JobDetail) -> tuple[str, ...]:
         for share in task.shares:
             keys.setdefault(party_key(share))
     return tuple(keys)
+
+
+def task_why(task: TaskRow, display: Display) -> Line:
+    """Why a task waits, or why it ended as it did."""
+    share = next((share for share in task.shares if share.reason), None)
+    reason = told(share, "reason", display) if share is not None else ""
+    return why_line(printable(task.name), task.waiting, reason, task_status(task), display)
 
 
 def party_key(share: ShareRow) -> str:
@@ -105,7 +113,7 @@ def head_lines(detail: JobDetail, display: Display) -> tuple[Line, Line]:
     first += [Span(f"  {text('job.parties')} ", "dim"), Span(" ".join(_party_words(job)))]
     if len(detail.warnings):
         first.append(Span(f"  {text('job.warnings', n=len(detail.warnings))}", "warn"))
-    why = waiting_text(job.waiting, display) if job.waiting else printable(job.reason)
+    why = waiting_text(job.waiting, display) if job.waiting else told(job, "reason", display)
     if detail.stops and job.outcome is None:
         why = _stop_text(detail, display)
     second: Line = (Span(f" {why}", "wait" if job.waiting else badge.role),) if why else ()
@@ -116,7 +124,11 @@ def _stop_text(detail: JobDetail, display: Display) -> str:
     """How far a stop has come, and whom it waits for."""
     done = sum(1 for row in detail.stops if row.state != "asked")
     line = display.text("stops.line", done=done, all=len(detail.stops))
-    late = [f"{printable(row.node_id)} {printable(row.error)}".strip() for row in detail.stops if row.state == "asked"]
+    late = [
+        f"{printable(row.node_id)} {told(row, 'error', display)}".strip()
+        for row in detail.stops
+        if row.state == "asked"
+    ]
     waits = display.text("stops.waits", names=display.listed(late))
     return display.text("sentence.then").join((line, waits)) if late else line
 
@@ -163,7 +175,7 @@ def _share_lines(share: ShareRow, display: Display, width: int) -> list[Line]:
         lines += [(Span(f"    {part}", "dim"),) for part in wrap(printable(share.where), width - 4)]
     if share.reason:
         role: Role = "bad" if share_status(share) == "failed" else ""
-        lines += [(Span(f"    {part}", role),) for part in wrap(printable(share.reason), width - 4)]
+        lines += [(Span(f"    {part}", role),) for part in wrap(told(share, "reason", display), width - 4)]
     return lines
 
 
@@ -185,7 +197,7 @@ def approval_lines(detail: JobDetail, display: Display, width: int) -> list[Line
         by = f"  {printable(approval.decided_by)}" if approval.decided_by else ""
         lines.append((Span(f"  {printable(approval.node_id)}  "), badge, Span(f"  {since}{by}", "dim")))
         if approval.reason:
-            lines += [(Span(f"    {part}"),) for part in wrap(printable(approval.reason), width - 4)]
+            lines += [(Span(f"    {part}"),) for part in wrap(told(approval, "reason", display), width - 4)]
     return lines
 
 
@@ -231,7 +243,7 @@ def overview_lines(detail: JobDetail, display: Display, width: int) -> list[Line
         lines += [(Span(f"  {part}", "warn"),) for part in wrap(printable(warning), width - 2)]
     if detail.policy:
         lines.append((Span(text("job.policy"), "accent"),))
-        lines += bullets(map(printable, detail.policy), width, "")
+        lines += bullets(sentences(detail.policy, detail.said, "policy", display), width, "")
     if detail.approvals:
         lines.append((Span(text("job.approvals"), "accent"),))
         lines += approval_lines(detail, display, width)

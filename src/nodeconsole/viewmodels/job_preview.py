@@ -10,6 +10,7 @@ from nodeconsole.viewmodels.display import job_status, share_status, task_status
 from nodeconsole.viewmodels.graph import layers_of
 from nodeconsole.viewmodels.jobs import job_name, node_names
 from nodeconsole.viewmodels.logs import line_role
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, printable, short_id, wrap
 from nodeconsole.viewmodels.times import duration
@@ -90,7 +91,7 @@ def _share(share: ShareRow, display: Display) -> Span:
 
 
 def _why_lines(job: JobRow, display: Display, width: int) -> list[Line]:
-    said = waiting_text(job.waiting, display) if job.waiting is not None else printable(job.reason)
+    said = waiting_text(job.waiting, display) if job.waiting is not None else told(job, "reason", display)
     role: Role = "wait" if job.waiting is not None else display.badge(job_status(job)).role
     return [(), *((Span(part, role),) for part in wrap(said, width)[:3])] if said else []
 

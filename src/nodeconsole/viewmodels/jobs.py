@@ -10,6 +10,7 @@ from nodeconsole.viewmodels.display import job_status
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.glyphs import progress
 from nodeconsole.viewmodels.listing import Listing
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable, short_id
 from nodeconsole.viewmodels.times import age, duration
@@ -74,7 +75,7 @@ def _tasks(job: JobRow, display: Display) -> str:
 
 
 def job_why(job: JobRow, display: Display) -> Line:
-    return why_line(short_id(job.job_id), job.waiting, job.reason, job_status(job), display)
+    return why_line(short_id(job.job_id), job.waiting, told(job, "reason", display), job_status(job), display)
 
 
 def _took(job: JobRow, display: Display) -> int | None:

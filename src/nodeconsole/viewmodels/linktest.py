@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, printable, wrap
 
@@ -51,13 +52,14 @@ def _checks(checks: Sequence[LinkCheck], display: Display, width: int) -> list[L
     for check in checks:
         sign, role = _SIGNS.get(check.state, ("unknown", ""))
         mark = getattr(display.glyphs, sign)
-        name = printable(check.name)
+        name = sentence(check.said.get("name"), check.name, display)
         head = f"  {mark} {name}{' ' * max(1, _NAME - cells(name))}"
         indent = " " * cells(head)
-        for number, part in enumerate(wrap(printable(check.text), width - cells(head))):
+        for number, part in enumerate(wrap(sentence(check.said.get("text"), check.text, display), width - cells(head))):
             lead = Span(head, role) if number == 0 else Span(indent)
             lines.append((lead, Span(part, "" if check.state != "skipped" else "dim")))
         if check.advice:
-            advice = display.text("warning.do", fix=printable(check.advice))
+            fix = sentence(check.said.get("advice"), check.advice, display)
+            advice = display.text("warning.do", fix=fix)
             lines += [(Span(indent), Span(part, "warn")) for part in wrap(advice, width - cells(head))]
     return lines

@@ -91,7 +91,7 @@ def parse_filter(text: str, columns: Sequence[str]) -> ListFilter:
                 # What means something in the list of jobs only, is a word here.
                 anywhere += parse_query(_as_word(token))
             except QueryFault as wrong:
-                fault = fault or FilterFault(token, "pattern", wrong.why)
+                fault = fault or FilterFault(token, "pattern", str(wrong.why))
     return ListFilter(tuple(anywhere), tuple(fields), fault)
 
 

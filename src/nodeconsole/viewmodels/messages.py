@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.contracts import is_undelivered
 from nodeconsole.viewmodels.facts import fact_lines, when
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Column, Line, Role, Span
 from nodeconsole.viewmodels.text import count, printable
 from nodeconsole.viewmodels.times import age, span_text
@@ -64,7 +65,7 @@ def message_why(message: MessageRow, display: Display) -> Line:
     """How far it has come, and what is in its way."""
     badge = receipt(message, display)
     if message.last_error and (is_undelivered(message) or message.state == "refused"):
-        return (badge, Span(f"  {printable(message.last_error)}", "warn"))
+        return (badge, Span(f"  {told(message, 'last_error', display)}", "warn"))
     meaning = display.catalogue.get(f"messages.meaning.{message.state}", "")
     return (badge, Span(f"  {meaning}", "dim"))
 
@@ -75,7 +76,7 @@ def message_facts(message: MessageRow, display: Display, width: int) -> list[Lin
         (text("messages.subject"), printable(message.subject)),
         (text("messages.sent"), when(message.created_ms, display)),
         (text("messages.opened"), when(message.opened_ms, display) if message.opened_ms else ""),
-        (text("messages.error"), printable(message.last_error)),
+        (text("messages.error"), told(message, "last_error", display)),
         (text("messages.next"), when(message.next_ms, display) if message.next_ms and is_undelivered(message) else ""),
     ]
     return fact_lines(facts, width)

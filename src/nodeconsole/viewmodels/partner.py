@@ -12,6 +12,7 @@ from nodeconsole.viewmodels.display import job_status
 from nodeconsole.viewmodels.facts import bullets, fact_lines, grouped, when
 from nodeconsole.viewmodels.jobs import job_name
 from nodeconsole.viewmodels.partners import SOON, Partner, connection, fails, key_ends, trust
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, printable, short_id, wrap
 from nodeconsole.viewmodels.times import age, span_text
@@ -99,7 +100,7 @@ def _state(partner: Partner, display: Display, width: int) -> list[Line]:
     answered = f"{when(peer.last_ok_ms, display)}{took}" if peer.last_ok_ms else text("peers.never")
     error = ""
     if peer.last_error:
-        error = printable(peer.last_error) + display.aside(age(peer.last_error_ms, display.now_ms))
+        error = told(peer, "last_error", display) + display.aside(age(peer.last_error_ms, display.now_ms))
     facts = [
         (text("peers.last_ok"), answered),
         (text("peers.last_error"), error),
@@ -136,7 +137,7 @@ def _history(contracts: Sequence[ContractRow], display: Display, width: int) -> 
     for row in contracts:
         side = display.catalogue.get(f"contract.side_{row.side}", printable(row.side))
         parts = [when(row.since_ms, display), contract_state(row, display), side, printable(row.contract_id)]
-        parts += [printable(row.decided_by.removeprefix("operator:")), printable(row.reason)]
+        parts += [printable(row.decided_by.removeprefix("operator:")), told(row, "reason", display)]
         role: Role = "" if row.state == APPROVED else "wait" if row.state == APPLIED else "dim"
         lines += bullets(["  ".join(filter(None, parts))], width, role)
     return lines

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nodeconsole.viewmodels.contracts import APPLIED, APPROVED, contract_state, is_undelivered, message_text
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.facts import fact_lines, grouped, when
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import count, printable
 from nodeconsole.viewmodels.times import DAY, age, span_text
@@ -192,7 +193,7 @@ def _peer_facts(partner: Partner, display: Display) -> list[tuple[str, str]]:
     answer = when(peer.last_ok_ms, display)
     if peer.last_ok_ms and not partner.signed:
         answer += display.aside(text("peers.trust.unsigned"))
-    error = f"{when(peer.last_error_ms, display)}  {printable(peer.last_error)}" if peer.last_error_ms else ""
+    error = f"{when(peer.last_error_ms, display)}  {told(peer, 'last_error', display)}" if peer.last_error_ms else ""
     return [
         (text("peers.last_ok"), answer),
         (text("peers.last_error"), error),

@@ -10,6 +10,7 @@ from nodeconsole.viewmodels.glyphs import progress
 from nodeconsole.viewmodels.panes import PaneRow, Target
 from nodeconsole.viewmodels.partners import Partner, connection, fails
 from nodeconsole.viewmodels.plots import gauge, spark, stretched
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Role, Span, plain
 from nodeconsole.viewmodels.text import cells, count, fit, printable, short_id, subject_name
 from nodeconsole.viewmodels.times import HOUR, age, clock, exact_span, span_text
@@ -132,7 +133,7 @@ def _peer(peer: PeerRow, display: Display, name: int) -> PaneRow:
     state = connection(Partner(peer.node_id, peer, None), display)
     took = f"{peer.took_ms} ms" if peer.took_ms is not None and not fails(peer) else ""
     waiting = display.text("pulse.queue", n=count(peer.undelivered)) if peer.undelivered else ""
-    why = (Span(f"{printable(peer.node_id)} ", "strong"), Span(printable(peer.last_error), "warn"))
+    why = (Span(f"{printable(peer.node_id)} ", "strong"), Span(told(peer, "last_error", display), "warn"))
     return PaneRow(
         (Span(fit(printable(peer.node_id), name, display.glyphs.cut)), Span(" "), state),
         (Span(f"{waiting} " if waiting else "", "warn"), Span(took, "dim")),
@@ -280,7 +281,7 @@ def recent_rows(events: Sequence[EventRow] | None, display: Display) -> list[Pan
             Span(f"{fit(who, 14, cut)}  "),
             Span(f"{fit(printable(event.event), 24, cut)}  ", "accent"),
             Span(f"{fit(subject_name(event.subject_id, event.job_id), 24, cut)}  "),
-            Span(printable(event.reason), "dim"),
+            Span(told(event, "reason", display), "dim"),
         )
         target = Target("job", event.job_id) if event.job_id else Target("section", "audit")
         rows.append(PaneRow(line, (Span(age(event.at_ms, display.now_ms), "dim"),), f"event {event.seq}", target))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.display import job_status
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, printable, short_id
 from nodeconsole.viewmodels.times import duration, exact_span, moment
@@ -126,7 +127,7 @@ def run_facts(run: FlowRun, task: str, status: str, display: Display) -> Line:
     if status:
         spans += [Span("  "), display.badge(status)]
     if job.reason:
-        spans.append(Span(f"  {printable(job.reason)}", "dim"))
+        spans.append(Span(f"  {told(job, 'reason', display)}", "dim"))
     return tuple(spans)
 
 

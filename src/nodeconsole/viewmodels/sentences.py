@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nodeconsole.viewmodels.text import printable
 
 if TYPE_CHECKING:
-    from embedded_scheduler.wire.console import Finding, Said
+    from embedded_scheduler.wire.console import Finding, Said, Telling
     from nodeconsole.viewmodels.display import Display
 
 _NAMED = 3
@@ -18,6 +18,11 @@ _NAMED = 3
 def sentence(said: Said | None, english: str, display: Display) -> str:
     """`english` where the node says it in no other language, or this console has no text for it."""
     return (_in_language(said, display) if said is not None else "") or printable(english)
+
+
+def told(message: Telling, name: str, display: Display) -> str:
+    """A text of a message that was stored."""
+    return sentence(message.said.get(name), message.texts[name], display)
 
 
 def sentences(english: Sequence[str], said: Mapping[str, Said], name: str, display: Display) -> list[str]:

@@ -10,6 +10,7 @@ from nodeconsole.viewmodels.display import share_status, task_status
 from nodeconsole.viewmodels.facts import fact_lines
 from nodeconsole.viewmodels.job import party_key, result_lines
 from nodeconsole.viewmodels.jobgraph import component_of
+from nodeconsole.viewmodels.sentences import told
 from nodeconsole.viewmodels.spans import Line, Role, Span
 from nodeconsole.viewmodels.text import cells, clip, count, printable, size, wrap
 from nodeconsole.viewmodels.times import clock_seconds, exact_span, moment
@@ -144,7 +145,7 @@ def attempt_lines(attempt: AttemptRow, display: Display, width: int) -> list[Lin
     if used:
         lines += [(Span(f"    {part}", "dim"),) for part in wrap(used, width - 4)]
     if attempt.reason:
-        lines += [(Span(f"    {part}", role),) for part in wrap(printable(attempt.reason), width - 4)]
+        lines += [(Span(f"    {part}", role),) for part in wrap(told(attempt, "reason", display), width - 4)]
     return lines
 
 
@@ -264,7 +265,7 @@ def _parties(task: TaskRow, display: Display, width: int) -> list[Line]:
         lines.append((Span(f"  {printable(share.node_id)}:{party_key(share)}  "), badge))
         if share.reason:
             role: Role = "bad" if badge.role == "bad" else ""
-            lines += [(Span(f"    {part}", role),) for part in wrap(printable(share.reason), width - 4)]
+            lines += [(Span(f"    {part}", role),) for part in wrap(told(share, "reason", display), width - 4)]
     return _section(display.text("task.parties"), lines)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from nodeconsole.viewmodels.facts import when
 from nodeconsole.viewmodels.sentences import sentence
 from nodeconsole.viewmodels.spans import Line, Span
-from nodeconsole.viewmodels.text import printable
 from nodeconsole.viewmodels.times import age, span_text
 
 if TYPE_CHECKING:
@@ -57,10 +56,11 @@ def overdue(waits: Iterable[Waiting | None], now_ms: int) -> bool:
 
 
 def why_line(name: str, waiting: Waiting | None, reason: str, status: str, display: Display) -> Line:
-    """What is to be said about the thing under the cursor: why it waits, or why it ended as it did; may be empty."""
+    """What is to be said about the thing under the cursor: why it waits, or why it ended as it did (`reason`, fit to be
+    shown); may be empty."""
     badge = display.badge(status)
     if waiting is not None:
         return (Span(f"{name} ", "strong"), Span(waiting_text(waiting, display), "wait"))
     if reason:
-        return (Span(f"{name} ", "strong"), Span(display.labelled(badge.text, ""), badge.role), Span(printable(reason)))
+        return (Span(f"{name} ", "strong"), Span(display.labelled(badge.text, ""), badge.role), Span(reason))
     return (Span(f"{name} ", "strong"), Span(badge.text, badge.role))

@@ -35,6 +35,7 @@ def create_app(console: Console) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config[endpoint.BODY_BYTES] = console.engine.settings.limits.body_bytes
     app.extensions[endpoint.OPERATORS] = console.operators
+    app.extensions[endpoint.DATABASE] = console.engine.db
     endpoint.install_errors(app)
     for family in (node, tokens, jobs, tasks, space, logs, events, pulse):
         family.install(app, console)

@@ -18,7 +18,7 @@ from embedded_scheduler.engine.precedents import Precedent as Compared
 from embedded_scheduler.engine.precedents import Record
 from embedded_scheduler.security.identity import certificate_facts
 from embedded_scheduler.security.keys import CERT
-from embedded_scheduler.sentences import Words
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import contracts, datasets, grants, jobs, peers, permits, publications
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
@@ -157,6 +157,7 @@ def _data_uses(reader: Reader, spec: JobSpec, own: Collection[Party], callers: C
             dataset = datasets.get(reader, address.namespace, address.name)
             columns = [column.name for column in dataset.columns] if dataset else []
             published = publications.get(reader, address.namespace, address.name)
+            note: Words = dataset.description if dataset else say("dataset_not_here")
             uses.append(
                 DataUse(
                     task=name,
@@ -165,7 +166,8 @@ def _data_uses(reader: Reader, spec: JobSpec, own: Collection[Party], callers: C
                     named=list(named_columns(spec, name, party, columns)),
                     rows=dataset.rows if dataset else None,
                     found=dataset is not None,
-                    note=dataset.description if dataset else "not registered on this node",
+                    note=note,
+                    said=said(note=note),
                     access=published.access if published is not None else "",
                     covered_by=_covers(reader, address.dataset_id, spec.job_id, callers),
                 )

@@ -42,6 +42,7 @@ from embedded_scheduler.wire.console import (
     PeerRequest,
     PeerRow,
     TraitRow,
+    said,
 )
 
 _DEFAULT_NAMESPACE = "default"
@@ -102,7 +103,7 @@ class Datasets:
     async def show(self, namespace: str, name: str) -> DatasetRow:
         row = await self._engine.db.read(lambda reader: datasets.get(reader, namespace, name))
         if row is None:
-            raise NotFound(f"there is no dataset {shorten(f'{namespace}#{name}')}")
+            raise NotFound(say("no_dataset", dataset=shorten(f"{namespace}#{name}")))
         return views.dataset_row(row)
 
     async def remove(self, namespace: str, name: str) -> None:
@@ -169,7 +170,7 @@ class Components:
     async def show(self, provider: str, name: str, version: str) -> ComponentRow:
         row = await self._engine.db.read(lambda reader: components.get(reader, provider, name, version))
         if row is None:
-            raise NotFound(f"there is no component {shorten(f'{provider}/{name}/{version}')}")
+            raise NotFound(say("no_component", component=shorten(f"{provider}/{name}/{version}")))
         shown = self._row(row)
         shown.manifest = row.manifest
         return shown
@@ -287,7 +288,8 @@ class Peers:
             options=peer.options,
             registered_ms=peer.registered_ms,
             last_ok_ms=contact.last_ok_ms,
-            last_error=contact.last_error,
+            last_error=str(contact.last_error),
+            said=said(last_error=contact.last_error),
             last_error_ms=contact.last_error_ms,
             took_ms=contact.took_ms,
             undelivered=undelivered,

@@ -13,9 +13,11 @@ from embedded_scheduler.engine import contracts as verbs
 from embedded_scheduler.engine.introductions import identity_of, known_address
 from embedded_scheduler.security.identity import certificate_facts, describe_files
 from embedded_scheduler.security.keys import CERT, parse_credential
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.store import contracts, outbox
 from embedded_scheduler.store.contracts import Contract
 from embedded_scheduler.store.database import Reader
+from embedded_scheduler.wire.console import said
 from embedded_scheduler.wire.console_contracts import (
     ApplyRequest,
     CertificateRequest,
@@ -230,6 +232,7 @@ class ContractEndpoints:
             since_ms=row.since_ms,
             words=verbs.words_of(self._engine, row) if row.side != "manual" else "",
             next=_next(row),
+            said=said(next=_next(row)),
             undelivered=undelivered.get(row.contract_id, ""),
             actions=_actions(row),
         )
@@ -250,12 +253,9 @@ def _actions(row: Contract) -> list[str]:
     return ["terminate"] if row.state is AgreementState.APPROVED else []
 
 
-def _next(row: Contract) -> str:
+def _next(row: Contract) -> Words:
     if row.state is not AgreementState.APPLIED:
         return ""
     if not row.compared_by:
-        return (
-            f"compare the six words with {row.node_id}'s operator, by phone or face to face, then "
-            f"`nodeconsole peer confirm {row.node_id}`"
-        )
-    return f"{row.node_id}'s operator has not confirmed yet"
+        return say("contract_compare", node=row.node_id)
+    return say("contract_unconfirmed", node=row.node_id)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import quart
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
 from embedded_scheduler.api.connection import connection_of
+from embedded_scheduler.api.console.telling import tell
 from embedded_scheduler.api.family import read_body
 from embedded_scheduler.domain.identifiers import is_text
 from embedded_scheduler.domain.roles import Role, role_for
-from embedded_scheduler.errors import ErrorCode, Forbidden, InvalidRequest, NodeError
+from embedded_scheduler.errors import ErrorCode, Forbidden, InvalidRequest, NodeError, StoreError
 from embedded_scheduler.security.operators import Operator, Operators
-from embedded_scheduler.sentences import say
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.wire.bfia.decoding import decode_object
 from embedded_scheduler.wire.console import Problem, said
 
@@ -30,6 +33,8 @@ BODY_BYTES = "BODY_BYTES"
 """The application's setting for the largest body."""
 OPERATORS = "operators"
 """The application's extension that knows who has which role (`security.operators.Operators`)."""
+DATABASE = "database"
+"""The application's extension where stored texts are looked up (`store.database.Database`)."""
 ROLES = "roles"
 """The application's extension with the role of every route, by the name of its endpoint."""
 
@@ -70,6 +75,7 @@ def route(app: Quart, method: str, path: str, handler: Handler, role: Role | Non
             return Response(status=204)
         if caller is not Role.ADMIN:
             _offer_only(answer, caller)
+        await tell(app.extensions[DATABASE], answer)
         return Response(answer.model_dump_json(), content_type="application/json")
 
     endpoint = f"{method} {path}"
@@ -90,7 +96,7 @@ async def _admit(needed: Role) -> Role:
 async def _identify() -> Operator:
     connection = connection_of(quart.request.scope)
     if connection.uid is None or connection.gid is None:
-        raise Forbidden("the console is for users of this machine: connect to the node's socket")
+        raise Forbidden(say("console_of_machine"))
     operators: Operators = quart.current_app.extensions[OPERATORS]
     known = operators.known(connection.uid, connection.gid)
     if known is not None:
@@ -117,7 +123,10 @@ def install_errors(app: Quart) -> None:
     """Every error leaves as a problem, also those of the framework; nothing of a traceback goes out."""
 
     async def known(error: NodeError) -> Response:
-        return problem_response(problem_of(error))
+        problem = problem_of(error)
+        with suppress(StoreError):
+            await tell(app.extensions[DATABASE], problem)
+        return problem_response(problem)
 
     async def unknown(error: Exception) -> Response:
         _LOG.error("%s %s failed", quart.request.method, quart.request.path, exc_info=error)
@@ -168,9 +177,37 @@ def checked(kind: type[M], document: dict[str, Any]) -> M:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:200]
-        raise InvalidRequest(f"{where}: {first['msg']}") from None
+        raise InvalidRequest(say("member_wrong", member=where, what=_what_is_wrong(first))) from None
+
+
+def _what_is_wrong(fault: ErrorDetails) -> Words:
+    """The usual ones in words of ours, the rest as the library says it."""
+    limits = fault.get("ctx", {})
+    match fault["type"]:
+        case "string_too_long":
+            return say("member_too_long", most=limits["max_length"])
+        case "string_too_short":
+            return say("member_too_short", least=limits["min_length"])
+        case "greater_than_equal":
+            return say("member_at_least", least=str(limits["ge"]))
+        case "greater_than":
+            return say("member_more_than", least=str(limits["gt"]))
+        case "less_than_equal":
+            return say("member_at_most", most=str(limits["le"]))
+        case kind:
+            return say(_WRONG[kind]) if kind in _WRONG else fault["msg"]
+
+
+_WRONG = {
+    "missing": "member_missing",
+    "string_type": "member_no_text",
+    "int_type": "member_no_number",
+    "bool_type": "member_no_flag",
+    "list_type": "member_no_list",
+    "dict_type": "member_no_object",
+}
 
 
 def operator() -> str:
@@ -205,7 +242,7 @@ def number_query(name: str, default: int, *, low: int, high: int) -> int:
         return default
     digits = text.removeprefix("-")
     if not digits.isascii() or not digits.isdecimal() or len(digits) > 19 or not low <= int(text) <= high:
-        raise InvalidRequest(f"{name} must be a whole number from {low} to {high}")
+        raise InvalidRequest(say("number_between", name=name, low=low, high=high))
     return int(text)
 
 
@@ -215,4 +252,4 @@ def flag_query(name: str) -> bool:
 
 def _check_text(what: str, value: str) -> None:
     if not is_text(value) or "\0" in value:
-        raise InvalidRequest(f"{what} is not valid text")
+        raise InvalidRequest(say("no_valid_text", what=what))

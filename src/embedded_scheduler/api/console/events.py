@@ -15,6 +15,7 @@ from embedded_scheduler.api.console import endpoint, views
 from embedded_scheduler.api.console.jobs import find_job
 from embedded_scheduler.api.console.state import Console
 from embedded_scheduler.api.console.streams import HEARTBEAT, HEARTBEAT_SECONDS, frame, stream_response
+from embedded_scheduler.api.console.telling import tell
 from embedded_scheduler.errors import NodeError
 from embedded_scheduler.store import ledger
 from embedded_scheduler.store.database import Reader
@@ -83,6 +84,7 @@ class Events:
             while not self._console.streams.closing:
                 try:
                     page = await self._read(after, _LONGEST_PAGE)
+                    await tell(self._db, page)
                 except NodeError:
                     return
                 if page.events:

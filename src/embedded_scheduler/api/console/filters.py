@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from embedded_scheduler.domain.lifecycle import JobState, Outcome
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store.job_search import Place, Search
 from embedded_scheduler.store.jobs import NODES_APART
 from embedded_scheduler.wire.query import Kind, QueryFault, Term, has_capital, parse_query
@@ -26,7 +27,7 @@ def job_search(text: str, *, states: Iterable[JobState], flow_id: str | None, wa
     try:
         terms = parse_query(text)
     except QueryFault as fault:
-        raise InvalidRequest(str(fault)) from None
+        raise InvalidRequest(fault.words) from None
     search = Search(flow_id=flow_id)
     wanted = frozenset[str]().union(*map(_of_state, states)) or _ALL
     wanted &= _WAITING if waiting else _ALL
@@ -145,5 +146,5 @@ def place(text: str, *, sorted_: bool) -> Place | None:
     else:
         position, key, good = value, None, not sorted_
     if not good or isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < 1 << 62:
-        raise InvalidRequest("before must be the next of a page that was listed the same way")
+        raise InvalidRequest(say("page_of_other"))
     return Place(position, key)

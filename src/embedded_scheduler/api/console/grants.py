@@ -16,6 +16,7 @@ from embedded_scheduler.engine import policies, publications, receipts
 from embedded_scheduler.engine.grants import Detail, Terms
 from embedded_scheduler.engine.publications import Shown
 from embedded_scheduler.errors import InvalidRequest, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store.grants import KINDS, LAST, Direction, Grant, Kind
 from embedded_scheduler.wire.bfia.message import validate
 from embedded_scheduler.wire.bfia.resource import (
@@ -28,7 +29,7 @@ from embedded_scheduler.wire.bfia.resource import (
     ModelApply,
     ProjectApply,
 )
-from embedded_scheduler.wire.console import ColumnRow
+from embedded_scheduler.wire.console import ColumnRow, said
 from embedded_scheduler.wire.console_grants import (
     GrantDecision,
     GrantDetail,
@@ -102,12 +103,14 @@ class Grants:
         detail = await verbs.show(self._engine, grant_id)
         grant = detail.grant
         ruling = await self._engine.db.read(lambda reader: policies.ruling_of(reader, grant.kind, grant.grant_id))
+        policy = ruling.reasoning if ruling is not None else ()
         sent = await receipts.of_grant(self._engine, grant)
         await receipts.opened(self._engine, grant)
         return GrantDetail(
             grant=self._shown(detail),
             body=grant.body,
-            policy=list(ruling.reasoning) if ruling is not None else [],
+            policy=list(map(str, policy)),
+            said=said(policy=policy),
             messages=[message_row(message) for message in sent],
         )
 
@@ -181,7 +184,7 @@ class Publications:
         try:
             records = validate(DatasetRecords, data).records
         except InvalidRequest as error:
-            raise Unavailable(f"{node_id} answered dataset/pub/list unreadably: {error.message}") from None
+            raise Unavailable(say("publications_unreadable", node=node_id, error=error.message)) from None
         return PartnerDatasetList(datasets=[_partner_dataset(node_id, record) for record in records])
 
 
@@ -238,12 +241,12 @@ def _kind(text: str) -> Kind:
     for kind in KINDS:
         if text == kind:
             return kind
-    raise InvalidRequest(f"kind must be one of {', '.join(KINDS)}")
+    raise InvalidRequest(say("named_one_of", name="kind", known=", ".join(KINDS)))
 
 
 def _direction(text: str) -> Direction | None:
     if text not in ("", "in", "out"):
-        raise InvalidRequest("direction must be in or out")
+        raise InvalidRequest(say("direction_in_out"))
     return None if not text else "in" if text == "in" else "out"
 
 
@@ -251,7 +254,7 @@ def _state(text: str) -> AgreementState | None:
     try:
         return AgreementState(text.upper()) if text else None
     except ValueError:
-        raise InvalidRequest(f"state must be one of {', '.join(AgreementState)}") from None
+        raise InvalidRequest(say("named_one_of", name="state", known=", ".join(AgreementState))) from None
 
 
 def _publication(shown: Shown) -> PublicationRow:

@@ -23,7 +23,7 @@ from embedded_scheduler.engine import compatibility, policies, precedents, recei
 from embedded_scheduler.engine import jobs as verbs
 from embedded_scheduler.engine.watchdog import Stuck
 from embedded_scheduler.errors import Conflict, InvalidRequest, NodeError, NotFound
-from embedded_scheduler.sentences import say
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.spi.storage import DescribingStorage, FileStorage, Storage, Stored
 from embedded_scheduler.store import attempts, job_search, keeping
 from embedded_scheduler.store import jobs as store
@@ -79,7 +79,7 @@ class Jobs:
         limit = endpoint.number_query("limit", 50, low=1, high=_LONGEST_PAGE)
         by = endpoint.text_query("sort")
         if by and by not in job_search.ORDERS:
-            raise InvalidRequest(f"sort must be one of {', '.join(job_search.ORDERS)}")
+            raise InvalidRequest(say("named_one_of", name="sort", known=", ".join(job_search.ORDERS)))
         after = filters.place(endpoint.text_query("before"), sorted_=bool(by))
         falling = endpoint.flag_query("falling")
         wanted = filters.job_search(
@@ -248,13 +248,15 @@ class Jobs:
             views.Decided(row["node_id"], row["state"], row["reason"], row["decided_by"], row["since_ms"])
             for row in reader.all("jobs.approvals", job_id=job_id)
         ]
+        policy = _policy_lines(reader, job_id)
         detail = JobDetail(
             job=self._job_row(reader, head, None if JOB.is_terminal(s.state) else s),
             tasks=self._task_rows(reader, s, s.tasks, runs),
             approvals=[views.approval_row(row) for row in decided],
             spec=s.spec.document,
             warnings=list(s.spec.flow.warnings),
-            policy=_policy_lines(reader, job_id),
+            policy=list(map(str, policy)),
+            said=said(policy=policy),
             stops=views.stop_rows(s),
             keeping=keeping_of(reader, job_id, self._engine.settings.retention.results_days),
         )
@@ -264,7 +266,7 @@ class Jobs:
         """One task of a job, as the job shows it."""
         s = self.snapshot(reader, job_id)
         if task not in s.tasks:
-            raise NotFound(f"job {job_id} has no task {shorten(task)}")
+            raise NotFound(say("job_without_task", job=job_id, task=shorten(task)))
         return self._task_rows(reader, s, [task], attempts.of_task(reader, job_id, task))[0]
 
     def _task_rows(
@@ -349,7 +351,7 @@ async def find_job(console: Console, prefix: str) -> str:
     if found is not None:
         return found
     if number > 1:
-        raise InvalidRequest(f"several jobs begin with {shorten(prefix)}: give more of the id")
+        raise InvalidRequest(say("job_ambiguous", prefix=shorten(prefix)))
     raise NotFound(say("job_unknown", job=shorten(prefix)))
 
 
@@ -357,13 +359,17 @@ def _states(text: str) -> tuple[JobState, ...]:
     words = [word.strip().upper() for word in text.split(",") if word.strip()]
     unknown = [word for word in words if word not in JobState.__members__]
     if unknown:
-        raise InvalidRequest(f"state must be of {', '.join(JobState.__members__)} (got {shorten(unknown[0])})")
+        raise InvalidRequest(say("job_states", known=", ".join(JobState.__members__), value=shorten(unknown[0])))
     return tuple(dict.fromkeys(JobState(word) for word in words))
 
 
-def _policy_lines(reader: Reader, job_id: str) -> list[str]:
+def _policy_lines(reader: Reader, job_id: str) -> list[Words]:
     ruling = policies.ruling_of(reader, "job", job_id)
-    return [] if ruling is None else [f"policy {ruling.version}: {sentence}" for sentence in ruling.reasoning]
+    return (
+        []
+        if ruling is None
+        else [say("policy_says", version=ruling.version, what=sentence) for sentence in ruling.reasoning]
+    )
 
 
 def _local_path(storage: Storage, stored: Stored) -> str:

@@ -17,6 +17,7 @@ from embedded_scheduler.domain.lifecycle import JOB, TASK
 from embedded_scheduler.engine import logs as verbs
 from embedded_scheduler.engine import progress
 from embedded_scheduler.errors import InvalidRequest, NodeError, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store.log_search import containing
 from embedded_scheduler.wire.console import LogPage
 from embedded_scheduler.wire.console_logs import LogList, LogMatches, LogPlace, LogRow
@@ -80,7 +81,7 @@ class Logs:
         place = await self._place(job_id, task)
         text = endpoint.text_query("text")
         if len(text) > _LONGEST_TEXT:
-            raise InvalidRequest(f"the text to look for is longer than {_LONGEST_TEXT} characters")
+            raise InvalidRequest(say("search_long", most=_LONGEST_TEXT))
         start = endpoint.number_query("start", 0, low=0, high=_FAR)
         limit = endpoint.number_query("limit", 1, low=1, high=_MATCHES)
         backward, problems = endpoint.flag_query("backward"), endpoint.flag_query("problems")
@@ -125,12 +126,12 @@ class Logs:
         level = verbs.check_level(endpoint.text_query("level") or "debug")
         snapshot = await progress.view(self._engine, found)
         if task not in snapshot.tasks:
-            raise NotFound(f"job {found} has no task {shorten(task)}: it has {', '.join(snapshot.tasks)}")
+            raise NotFound(say("job_task_of", job=found, task=shorten(task), tasks=", ".join(snapshot.tasks)))
         party = endpoint.text_query("party")
         local = [share.party.key for share in snapshot.tasks[task].shares if snapshot.is_local(share)]
         if party and party not in local:
             where = ", ".join(local) or "none"
-            raise NotFound(f"{shorten(party)} is no share of {task} on this node; its shares here: {where}")
+            raise NotFound(say("no_such_share", party=shorten(party), task=task, known=where))
         return Place(found, task, party, level, endpoint.flag_query("times"))
 
     async def _read(self, place: Place, start: int, limit: int) -> LogPage:

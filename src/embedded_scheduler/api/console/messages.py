@@ -10,6 +10,7 @@ from embedded_scheduler.api.courier import Courier
 from embedded_scheduler.engine import receipts as verbs
 from embedded_scheduler.engine.receipts import Receipt
 from embedded_scheduler.errors import InvalidRequest, Unavailable
+from embedded_scheduler.sentences import say
 from embedded_scheduler.wire.console_grants import MessageFile, MessagePage, MessageRow
 
 _LONGEST_PAGE = 500
@@ -52,7 +53,7 @@ class Messages:
 
 def _courier(console: Console) -> Courier:
     if console.courier is None:
-        raise Unavailable("this node has no courier")
+        raise Unavailable(say("no_courier"))
     return console.courier
 
 
@@ -79,5 +80,5 @@ def _can_go_again(receipt: Receipt) -> bool:
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise InvalidRequest("a message is named by its number (`nodeconsole message list`)")
+        raise InvalidRequest(say("message_number"))
     return int(text)

@@ -14,8 +14,10 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.pack import InstalledPack, PackOrder
 from embedded_scheduler.engine.packs import Installation, PackState, belongs_to
 from embedded_scheduler.errors import InvalidRequest, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import components
 from embedded_scheduler.store.components import Component
+from embedded_scheduler.wire.console import said
 from embedded_scheduler.wire.console_packs import (
     MOST_FAULTS,
     PackList,
@@ -55,13 +57,13 @@ class Packs:
         try:
             archive = await asyncio.to_thread(base64.b64decode, request.archive, validate=True)
         except (binascii.Error, ValueError):
-            raise InvalidRequest("archive: is not base64") from None
+            raise InvalidRequest(say("pack_not_base64")) from None
         for name in ("python", "index_url", "wheels"):
             value = getattr(request, name)
             if not value.isprintable() or value.startswith("-"):
-                raise InvalidRequest(f"{name}: must be printable and not begin with -")
+                raise InvalidRequest(say("pack_option", name=name))
         if request.index_url and not request.index_url.startswith(("https://", "http://", "file://")):
-            raise InvalidRequest("index_url: must look like https://mirror.example/simple")
+            raise InvalidRequest(say("pack_index"))
         order = PackOrder(request.python, request.index_url, request.wheels, endpoint.operator())
         found = await self._packs.install(archive, order)
         if isinstance(found, InstalledPack):
@@ -87,6 +89,7 @@ class Packs:
         return PackProgress(
             state=installation.state,
             error=installation.error,
+            said=said(error=installation.error),
             lines=installation.lines[after:],
             next=len(installation.lines),
             done_bytes=installation.done_bytes,
@@ -101,7 +104,7 @@ class Packs:
     def _installation(self, name: str, version: str) -> Installation:
         found = self._packs.installation(name, version)
         if found is None:
-            raise NotFound(f"there is no pack {shorten(f'{name}/{version}')}")
+            raise NotFound(say("no_pack", pack=shorten(f"{name}/{version}")))
         return found
 
 
@@ -134,6 +137,7 @@ def _coming(installation: Installation) -> PackRow:
         description=description.description,
         licence=description.licence,
         error=installation.error,
+        said=said(error=installation.error),
         digest=installation.files.digest,
         installed_by=installation.order.by,
         actions=["remove"],

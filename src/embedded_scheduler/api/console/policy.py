@@ -10,7 +10,9 @@ from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import policies as verbs
 from embedded_scheduler.engine import trials
 from embedded_scheduler.errors import InvalidRequest
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store.policies import PolicyVersion
+from embedded_scheduler.wire.console import said
 from embedded_scheduler.wire.console_policy import (
     PolicyRequest,
     PolicyRow,
@@ -45,7 +47,7 @@ class PolicyEndpoints:
         """Changes nothing."""
         request = await endpoint.body_message(PolicyTestRequest, self._console.depth)
         if (request.document is None) == (request.last is None):
-            raise InvalidRequest("give either document, a job file, or last, a number of jobs")
+            raise InvalidRequest(say("trial_of_what"))
         if request.last is not None:
             found = await trials.try_last(self._engine, request.last, text=request.text)
             return PolicyTestReply(jobs=[_trial_row(trial) for trial in found])
@@ -53,7 +55,9 @@ class PolicyEndpoints:
         ruling, problems = await trials.try_document(
             self._engine, request.document, text=request.text, coordinator=request.coordinator
         )
-        return PolicyTestReply(ruling=_ruling_row(ruling), problems=list(map(str, problems)))
+        return PolicyTestReply(
+            ruling=_ruling_row(ruling), problems=list(map(str, problems)), said=said(problems=problems)
+        )
 
 
 def _row(version: PolicyVersion | None) -> PolicyRow:
@@ -68,8 +72,9 @@ def _ruling_row(ruling: verbs.Ruling) -> RulingRow:
         rule=ruling.rule,
         version=ruling.version,
         reason=ruling.reason,
-        reasoning=list(ruling.reasoning),
+        reasoning=list(map(str, ruling.reasoning)),
         binding=ruling.binding,
+        said=said(reasoning=ruling.reasoning),
     )
 
 

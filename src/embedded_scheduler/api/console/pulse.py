@@ -28,6 +28,7 @@ from embedded_scheduler.store.grants import Grant
 from embedded_scheduler.store.jobs import JobHead
 from embedded_scheduler.store.peers import Peer
 from embedded_scheduler.store.statistics import Failure, Figures
+from embedded_scheduler.wire.console import said
 from embedded_scheduler.wire.console_pulse import (
     AttentionItem,
     AttentionList,
@@ -311,7 +312,8 @@ def _item(concern: Concern) -> AttentionItem:
         subject=concern.subject,
         name=concern.name,
         since_ms=concern.since_ms,
-        facts=dict(concern.facts),
+        facts={name: str(fact) for name, fact in concern.facts.items()},
+        said=said(**concern.facts),
         text=_TEXTS[concern.kind].format(name=concern.name, **concern.facts),
     )
 

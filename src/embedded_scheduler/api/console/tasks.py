@@ -12,6 +12,7 @@ from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.domain.roles import Role
 from embedded_scheduler.engine import results, traffic
 from embedded_scheduler.errors import InvalidRequest, NotFound
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import attempts, jobs, ledger
 from embedded_scheduler.store.attempts import Attempt
 from embedded_scheduler.store.database import Reader
@@ -86,7 +87,7 @@ class Tasks:
         found = await self._output(job_id, task, party, output)
         address = found.address.address
         if await self._engine.storage.stat(address.namespace, address.name) is None:
-            raise NotFound(f"nothing is stored for {shorten(task)}.{shorten(output)}")
+            raise NotFound(say("nothing_stored", task=shorten(task), output=shorten(output)))
         return stream_response(results.content(self._engine, found), "application/octet-stream")
 
     async def _output(self, job_id: str, task: str, party: str, output: str) -> results.Output:
@@ -101,7 +102,7 @@ class Tasks:
     async def runs(self) -> FlowRuns:
         flow_id = endpoint.text_query("flow_id")
         if not flow_id:
-            raise InvalidRequest("flow_id must name the flow whose runs are meant")
+            raise InvalidRequest(say("flow_unnamed"))
         before = endpoint.number_query("before", jobs.FIRST_PAGE, low=0, high=jobs.FIRST_PAGE)
         limit = endpoint.number_query("limit", 20, low=1, high=_MOST_RUNS)
 

@@ -216,7 +216,7 @@ def attempt_row(attempt: Attempt, ready_ms: int | None, measured: Traffic | None
         exit_code=attempt.exit_code,
         exit_signal=attempt.exit_signal,
         reason=attempt.exit_error,
-        said=attempt.callback,
+        reported=attempt.callback,
         traffic=_traffic_row(measured) if measured else None,
         cause=attempt.cause,
         limits=[LimitRow(kind=one.kind, value=one.value, origin=one.origin, asked=one.asked) for one in attempt.limits],
@@ -379,6 +379,7 @@ def component_match(found: Finding) -> ComponentMatch:
         versions=list(found.versions),
         note=found.note,
         sentence=found.sentence,
+        said=said(note=found.note, sentence=found.sentence),
     )
 
 

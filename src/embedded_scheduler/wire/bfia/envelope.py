@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded_scheduler.errors import ErrorCode, NodeError
+from embedded_scheduler.sentences import say
 from embedded_scheduler.wire.bfia.decoding import decode_object
 
 SUCCESS_CODES = frozenset({0, 200})
@@ -85,10 +86,10 @@ def read_answer(body: bytes) -> Answer:
     try:
         raw = decode_object(body, depth=ANSWER_DEPTH)
     except NodeError as error:
-        raise Unreadable(f"its answer is unreadable ({error.message.replace('the body', 'it')})") from None
+        raise Unreadable(say("answer_not_read", why=error.message.replace("the body", "it"))) from None
     code = _code(raw.get("code"))
     if code is None:
-        raise Unreadable("its answer has no code")
+        raise Unreadable(say("answer_no_code"))
     data = raw.get("data")
     if data is None:
         data = NO_DATA

@@ -1,0 +1,78 @@
+"""What somebody wrote: flows, jobs, self-descriptions, packs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TEXTS: Mapping[str, str] = {
+    # -- self-descriptions and packs
+    "manifest_not_object": "the self-description (component_info) must be an object",
+    "manifest_code": "self-description: code must be at most {longest} printable characters",
+    "manifest_lacks": "self-description: {name} is missing; it must be a non-empty string",
+    "manifest_name": "self-description: {name} must be 1 to {longest} printable characters without '/' (got {value})",
+    "manifest_members": "self-description: {name} has {count} members, at most {most} are read",
+    "pack_name": "the name of a pack is 1 to 64 of a-z 0-9 _ - and begins with a letter (got {name})",
+    "pack_version": "the version of a pack is 1 to 32 of A-Z a-z 0-9 . + - and begins with a digit (got {version})",
+    "pack_address": "{address} is no address of the form pack:NAME/VERSION:COMPONENT",
+    "pack_member": "{file}: {name} is no member of it: {members}",
+    "pack_form": '{file}: form must be "{form}", which this node can read',
+    "pack_components": "{file}: components must list packages of {code}/ (a-z 0-9 _)",
+    "pack_disk": "{file}: disk_mb must be a whole number of megabytes",
+    "pack_line": "{file}: {member} must be one line of text",
+    "pack_lock": "{file}: lock must name a file beside {file}",
+    "pack_python": '{file}: python must look like ">=3.11,<3.12" (got {value})',
+    "pack_no_zip": "the pack is no zip archive that can be read: {error}",
+    "pack_no_description": "the archive is no pack: it has no {file}",
+    "file_fault": "{file}: {error}",
+    "pack_no_lock": "the pack has no {lock}, which {file} names as its lock",
+    "pack_large": "the pack holds more than {files} files or {mib} MiB",
+    "pack_strange_file": "the pack holds {name}: only files at its top and below {code}/ are taken",
+    "pack_component_lacks": "component {component} of the pack has no {code}/{component}/{file}",
+    "pack_manifest": "{code}/{name}/manifest.json: {error}",
+    "program_not_started": "{program} could not be started: {error}",
+    "no_python": "{path} is no Python that runs here",
+    "python_version": "{path} is Python {version}; the pack needs {wanted}",
+    "no_pip": "no pip of version {low}.{high} or newer was found for {path}: apt-get install python3-pip, or"
+    " python{major}.{minor}-venv",
+    "python_missing": "there is no Python {wanted} on this machine: install one (apt-get, pyenv or uv), or name it by"
+    " --python",
+    "pack_absent": "pack {pack} is not installed",
+    "pack_no_space": "the pack needs {needs} MB, and {reserve} MB are to stay free: {path} has {free} MB",
+    "no_directory": "{path} is no directory of the node's machine that the node can read",
+    # -- flows and jobs as they are written
+    "parameter_with_equals": "parameter {name} cannot be passed to a component: rename it without '='",
+    "parameter_with_nul": "{name} contains a NUL character, which cannot be passed to a component",
+    "parameter_no_text": "{name} contains half of a surrogate pair: it is not text",
+    "flow_empty": "the flow has no components",
+    "flow_too_large": "the flow has {count} components; a job has at most {most}",
+    "flow_same_name": "two components are named {name}",
+    "flow_output_twice": "component {name} declares output {output} twice",
+    "flow_input_form": "input {input} of {name} is not <component>.<output>",
+    "flow_no_producer": "input {input} of {name}: there is no component {producer}",
+    "flow_no_output": "input {input} of {name}: {producer} has no output {output}",
+    "flow_cycle": "the flow has a cycle: {cycle}",
+    "bad_identifier": "{what} must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (got {value})",
+    "bad_component_name": "component name must be 1 to 128 characters of A-Z a-z 0-9 _ - (got {value})",
+    "must_be_object": "{what} must be an object",
+    "must_be_list": "{what} must be a list",
+    "must_be_string": "{what} must be a string",
+    "job_id_reserved": "job_id must not begin with {prefix} (got {job})",
+    "no_parties": "config.role names no node",
+    "too_many_parties": "config.role names {count} parties; a job has at most {most}",
+    "too_many_shares": "{count} parts of tasks in all; a job has at most {most}",
+    "role_with_hyphen": "config.role: a role has no hyphen in its name (got {role})",
+    "component_unnamed": "component {name} says neither componentName nor code",
+    "bad_key": "{what}: a key must be 1 to 257 printable characters without '/'",
+    "session_styles": "the nodes of task {task} use different channel sessions ({styles}), so their components could"
+    " not meet: leave one out of the task, or say job_params.common.session_style if they do not talk",
+    "pack_same_component": "the pack describes one component twice: same provider, name and version",
+    "pack_file_twice": "the pack holds {name} twice",
+    "pack_file_and_folder": "the pack holds {name} as a file and as a folder",
+    "pack_own_name": "the pack holds {name}, which the installation itself makes: rename it",
+    "pack_bad_name": "the pack holds {name}, which is no name for a file here",
+    "pack_no_plain_file": "the pack holds {name}, which is no plain file",
+    "lock_line": "{file}: every line must be NAME==VERSION --hash=sha256:…, without options and addresses (got"
+    " {line}): make it by `pip-compile --generate-hashes`",
+    "not_utf8_at": "{file}: it is not UTF-8 at byte {byte}",
+    "pack_other_environment": "the pack's libraries brought an environment of another Python along",
+}
