@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from tests.support.self_descriptions import component
 from embedded_scheduler.wire.console import JobDetail
 from embedded_scheduler.wire.console_tasks import AttemptRow
 from nodeconsole.client import ClientError, NodeClient
+from nodeconsole.i18n.catalogue import load
+from nodeconsole.viewmodels.display import Display
+from nodeconsole.viewmodels.glyphs import SAFE
+from nodeconsole.viewmodels.sentences import sentence, told
+
+ZH = Display(load("zh_CN"), SAFE, 0, UTC, "alice")
 
 PROGRAM = f"""#!{sys.executable} -I
 import os, signal, sys, time
@@ -109,6 +116,24 @@ async def test_what_ran_out_is_recognised_and_told_as_a_class(
     share = next(share for share in there.tasks[0].shares if share.node_id == "bob")
     assert share.reason == f"bob says FAILED: {told}"
     assert "/etc/passwd" not in f"{there.job.reason}{share.reason}"
+
+
+async def test_why_a_job_failed_is_said_in_chinese_though_it_was_stored(pair: Pair) -> None:
+    submitted = await pair.alice.submit(job("exit"))
+    here, there = await over(pair.bob, submitted.job_id), await over(pair.alice, submitted.job_id)
+    assert told(there.job, "reason", ZH) == "任务 probe_0 失败：host.0：bob 报告失败（FAILED）：失败（退出码 3）"
+    share = next(share for share in there.tasks[0].shares if share.node_id == "bob")
+    assert told(share, "reason", ZH) == "bob 报告失败（FAILED）：失败（退出码 3）"
+    assert told(here.tasks[0].shares[0], "reason", ZH) == "退出码 3"
+    events = (await pair.alice.event_page(job_id=submitted.job_id)).events
+    finished = next(event for event in events if event.event == "job.finished")
+    assert told(finished, "reason", ZH) == told(there.job, "reason", ZH)
+
+
+async def test_a_refusal_is_said_in_chinese(pair: Pair) -> None:
+    with pytest.raises(ClientError) as refused:
+        await pair.alice.revoke_token("nobody")
+    assert sentence(refused.value.said, "", ZH) == "没有可撤销的令牌 'nobody'：`nodeconsole token list` 可列出全部令牌"
 
 
 async def test_limits_say_whose_they_are_and_what_was_asked(pair: Pair) -> None:
