@@ -246,6 +246,7 @@ class ContainerRunner(KeptRunner):
             routes=routes,
             memory_bytes=spec.limits.memory_bytes or 0,
             patience_s=self._settings.engine_patience,
+            output_bytes=spec.limits.disk_bytes or 0,
         )
 
     @property

@@ -93,6 +93,8 @@ class Plan:
     memory_bytes: int
     patience_s: float
     """How long the engine may be away before the attempt counts as lost."""
+    output_bytes: int = 0
+    """How much it may print: its log is a file on this machine's disk like those that its disk limit is about."""
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -167,6 +169,7 @@ class _Keeper:
         self._copying: socket.socket | None = None
         self._memory: MemoryPeak | None = None
         self._over = threading.Event()
+        self._flooded = threading.Event()
 
     def run(self) -> Ending:
         worker = threading.Thread(target=self._work, name="work")
@@ -236,6 +239,10 @@ class _Keeper:
         finally:
             self._end_copying(copier)
         self._copy_rest()
+        if self._flooded.is_set() and ending.cause != "disk":
+            # It ended by itself before it could be ended.
+            with suppress(OSError):
+                close_log(1, "nodeconsole: what it printed beyond its disk limit is not kept")
         return ending
 
     def _first_look(self) -> dict[str, Any] | None:
@@ -350,6 +357,10 @@ class _Keeper:
             peak = self._memory.bytes
         code = int(state["ExitCode"])
         number = code - 128 if code in _BY_SIGNAL else None
+        if self._flooded.is_set() and number == signal.SIGKILL:
+            allowed = self._plan.output_bytes / _MIB
+            error = f"it printed more than the {allowed:,.0f} MiB of its disk limit; raise that, or let it print less"
+            return Ending(signal=number, error=error, cause="disk", peak=peak)
         limit = self._plan.memory_bytes
         # Not every engine tells; but nobody else kills a container that has a limit and was not asked to end.
         killed = number == signal.SIGKILL and limit and not self._stopped.is_set()
@@ -367,10 +378,13 @@ class _Keeper:
                 self.api.logs(self._plan.container, follow=True) as (pieces, connection),
             ):
                 self._copying = connection
-                if not self._over.is_set():
-                    _append(pieces)
+                if not self._over.is_set() and not _append(pieces, self._plan.output_bytes):
+                    self._flooded.set()
             # The stream has ended: with the container, or with the engine.
             self._copying = None
+            if self._flooded.is_set():
+                with suppress(EngineGoneError, EngineRefusalError):
+                    self.api.kill(self._plan.container, "SIGKILL")
             self._over.wait(_PAUSE_S)
 
     def _end_copying(self, copier: threading.Thread) -> None:
@@ -389,19 +403,29 @@ class _Keeper:
         for _ in range(_LOG_ATTEMPTS):
             with suppress(EngineGoneError, EngineRefusalError):
                 with self.api.logs(self._plan.container, follow=False) as (pieces, _):
-                    _append(pieces)
+                    if not _append(pieces, self._plan.output_bytes):
+                        self._flooded.set()
                 return
             time.sleep(_PAUSE_S)
 
 
-def _append(pieces: Iterable[bytes]) -> None:
-    """Append what the log does not have yet; `pieces` start with the first byte that the container printed."""
-    known = os.fstat(1).st_size - int(Path(BEGUN_FILE).read_text())
+def _append(pieces: Iterable[bytes], most: int) -> bool:
+    """Append what the log does not have yet; `pieces` start with the first byte that the container printed.
+
+    False if that is more than `most` bytes (0 = any), of which the log then has all.
+    """
+    begun = int(Path(BEGUN_FILE).read_text())
+    written = known = os.fstat(1).st_size - begun
     for piece in pieces:
         fresh = piece[known:]
         known = max(0, known - len(piece))
-        if fresh:
-            when_there_is_room(partial(_write, fresh), PATIENCE_FOR_EXIT_S)
+        kept = fresh[: max(0, most - written)] if most else fresh
+        if kept:
+            when_there_is_room(partial(_write, kept), PATIENCE_FOR_EXIT_S)
+            written += len(kept)
+        if len(kept) < len(fresh):
+            return False
+    return True
 
 
 def _write(content: bytes) -> None:

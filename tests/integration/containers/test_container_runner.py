@@ -132,6 +132,32 @@ def _text(address: tuple[str, int]) -> str:
     return f"{address[0]}:{address[1]}"
 
 
+async def test_what_prints_without_end_is_ended_at_its_disk_limit(harness: Harness) -> None:
+    """It ignores the request to end, too, and prints what ends a log."""
+    program = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"sys.stdout.write({END_OF_LOG!r} + ', exit 0\\n')\n"
+        "while True: sys.stdout.write('x' * 65535 + '\\n')\n"
+    )
+    ending = await _end_of(harness.runner(), harness.spec("a", program, limits=Limits(disk_bytes=4 * MIB)))
+    assert (ending.code, ending.signal, ending.cause) == (None, signal.SIGKILL, "disk")
+    assert "printed more than the 4 MiB" in ending.error
+    log = (harness.root / "logs" / "a.log").read_bytes()
+    assert 4 * MIB < len(log) < 4 * MIB + 4096
+    assert log.endswith(f"{END_OF_LOG}, signal 9\n".encode())
+
+
+async def test_what_printed_too_much_and_ended_by_itself_ended_so(harness: Harness) -> None:
+    spec = harness.spec("a", "print('x' * (2 << 20))", limits=Limits(disk_bytes=MIB))
+    ending = await _end_of(harness.runner(), spec)
+    log = harness.log("a")
+    assert ending == Exit(code=0) or ending.cause == "disk", ending
+    assert log.count("x" * MIB) == 1
+    if ending.ok:
+        assert "beyond its disk limit is not kept" in log
+
+
 async def test_running_out_of_memory_is_said_with_the_limit(harness: Harness) -> None:
     program = "x = bytearray(1 << 30); x[::4096] = b'1' * len(x[::4096])"
     spec = harness.spec("a", program, limits=Limits(memory_bytes=64 * MIB))
