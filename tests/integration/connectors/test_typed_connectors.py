@@ -162,5 +162,5 @@ def test_parquet_that_is_no_dataset(tmp_path: Path) -> None:
 def test_without_its_library_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = store(tmp_path, {"id": ["1"]})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InvalidRequest, match="has no pyarrow: .*pip install"):
+    with pytest.raises(InvalidRequest, match=r"has no pyarrow: .*pip install"):
         PARQUET.probe(options)
