@@ -358,8 +358,8 @@ class _Keeper:
         code = int(state["ExitCode"])
         number = code - 128 if code in _BY_SIGNAL else None
         if self._flooded.is_set() and number == signal.SIGKILL:
-            allowed = self._plan.output_bytes / _MIB
-            error = f"it printed more than the {allowed:,.0f} MiB of its disk limit; raise that, or let it print less"
+            most = self._plan.output_bytes / _MIB
+            error = f"it printed more than the {most:,.0f} MiB of its disk limit; raise that, or let it print less"
             return Ending(signal=number, error=error, cause="disk", peak=peak)
         limit = self._plan.memory_bytes
         # Not every engine tells; but nobody else kills a container that has a limit and was not asked to end.
