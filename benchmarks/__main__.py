@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import console, jobs, lists, logs, packs, serving, signing, strangers, tables, trust
+from benchmarks import console, jobs, lists, logs, packs, serving, signing, strangers, tables, templates, trust
 from benchmarks.pair import CONTAINED, Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
@@ -32,7 +32,7 @@ ALONE_SECTIONS: dict[str, Callable[[NodeProcess], Awaitable[list[Row]]]] = {
     "starts": serving.starts,
     "lists": lists.measure,
 }
-USUAL = (*PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS, "console")
+USUAL = ("templates", *PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS, "console")
 SECTIONS = (*USUAL, "tables", "packs")
 """What is not usual takes minutes and gigabytes of the disk: it is measured when it is named."""
 
@@ -41,6 +41,8 @@ async def run(only: list[str], directory: Path) -> list[Row]:
     """The rows of the chosen sections (none named: the usual ones), every section on fresh nodes of its kind."""
     chosen = [name for name in SECTIONS if name in (only or USUAL)]
     rows: list[Row] = []
+    if "templates" in chosen:
+        rows += await _section("templates", templates.measure(directory / "templates"))
     if not {"trust", *PAIR_SECTIONS}.isdisjoint(chosen):
         async with pair(directory / "pair") as nodes:
             for name in chosen:

@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 
@@ -59,13 +60,22 @@ async def generate(
 async def _one_connection(
     address: str, turn: Iterator[bytes], until: float, latencies: list[float], tls: ssl.SSLContext | None
 ) -> None:
+    async with connection(address, tls) as (reader, writer):
+        while (sent := time.perf_counter()) < until:
+            writer.write(next(turn))
+            _check(await answer_to(reader))
+            latencies.append(time.perf_counter() - sent)
+
+
+@asynccontextmanager
+async def connection(
+    address: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to `HOST:PORT`, closed on the way out."""
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port), ssl=tls)
     try:
-        while (sent := time.perf_counter()) < until:
-            writer.write(next(turn))
-            _check(await _answer(reader))
-            latencies.append(time.perf_counter() - sent)
+        yield reader, writer
     finally:
         writer.close()
         await writer.wait_closed()
@@ -77,7 +87,8 @@ def _check(body: bytes) -> None:
         raise RuntimeError(f"the server answered {body[:200]!r}")
 
 
-async def _answer(reader: asyncio.StreamReader) -> bytes:
+async def answer_to(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next answer. `RuntimeError` unless its status is 200."""
     head = await reader.readuntil(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(f"the server answered {head.splitlines()[0].decode('latin-1')}")

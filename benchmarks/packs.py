@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.probe_jobs import chain, probe_job
-
+from benchmarks.channel import waiting_job
 from benchmarks.pair import GUEST, HOST, Pair
 from benchmarks.rows import Row
-from benchmarks.trust import both_running
 from nodeconsole.node_process import free_addresses
 from nodeconsole.packs import shipped_packs
 
@@ -68,9 +66,11 @@ async def _over_sockets(directory: Path, inputs: list[Path], protocol: str) -> f
 
 async def _over_nodes(nodes: Pair, inputs: list[Path], protocol: str) -> float:
     """On the session of a job that waits meanwhile."""
-    made = probe_job({"guest": GUEST, "host": HOST}, chain(1), parameters={"probe_0": {"sleep": 600}})
-    job_id = (await nodes.clients[GUEST].submit(made)).job_id
-    await both_running(nodes, job_id)
+    async with waiting_job(nodes) as job_id:
+        return await _run(nodes.directory, inputs, protocol, [], _environments(nodes, job_id))
+
+
+def _environments(nodes: Pair, job_id: str) -> list[dict[str, str]]:
     environments = []
     for party, node in PARTIES:
         said = {
@@ -82,10 +82,7 @@ async def _over_nodes(nodes: Pair, inputs: list[Path], protocol: str) -> float:
         }
         said |= {f"config.node_id.{each}": its for each, its in PARTIES}
         environments.append(said | {f"config.inst_id.{each}": its for each, its in PARTIES})
-    try:
-        return await _run(nodes.directory, inputs, protocol, [], environments)
-    finally:
-        await nodes.clients[GUEST].stop(job_id, "", "measured")
+    return environments
 
 
 async def _run(

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import time
 from dataclasses import replace
 
-import httpx
 from tests.support.callers import unverified
 from tests.support.probe_jobs import chain, fan, probe_job
 
+from benchmarks import channel
 from benchmarks.load import Load, generate
 from benchmarks.pair import GUEST, HOST, Pair, partner_message, signed_message
 from benchmarks.rows import Row
 from benchmarks.serving import CONNECTIONS, POLL, finished_task, idle
 from embedded_scheduler.security.identity import load_identity
-from embedded_scheduler.wire import ptp
 from embedded_scheduler.wire.bfia.signature import Signer
 
 ROUNDS = 3
 CHAIN, FAN = 20, 50
 POLL_SECONDS = 2.0
 DIFFERENT = 2000
-MESSAGE = 8_000_000
-"""Bytes of one channel message; towards partners it goes out in parts."""
-MESSAGES = 8
 
 
 async def measure(plain: Pair, trusted: Pair, contained: Pair) -> list[Row]:
@@ -33,7 +27,7 @@ async def measure(plain: Pair, trusted: Pair, contained: Pair) -> list[Row]:
     return [
         *await _jobs(plain, trusted, contained),
         *await _polls(plain, trusted),
-        *await _channel(plain, trusted),
+        *await channel.measure(plain, trusted),
         *[replace(row, name=f"{row.name}, TLS and signatures") for row in await idle(trusted)],
     ]
 
@@ -79,63 +73,3 @@ async def _polls(plain: Pair, trusted: Pair) -> list[Row]:
 
 async def _load(address: str, messages: list[bytes], tls: ssl.SSLContext | None) -> Load:
     return await generate(address, *messages, connections=CONNECTIONS, seconds=POLL_SECONDS, tls=tls)
-
-
-# -- the channel -------------------------------------------------------------------------------------------------------
-
-
-async def _channel(plain: Pair, trusted: Pair) -> list[Row]:
-    rates: dict[Pair, list[float]] = {plain: [], trusted: []}
-    for _ in range(ROUNDS):
-        for nodes, taken in rates.items():
-            taken.append(await _rate(nodes))
-    return [Row("channel, TLS and signatures / without", "MB/s", tuple(rates[trusted]), tuple(rates[plain]), aim=0.4,
-                higher_is_better=True, note=f"{MESSAGES} messages of {MESSAGE / 1e6:g} MB")]  # fmt: skip
-
-
-async def _rate(nodes: Pair) -> float:
-    """MB/s that one component at the guest gets to one at the host, through both nodes."""
-    made = probe_job({"guest": GUEST, "host": HOST}, chain(1), parameters={"probe_0": {"sleep": 30}})
-    job_id = (await nodes.clients[GUEST].submit(made)).job_id
-    guest, host = nodes.nodes[GUEST].platform_url, nodes.nodes[HOST].platform_url
-    payload = bytes(MESSAGE)
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
-        await both_running(nodes, job_id)
-        began = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_push(http, guest, job_id, payload))
-            group.create_task(_pop(http, host, job_id))
-        taken = time.perf_counter() - began
-    await nodes.clients[GUEST].stop(job_id, "", "measured")
-    return MESSAGES * MESSAGE / 1e6 / taken
-
-
-async def both_running(nodes: Pair, job_id: str) -> None:
-    for client in nodes.clients.values():
-        while True:
-            detail = await client.job(job_id)
-            if detail.tasks and detail.tasks[0].state == "RUNNING":
-                break
-            await asyncio.sleep(0.02)
-
-
-async def _push(http: httpx.AsyncClient, url: str, job_id: str, payload: bytes) -> None:
-    for _ in range(MESSAGES):
-        _check(await http.post(url + ptp.PUSH_PATH, headers=_headers(job_id, HOST), content=payload))
-
-
-async def _pop(http: httpx.AsyncClient, url: str, job_id: str) -> None:
-    for _ in range(MESSAGES):
-        answer = await http.post(f"{url}{ptp.POP_PATH}?timeout=30", headers=_headers(job_id, GUEST))
-        _check(answer)
-        if len(answer.content) < MESSAGE:
-            raise RuntimeError("a message arrived shorter than it was sent")
-
-
-def _headers(job_id: str, target: str) -> dict[str, str]:
-    return {"x-ptp-session-id": f"session_{job_id}", "x-ptp-topic": "bench", "x-ptp-target-node-id": target}
-
-
-def _check(answer: httpx.Response) -> None:
-    if ptp.Code.OK.encode() not in answer.content[:200] + answer.content[-200:]:
-        raise RuntimeError(f"the channel answered {answer.content[:200]!r}")

@@ -47,7 +47,7 @@ class ProcessRunner(KeptRunner):
     `runs / attempt_id`. `components` is the package of built-in components, found on `python_path` (default: where
     this process finds its modules). A launch is refused when less than `reserve_bytes`, or the attempt's own disk
     limit, would be free. `containment` is the sandbox for every component, or why there is none. `packs` is the
-    directory of installed component packs.
+    directory of installed component packs. Without `template` every attempt gets an interpreter of its own.
     """
 
     name: ClassVar[str] = "process"
@@ -63,6 +63,7 @@ class ProcessRunner(KeptRunner):
         reserve_bytes: int = 64 * MIB,
         containment: Sandbox | NoSandbox | None = None,
         packs: Path | None = None,
+        template: bool = True,
     ) -> None:
         super().__init__(runs)
         self._frozen = bool(getattr(sys, "frozen", False))
@@ -74,7 +75,7 @@ class ProcessRunner(KeptRunner):
         ]
         self._reserve_bytes = reserve_bytes
         self._starter = Starter(python, frozen=self._frozen, package=components, path=self._python_path)
-        self._template = Template(self._starter)
+        self._template = Template(self._starter) if template else None
         self._containment = containment or NoSandbox("components.sandbox is off", required=False)
 
     def accepts(self, image_url: str) -> Words:
@@ -120,7 +121,8 @@ class ProcessRunner(KeptRunner):
             run.write_order(order.encode())
 
         async def begin(log: int, lock: int) -> int:
-            if order.kind == "builtin" and (await self._template.start(run.path, log, lock) or run.identity()):
+            template = self._template if order.kind == "builtin" else None
+            if template is not None and (await template.start(run.path, log, lock) or run.identity()):
                 return 0
             return self._starter.attempt(run.path, log, lock)
 

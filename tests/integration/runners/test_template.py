@@ -78,13 +78,14 @@ async def test_runner_conformance_of_forks(
     assert SLOWLY not in caplog.text
 
 
-def _runner(harness: Harness, *, python: str = sys.executable) -> ProcessRunner:
+def _runner(harness: Harness, *, python: str = sys.executable, template: bool = True) -> ProcessRunner:
     return ProcessRunner(
         harness.runs,
         components=PACKAGE,
         python=python,
         python_path=[str(harness.root / "packages"), *sys.path],
         reserve_bytes=0,
+        template=template,
     )
 
 
@@ -165,21 +166,22 @@ async def test_fork_finds_what_a_fresh_start_finds(harness: Harness, caplog: pyt
     limits = Limits(memory_bytes=1 << 30, disk_bytes=1 << 20, cpu=1)
     found: list[dict[str, Any]] = []
     for number, limit in enumerate((Limits(), limits, Limits())):
-        both = []
+        each = []
         for kind, runner in (
             ("fork", _runner(harness)),
             ("fresh", _runner(harness, python=_without_template(harness))),
+            ("asked", _runner(harness, template=False)),
         ):
             attempt_id = f"{kind}-{number}"
             assert await _end(runner, harness.at(address, attempt_id, environment, limit)) == Exit(code=0)
             assert (SLOWLY in caplog.text) == (kind == "fresh")
             caplog.clear()
-            both.append(json.loads(harness.log(attempt_id).split("\n")[0]))
+            each.append(json.loads(harness.log(attempt_id).split("\n")[0]))
         if limit.cpu:
             # Which core it is goes by the process id.
-            assert [len(facts.pop("cores")) for facts in both] == [1, 1]
-        assert both[0] == both[1]
-        found.append(both[0])
+            assert [len(facts.pop("cores")) for facts in each] == [1, 1, 1]
+        assert each[0] == each[1] == each[2]
+        found.append(each[0])
     assert found[0]["descriptors"] == [0, 1, 2]
     assert found[1]["limits"]["RLIMIT_AS"] == [1 << 30, 1 << 30]
     assert found[0]["limits"]["RLIMIT_AS"] == list(resource.getrlimit(resource.RLIMIT_AS))
