@@ -43,6 +43,9 @@ client that keeps the connection for later does not read."""
 HEAD_BYTES = 32 * 1024
 HEADERS = 100
 _READ_BYTES = 64 * 1024
+_BODY_BYTES = 256 * 1024
+"""As much of a body as asyncio takes from a socket at once. A head is read in smaller pieces: its limit is looked at
+between two of them."""
 _AT_ONCE = 16
 """Connections accepted before those that are served get their turn."""
 _PAUSE_SECONDS = 1.0
@@ -320,7 +323,7 @@ class _Conversation:
         # What this node lets the sender wait for is not counted: only waiting for the sender is.
         began = asyncio.get_running_loop().time()
         self._allow(self._patience.body + self._body_bytes / self._patience.body_rate - self._body_waited)
-        data = await self._reader.read(_READ_BYTES)
+        data = await self._reader.read(_BODY_BYTES)
         if self._phase is _Phase.REQUEST:
             self._allow(None)
             self._body_waited += asyncio.get_running_loop().time() - began
@@ -355,6 +358,10 @@ class _Conversation:
         async with self._sending:
             try:
                 self._writer.write(data)
+                transport = self._writer.transport
+                if not transport.is_closing() and transport.get_write_buffer_size() == 0:
+                    # The usual case, without a timer: the system has taken all of it.
+                    return
                 async with asyncio.timeout(self._patience.answer):
                     await self._writer.drain()
             except (ConnectionError, RuntimeError, TimeoutError):
@@ -392,6 +399,8 @@ class _Http11(H11Protocol):
     """HTTP/1.1 and nothing else: an upgrade to HTTP/2 is not taken up, and one begun without asking is refused."""
 
     connection: h11.Connection
+    _head = b""
+    """Of an answer that says how long it is. It leaves with the first of its body: a small one is one packet."""
 
     @property
     def expects_body(self) -> bool:
@@ -427,7 +436,17 @@ class _Http11(H11Protocol):
         if isinstance(event, h11.Response) and self.expects_body:
             # It is answered before all of it is here: the connection ends after that, and the other side has to know.
             event = h11.Response(status_code=event.status_code, headers=[*event.headers, (b"connection", b"close")])
-        await super()._send_h11_event(event)
+        try:
+            data = self._head + self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        self._head = b""
+        if isinstance(event, h11.Response) and any(name == b"content-length" for name, _ in event.headers):
+            self._head = data
+        elif data:
+            await self.send(RawData(data=data))
 
     async def _create_stream(self, request: h11.Request) -> None:
         if request.http_version in (b"1.0", b"1.1"):

@@ -21,7 +21,7 @@ from quart import Quart
 from embedded_scheduler.api.connection import connection_of
 from embedded_scheduler.domain.identifiers import shorten
 from embedded_scheduler.engine.channel_ports import BufferFull, NotNetworked, SessionOver
-from embedded_scheduler.engine.channel_reading import Glance, Lease
+from embedded_scheduler.engine.channel_reading import SMALL, Glance, Lease
 from embedded_scheduler.errors import (
     Forbidden,
     InvalidRequest,
@@ -181,7 +181,12 @@ class Exchange:
         piece = _BASE64_PIECE if frame.base64 else 4 * _BASE64_PIECE
         async for chunk in message.chunks(piece):
             data = base64.b64encode(chunk) if frame.base64 else chunk
-            await self._write(pending + data if pending else data, more=True)
+            if len(data) <= SMALL:
+                # Goes out together with what is before and after it.
+                pending += data
+                continue
+            await self._write(pending, more=True)
+            await self._write(data, more=True)
             pending = b""
             if gone.done():
                 raise ClientGone

@@ -74,7 +74,8 @@ class Glance:
 
 
 async def _pieces(reading: Reading, piece: int) -> AsyncIterator[bytes]:
-    if reading.size <= SMALL:
+    if reading.size <= PIECE:
+        # Written by this process moments ago, as a rule: to read it is quicker than to have a thread do it.
         data = reading.read(reading.size)
         for start in range(0, len(data), piece):
             yield data[start : start + piece]

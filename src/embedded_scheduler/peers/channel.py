@@ -126,7 +126,7 @@ class HttpForwarder:
         more: Mapping[str, str],
         wait: float,
     ) -> Verdict:
-        client = self._clients.of(partner)
+        transport = self._clients.transport(partner)
         longest = wait + ANSWER_MARGIN
         headers = _headers(envelope, more)
         call = Request(
@@ -141,15 +141,15 @@ class HttpForwarder:
         if isinstance(body, bytes):
             signed = self._exchange.headers(partner, call)
             headers = {name: value.encode("latin-1") for name, value in signed.items()} | headers
-        request = client.build_request(
+        request = httpx.Request(
             "POST",
             partner.url + call.target,
             headers=[(name.encode(), value) for name, value in headers.items()],
             content=body,
-            timeout=httpx.Timeout(longest, connect=min(CONNECT_SECONDS, wait)),
+            extensions={"timeout": httpx.Timeout(longest, connect=min(CONNECT_SECONDS, wait)).as_dict()},
         )
         try:
-            response = await client.send(request, stream=True)
+            response = await transport.handle_async_request(request)
             try:
                 answer = await _whole(envelope.target, response)
             finally:
@@ -206,7 +206,8 @@ async def _held(body: bytes | AsyncIterator[bytes]) -> bytes:
 
 async def _whole(partner: str, response: httpx.Response) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for chunk in response.stream:
         body += chunk
         if len(body) > _ANSWER_LIMIT:
             raise Unavailable(f"{partner} answered a channel push with more than {_ANSWER_LIMIT} bytes")

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from embedded_scheduler.peers.directory import Partner
+from embedded_scheduler.peers.lines import Lines
 from embedded_scheduler.security.tls import KeyPair, client_context
 
 
@@ -36,63 +37,88 @@ class Clients:
         self._limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=keepalive, keepalive_expiry=idle_seconds
         )
-        self._clients: dict[tuple[str, bool], tuple[tuple[object, ...], httpx.AsyncClient]] = {}
+        self._keepalive = keepalive
+        self._idle_seconds = idle_seconds
+        self._clients: dict[tuple[str, bool], _Known] = {}
         self._retired: list[httpx.AsyncClient] = []
         # Never used for a connection; a client would otherwise read this machine's whole list of CAs.
         self._no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def of(self, partner: Partner, *, anonymous: bool = False) -> httpx.AsyncClient:
         """The client for calls to this partner, as it is known now."""
+        return self._known(partner, anonymous=anonymous).client
+
+    def transport(self, partner: Partner) -> httpx.AsyncBaseTransport:
+        """What that client sends by, for whoever needs nothing else of it."""
+        return self._known(partner, anonymous=False).transport
+
+    def _known(self, partner: Partner, *, anonymous: bool) -> _Known:
         secure = partner.url.startswith("https:")
         key = (partner.node_id if secure else "", anonymous and secure)
         recipe: tuple[object, ...] = (partner.server_pins,) if secure else ()
         known = self._clients.get(key)
-        if known is not None and known[0] == recipe:
-            return known[1]
+        if known is not None and known.recipe == recipe:
+            return known
         if known is not None:
             # Calls may be under way on it; its connections end by themselves when idle.
-            self._retired.append(known[1])
-        client = self.open(secure=secure, pins=partner.server_pins, anonymous=anonymous)
-        self._clients[key] = (recipe, client)
-        return client
+            self._retired.append(known.client)
+        transport = self._transport(secure=secure, pins=partner.server_pins, anonymous=anonymous)
+        self._clients[key] = made = _Known(recipe, transport, _client(transport))
+        return made
 
     def open(self, *, secure: bool, pins: Iterable[str] = (), anonymous: bool = True) -> httpx.AsyncClient:
         """A client of its own, for a node that is no partner yet; the caller closes it."""
+        return _client(self._transport(secure=secure, pins=pins, anonymous=anonymous))
+
+    def _transport(self, *, secure: bool, pins: Iterable[str], anonymous: bool) -> httpx.AsyncBaseTransport:
         context = self._no_tls
         if secure:
             pair = None if anonymous else self._route.pair
             context = client_context(pins=pins, ca_file=self._route.ca_file, pair=pair)
-        transport = _Transport(
-            verify=context,
-            trust_env=False,
-            limits=self._limits,
-            proxy=httpx.Proxy(self._route.proxy) if self._route.proxy else None,
-        )
-        return httpx.AsyncClient(
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # Whoever calls limits the whole of a call; a limit per read would never add to it.
-            timeout=None,  # noqa: S113
-        )
+        if not self._route.proxy:
+            return Lines(context, keepalive=self._keepalive, idle_seconds=self._idle_seconds)
+        proxy = httpx.Proxy(self._route.proxy)
+        return _Transport(verify=context, trust_env=False, limits=self._limits, proxy=proxy)
 
     def renew(self, route: Route) -> None:
         """Our own certificate or way out changed: connections made from now on use the new one."""
         self._route = route
-        self._retired += [client for _, client in self._clients.values()]
+        self._retired += [known.client for known in self._clients.values()]
         self._clients.clear()
 
     async def close(self) -> None:
-        for _, client in self._clients.values():
-            await client.aclose()
+        for known in self._clients.values():
+            await known.client.aclose()
         for client in self._retired:
             await client.aclose()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """`recipe`: what it was made from."""
+
+    recipe: tuple[object, ...]
+    transport: httpx.AsyncBaseTransport
+    client: httpx.AsyncClient
+
+
+def _client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        # Whoever calls limits the whole of a call; a limit per read would never add to it.
+        timeout=None,  # noqa: S113
+    )
+
+
 class _Transport(httpx.AsyncHTTPTransport):
-    """Faults of TLS on an open connection (such as "I do not know your certificate", which comes after the handshake)
-    are faults of the transport like all others; httpx lets them through as they are."""
+    """The library's own, for calls through a proxy.
+
+    Faults of TLS on an open connection (such as "I do not know your certificate", which comes after the handshake) are
+    faults of the transport like all others; httpx lets them through as they are.
+    """
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
