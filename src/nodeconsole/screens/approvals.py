@@ -14,7 +14,14 @@ from nodeconsole.screens.snoozing import snooze, snoozed
 from nodeconsole.viewmodels.changes import Changes
 from nodeconsole.viewmodels.document import as_document
 from nodeconsole.viewmodels.listing import Listing
-from nodeconsole.viewmodels.requests import Request, request_cells, request_columns, request_why, requests
+from nodeconsole.viewmodels.requests import (
+    Request,
+    request_cells,
+    request_columns,
+    request_facts,
+    request_why,
+    requests,
+)
 from nodeconsole.viewmodels.spans import Line
 
 if TYPE_CHECKING:
@@ -32,6 +39,7 @@ REQUESTS: Listing[Request] = Listing(
     request_columns,
     request_cells,
     values={"age": lambda request, _: -request.since_ms},
+    facts=request_facts,
     document=lambda request: as_document(request.row),
     title=lambda request: request.title,
 )

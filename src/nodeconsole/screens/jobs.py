@@ -100,6 +100,10 @@ class JobsScreen(ListingScreen["JobRow"]):
 
     # Preview.
 
+    @property
+    def previews(self) -> bool:
+        return True
+
     def preview(self, row: JobRow, width: int, height: int) -> list[Line]:
         """What is known of the job now; the rest is asked for when the cursor rests on it."""
         state = f"{row.job_id} {row.updated_seq} {row.tasks_done}"

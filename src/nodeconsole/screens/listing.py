@@ -240,11 +240,17 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         facts = self.listing.facts
         return [] if facts is None else facts(row, self.session.display(), width)
 
+    @property
+    def previews(self) -> bool:
+        """There is more to say about a row than the list does."""
+        return self.listing.facts is not None
+
     def _lay_out(self) -> None:
         width = self.size.width
         shown = self._previewing
         if shown is None:
             shown = width >= _BESIDE_AT_ONCE or self.PREVIEW_LINES > 0
+        shown = shown and self.previews
         place = self.query_one("#list", Container)
         place.set_class(shown and width >= _BESIDE_FROM, "-beside")
         place.set_class(shown and width < _BESIDE_FROM, "-below")

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nodeconsole.viewmodels.contracts import APPLIED, contract_next
+from nodeconsole.viewmodels.facts import fact_lines, when
 from nodeconsole.viewmodels.grants import grant_approvals, kind_name
 from nodeconsole.viewmodels.jobs import job_name, job_why
 from nodeconsole.viewmodels.spans import Column, Line, Span
 from nodeconsole.viewmodels.text import printable
 from nodeconsole.viewmodels.times import age, clock
+from nodeconsole.viewmodels.waiting import waiting_facts
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobRow
@@ -149,3 +151,24 @@ def request_why(request: Request, display: Display) -> Line:
     counted = grant_approvals(request.grant, display)
     said = counted or display.text("approvals.grant_why", node=printable(request.grant.node_id))
     return (Span(said, "wait"),)
+
+
+def request_facts(request: Request, display: Display, width: int) -> list[Line]:
+    """In short, beside the list; the card has all of it."""
+    text = display.text
+    kind, who, what = _subject(request, display)
+    label = text("card.flow") if request.job is not None else kind
+    facts = [(text("card.asked_by"), printable(who)), (label, what)]
+    if request.job is not None:
+        facts += [
+            (text("job.id"), printable(request.job.job_id)),
+            (text("job.parties"), " ".join(map(printable, request.job.parties))),
+        ]
+        facts += waiting_facts(request.job.waiting, display) if request.job.waiting is not None else []
+    else:
+        if request.contract is not None:
+            facts.append((text("contract.address"), printable(request.contract.address)))
+        elif request.grant is not None:
+            facts.append((text("grant.name"), printable(request.grant.name)))
+        facts.append((text("waiting.since"), when(request.since_ms, display)))
+    return fact_lines(facts, width)
