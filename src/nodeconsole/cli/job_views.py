@@ -36,7 +36,7 @@ async def graph(call: Invocation) -> Exit:
     display = display_here()
     layout = graph_of(detail.tasks, call.args.level, display)
     path = critical_path(detail.tasks, display.now_ms)
-    if call.args.json:
+    if call.out.as_json:
         tasks = [{"name": task.name, "upstream": task.upstream, "state": task.state} for task in detail.tasks]
         call.out.document({"tasks": tasks, "critical_path": list(path)})
         return Exit.OK
@@ -72,7 +72,7 @@ async def timeline(call: Invocation) -> Exit:
         detail = await client.job(call.args.job)
         events = await _events(client, detail.job.job_id)
     rows = stretches(detail, events)
-    if call.args.json:
+    if call.out.as_json:
         names = ("task", "party", "node", "status", "ready_ms", "started_ms", "ended_ms")
         call.out.document([{name: getattr(row, name) for name in names} for row in rows])
         return Exit.OK
@@ -86,7 +86,7 @@ async def events(call: Invocation) -> Exit:
     async with call.client() as client:
         detail = await client.job(call.args.job)
         found = await _events(client, detail.job.job_id)
-    if call.args.json:
+    if call.out.as_json:
         call.out.document(plain(found))
         return Exit.OK
     rows = (
@@ -119,7 +119,7 @@ async def task(call: Invocation) -> Exit:
     async with call.client() as client:
         found = await client.task(call.args.job, call.args.task)
         detail = await client.job(found.job_id)
-    if call.args.json:
+    if call.out.as_json:
         call.out.document(found.model_dump(mode="json"))
         return Exit.OK
     print_lines(call, task_page(found, detail, display_here(), width_here()))

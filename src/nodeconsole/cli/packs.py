@@ -86,7 +86,7 @@ def _show_progress(call: Invocation, news: PackProgress) -> None:
 
 
 def _done(call: Invocation, row: PackRow) -> Exit:
-    if call.args.json:
+    if call.out.as_json:
         call.out.document(row.model_dump(mode="json"))
         return Exit.OK
     call.out.facts(
