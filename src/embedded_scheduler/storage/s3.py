@@ -178,13 +178,13 @@ class S3Storage:
     async def everything(self) -> AsyncIterator[Stored]:
         """Of the whole bucket what lies where this layout puts things; a thousand keys for a request."""
         store = await self._store()
-        batches = aiter(self._obstore.list(store))
+        batches, pages = aiter(self._obstore.list(store)), _Pages(self._place.address)
         while True:
             with self._translated():
                 batch = await anext(batches, None)
             if batch is None:
                 return
-            for each in batch:
+            for each in pages.checked(batch):
                 address = self._layout.address(each["path"])
                 if address is not None:
                     modified_ms = int(each["last_modified"].timestamp() * 1000)
@@ -273,10 +273,11 @@ class S3Storage:
         layout = self._layout
         directory = layout.directory(namespace, name)
         found: list[ObjectMeta] = []
+        pages = _Pages(self._place.address)
         with self._translated():
             if directory:
                 async for batch in self._obstore.list(store, prefix=directory):
-                    found += [each for each in batch if layout.place(namespace, each["path"])]
+                    found += [each for each in pages.checked(batch) if layout.place(namespace, each["path"])]
                 return found
             if name:
                 keys = (layout.data(namespace, name), layout.metadata(namespace, name))
@@ -284,7 +285,7 @@ class S3Storage:
             prefix = layout.prefix(namespace)
             # Keys come in order: those of a prefix stand together.
             async for batch in self._obstore.list(store, offset=prefix):
-                matching = [each for each in batch if each["path"].startswith(prefix)]
+                matching = [each for each in pages.checked(batch) if each["path"].startswith(prefix)]
                 found += [each for each in matching if layout.place(namespace, each["path"])]
                 if len(matching) < len(batch):
                     break
@@ -369,6 +370,28 @@ class _Reading:
     @property
     def options(self) -> GetOptions | None:
         return {"range": {"offset": self.at}, "if_match": self.tag} if self.at else None
+
+
+class _Pages:
+    """Finds out that a store sends the same pages of a listing again and again: no key comes twice in one.
+
+    Only one key is remembered, a later one each time that twice as many have come (Brent's way to find a cycle).
+    """
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+        self._count, self._remember = 0, 1
+        self._key = ""
+
+    def checked(self, batch: Sequence[ObjectMeta]) -> Sequence[ObjectMeta]:
+        """The same, or `Unavailable`."""
+        for each in batch:
+            if each["path"] == self._key:
+                raise Unavailable(f"the object store {self._at} lists the same objects again and again")
+            self._count += 1
+            if self._count == self._remember:
+                self._key, self._remember = each["path"], self._remember * 2
+        return batch
 
 
 class _Source:
