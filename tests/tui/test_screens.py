@@ -215,6 +215,23 @@ async def test_waiting_task_says_what_for(node: FakeNode, make_app: MakeApp) -> 
         await until_shown(pilot, "woe waits for binning: its output")
 
 
+async def test_what_was_to_be_tried_again_by_now_is_asked_for(node: FakeNode, make_app: MakeApp) -> None:
+    waiting = node.jobs[job_id(0)].waiting
+    assert waiting is not None
+    waiting.next_ms = 1
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        waiting.next, waiting.next_ms = "try 7", 9_999_999_999_999
+        await until_shown(pilot, "try 7")
+        asked = len(node.requests)
+        app = pilot.app
+        assert isinstance(app.screen, JobsScreen)
+        # Not again: the next try is far away.
+        app.screen.tick()
+        await pilot.pause(0.1)
+        assert len(node.requests) == asked
+
+
 async def test_log_opens_at_its_end_and_pages_upwards(node: FakeNode, make_app: MakeApp) -> None:
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
