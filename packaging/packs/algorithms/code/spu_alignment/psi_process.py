@@ -14,6 +14,8 @@ from spu.libspu import link
 
 _CONNECTIONS = 600
 _WINDOW = 10
+_MESSAGE_BYTES = 960_000
+"""Just below what one request between nodes carries (1,000,000 bytes): the library's own size goes out in two."""
 
 
 def main(order: dict[str, Any]) -> int:
@@ -37,6 +39,7 @@ def connect(order: dict[str, Any]) -> Any:
     desc.http_timeout_ms = min(order["timeout_ms"], 120_000)
     desc.connect_retry_times = _CONNECTIONS
     desc.throttle_window_size = _WINDOW
+    desc.http_max_payload_size = _MESSAGE_BYTES
     for party, node_id in order["parties"]:
         desc.add_party(party, node_id)
     return link.create_brpc(desc, order["rank"])
