@@ -114,7 +114,7 @@ async def test_tabs_keep_the_chosen_task(node: Hosted) -> None:
 async def test_the_timeline_shows_every_party_on_one_axis(node: Hosted) -> None:
     async with looking_at(node, TRAINING, size=(132, 40)) as (pilot, _):
         await press(pilot, "t", "l")
-        await until_shown(pilot, "ready, not started")
+        await until_shown(pilot, "done, waits for others")
         await until_shown(pilot, "▌● binning")
         await press(pilot, "g", "g")
         await until_shown(pilot, "▌✓ read_a")
@@ -122,7 +122,7 @@ async def test_the_timeline_shows_every_party_on_one_axis(node: Hosted) -> None:
         psi = next(line for line in lines if " ✓ psi" in line)
         assert "━" in psi
         assert psi.rstrip().endswith("5m27")
-        assert any("ready, not started" in line for line in lines)
+        assert any("done, waits for others" in line for line in lines)
 
 
 async def test_events_in_order_and_all_data_of_one(node: Hosted) -> None:
