@@ -129,7 +129,7 @@ async def test_events_in_order_and_all_data_of_one(node: Hosted) -> None:
     async with looking_at(node, FAILED) as (pilot, _):
         await press(pilot, "t", "e")
         await until_shown(pilot, "job.finished")
-        await press(pilot, "enter")
+        await press(pilot, "enter", "/", *"job.finished", "enter")
         await until_shown(pilot, '"event": "job.finished"')
 
 
