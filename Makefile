@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --require-hashes --no-deps
 TEST   ?=
+# Tests wait for real nodes half of the time: one worker more than there are cores.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 DEMO   ?=
 export PIP_NO_INPUT := 1
 
@@ -44,7 +46,7 @@ demo: $(VENV)/.run ## two nodes, one private set intersection (DEMO="--parties 3
 	$(BIN)/nodeconsole demo $(DEMO)
 
 test: $(VENV)/.dev ## all tests (TEST="tests/unit -k ledger" selects)
-	$(BIN)/python -m pytest -n auto --dist loadfile $(TEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TEST)
 
 lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
