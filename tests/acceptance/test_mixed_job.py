@@ -335,7 +335,7 @@ async def test_an_engine_that_stays_away_fails_the_job_with_a_reason_and_the_job
     job_id = await mixed.submit(CONTAINER)
     await mixed.at_work(job_id, CONTAINER, "guest")
     mixed.engine.kill()
-    await mixed.fails(job_id, CONTAINER, "guest", "does not answer", FailureCause.ENGINE)
+    await mixed.fails(job_id, CONTAINER, "guest", "no answer from the container engine", FailureCause.ENGINE)
     await asyncio.to_thread(mixed.engine.restart)
     # A node that starts removes what it could not remove when the engine was away.
     await mixed.restart(usual)
