@@ -65,7 +65,7 @@ async def test_a_component_of_a_cluster_calls_its_node_at_the_second_address(ser
         log = "\n".join((await client.log(job_id, "probe_0")).lines)
         assert f"node at {remote} says 200" in log
         [attempt] = (await client.task(job_id, "probe_0")).attempts
-        assert (attempt.runner, attempt.said) == ("kubernetes", "RUNNING")
+        assert (attempt.runner, attempt.reported) == ("kubernetes", "RUNNING")
         # What opens the first address opens the second, and nothing else does.
         token = await node.platform_token("jobs:read")
         status, _ = _ask(remote, job_id, token)

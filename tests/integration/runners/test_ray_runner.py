@@ -227,7 +227,7 @@ async def test_tasks_of_a_job_run_on_the_cluster_by_choice_and_the_node_may_rest
             assert attempt.where == f"Ray job alice-{attempt.attempt_id} at {ray.address}"
             log = (home.logs / job_id / f"{attempt.attempt_id}.log").read_text()
             assert f"nodeconsole: run by ray: {attempt.where} ({why})\n" in log
-        assert (attempt.called_ms is not None, attempt.said) == (True, "SUCCESS")
+        assert (attempt.called_ms is not None, attempt.reported) == (True, "SUCCESS")
 
 
 async def _until(client: NodeClient, job_id: str, reached: Callable[[JobDetail], bool]) -> JobDetail:
