@@ -112,6 +112,21 @@ def test_what_refuses_at_a_door_of_the_console_has_a_code(trees: dict[str, ast.M
 
 _STORED = {"reason", "error", "exit_error", "advice", "why"}
 """Arguments whose texts are kept, or go straight to the console."""
+_STORING = {
+    *("FireJob", "FireTask", "FireShare", "FireApproval", "RequestStop", "RecordVerdict", "TerminateShare", "NoteCall"),
+    *(
+        "decide",
+        "stop",
+        "ask_coordinator_to_stop",
+        "share_ended",
+        "partner_lost",
+        "stop_shared",
+        "fire",
+        "fire_agreement",
+    ),
+    *("verdict", "verdict_unknown", "coordinator_forgot"),
+}
+"""What takes such a text by its place."""
 
 
 def test_what_is_stored_for_the_operator_has_a_code(trees: dict[str, ast.Module]) -> None:

@@ -482,5 +482,5 @@ async def announce(engine: Engine) -> None:
 
 async def on_terminated(engine: Engine, node_id: str) -> None:
     """A contract with this node has just ended: what is shared with it stops."""
-    stopped = await termination.stop_shared(engine, node_id, f"the contract with {node_id} has ended", "node")
+    stopped = await termination.stop_shared(engine, node_id, say("permit_contract_ended", node=node_id), "node")
     _LOG.warning("the contract with %s has ended; %d jobs were stopped", node_id, len(stopped))

@@ -186,7 +186,7 @@ async def stop(engine: Engine, job_id: str, task_name: str, *, source: str) -> N
 
     def reaction(s: JobSnapshot) -> list[Decision]:
         _check_driver(s, source)
-        return reactions.stop(s, task_name, f"stopped by {source or 'a partner'}")
+        return reactions.stop(s, task_name, say("stopped_by", who=source or say("some_partner")))
 
     try:
         await progress.react(engine, job_id, Cause(f"peer:{source}"), reaction)
@@ -211,8 +211,9 @@ async def stop_all(
 
     def reaction(s: JobSnapshot) -> list[Decision]:
         _check_member(s, source)
-        why = f"stopped by {actor.removeprefix('operator:').removeprefix('peer:')}"
-        return reactions.ask_coordinator_to_stop(s, task_name, f"{why}: {reason}" if reason else why)
+        who = actor.removeprefix("operator:").removeprefix("peer:")
+        why = say("stopped_by_because", who=who, why=reason) if reason else say("stopped_by", who=who)
+        return reactions.ask_coordinator_to_stop(s, task_name, why)
 
     return await progress.react(engine, job_id, Cause(actor, await _trace(engine, job_id)), reaction)
 

@@ -17,6 +17,7 @@ from embedded_scheduler.engine.context import Engine
 from embedded_scheduler.engine.grants import Request
 from embedded_scheduler.engine.transitions import Cause
 from embedded_scheduler.errors import Conflict, InvalidRequest, NotFound, TooMany
+from embedded_scheduler.sentences import say
 from embedded_scheduler.store import datasets
 from embedded_scheduler.store import grants as grant_store
 from embedded_scheduler.store import permits as permit_store
@@ -134,7 +135,7 @@ def _confirmed(tx: Tx, grant: Grant, *, approved: bool, permit: ReceivedPermit |
     wanted = AgreementState.APPROVED if approved else AgreementState.REJECTED
     if grant.state is AgreementState.APPLIED:
         trigger = AgreementTrigger.APPROVE if approved else AgreementTrigger.REJECT
-        grants.fire(tx, grant, trigger, Cause(f"peer:{grant.node_id}", grant.trace_id), "decided by the partner")
+        grants.fire(tx, grant, trigger, Cause(f"peer:{grant.node_id}", grant.trace_id), say("decided_by_partner"))
     elif grant.state is not wanted:
         raise Conflict(f"the request {grant.audit_id} is {grant.state} here")
     if approved and permit is not None:
@@ -185,7 +186,7 @@ async def terminate(engine: Engine, kind: Kind, audit_id: str, *, source: str) -
         grant = next((g for g in found if g.state is AgreementState.APPROVED), found[0])
         if grant.state is not AgreementState.TERMINATED:
             grants.fire(
-                tx, grant, AgreementTrigger.TERMINATE, Cause(f"peer:{source}", grant.trace_id), "ended by the partner"
+                tx, grant, AgreementTrigger.TERMINATE, Cause(f"peer:{source}", grant.trace_id), say("partner_ended")
             )
 
     await engine.db.write(work)

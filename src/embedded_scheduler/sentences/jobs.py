@@ -137,4 +137,7 @@ TEXTS: Mapping[str, str] = {
     "not_now": "{task} cannot be started just now: {why}",
     "next_room": "starts by itself when one of them ends",
     "next_try": "fails at {end} if that lasts, tried again by itself: try {number}",
+    "stopped_by": "stopped by {who}",
+    "stopped_by_because": "stopped by {who}: {why}",
+    "some_partner": "a partner",
 }

@@ -281,4 +281,5 @@ TEXTS: Mapping[str, str] = {
     "not_by_hand": "only requests, decisions and ends of datasets, projects, flows, jobs and models can be carried by"
     " hand: jobs need the link anyway, and a contract is made with it",
     "invitation_damaged": "the invitation code is incomplete or was altered: copy the whole line again",
+    "decided_by_partner": "decided by the partner",
 }

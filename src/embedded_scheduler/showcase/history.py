@@ -38,6 +38,7 @@ from embedded_scheduler.domain.lifecycle import (
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.domain.snapshot import ApprovalView, CallState, JobSnapshot, Share, TaskView
 from embedded_scheduler.engine.transitions import Cause, Reaction, Scene, advance, apply, attempt_id
+from embedded_scheduler.sentences import Words, say
 from embedded_scheduler.showcase.catalogue import FLOWS, document
 from embedded_scheduler.showcase.exhibit import RUNNER, UNREACHABLE
 from embedded_scheduler.showcase.plot import Story
@@ -241,8 +242,8 @@ class Teller:
         attempts.ended(self.tx, attempt, code=code, signal=number, error="")
         self.traces[attempt] = replace(known, ended_ms=self.tx.now_ms, fault=fault)
 
-    def stop_words(self, actor: str, reason: str) -> str:
-        return f"stopped by {actor.removeprefix('operator:')}: {reason}"
+    def stop_words(self, actor: str, reason: str) -> Words:
+        return say("stopped_by_because", who=actor.removeprefix("operator:"), why=reason)
 
 
 class Planned(Teller):
@@ -251,7 +252,7 @@ class Planned(Teller):
     def create(self) -> None:
         self.insert()
         own = self.scene.self_node
-        agrees = "policy for jobs of this partner"
+        agrees = say("automatic")
 
         def agree(s: JobSnapshot) -> Sequence[Decision]:
             return reactions.decide(s, own, approve=True, reason=agrees) if self.coordinates else ()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from embedded_scheduler.clock import DAY_MS, HOUR_MS
+from embedded_scheduler.sentences import say
 from embedded_scheduler.showcase.catalogue import FLOWS, NODE, OPERATORS, FlowFacts, flow
 
 JOBS = 1200
@@ -119,7 +120,13 @@ def _parties(facts: FlowFacts) -> list[str]:
     return [f"{role}.{index}" for role, nodes in facts.parties.items() for index in range(len(nodes))]
 
 
-_FAULTS = ("exit code 1", "exit code 1", "exit code 2", "ended by SIGKILL", "exit code 137")
+_FAULTS = (
+    say("exit_code", code=1),
+    say("exit_code", code=1),
+    say("exit_code", code=2),
+    say("ended_by", signal="SIGKILL"),
+    say("exit_code", code=137),
+)
 _REFUSALS = ("purpose not covered by the contract", "not before the audit is over", "column zip is not released")
 _STOPS = ("wrong month", "started twice", "makes way for the audit run")
 _LINES = {"sgb-train-v12": 400, "woe-binning": 30_000}
@@ -130,7 +137,7 @@ _LATEST: tuple[tuple[float, str, float, Ending], ...] = (
     (9, "export-q4", 1.25, GOOD),
     (31, "sgb-train-v12", 1.3, GOOD),
     (41, "psi-fraud-hourly", 1, GOOD),
-    (64, "woe-binning", 1.4, Ending(failing=("binning", "guest.0", "exit code 1"))),
+    (64, "woe-binning", 1.4, Ending(failing=("binning", "guest.0", say("exit_code", code=1)))),
     (101, "psi-fraud-hourly", 1, GOOD),
     (122, "risk-join-2026q4", 1, Ending(undecided=NODE)),
     (161, "psi-fraud-hourly", 1.1, GOOD),
