@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 LANGUAGES = ("en_US", "zh_CN")
@@ -12,10 +13,9 @@ LANGUAGES = ("en_US", "zh_CN")
 class Catalogue:
     """Texts by dotted key. Placeholders are `{name}`; a missing key is a fault of this program and raises KeyError."""
 
-    def __init__(self, language: str, texts: Mapping[str, str], sentences: Mapping[str, str]) -> None:
+    def __init__(self, language: str, texts: Mapping[str, str]) -> None:
         self.language = language
         self._texts = texts
-        self._sentences = sentences
 
     def text(self, key: str, /, **values: object) -> str:
         """The text with its placeholders filled in. Values are data: braces in them mean nothing."""
@@ -29,11 +29,12 @@ class Catalogue:
     def sentence(self, code: str) -> str:
         """The template of one of the node's own sentences; empty in English, which is the node's language, and for
         one that is newer than this console."""
-        return self._sentences.get(code, "")
+        return self.sentences.get(code, "")
 
-    @property
+    @cached_property
     def sentences(self) -> Mapping[str, str]:
-        return self._sentences
+        """Read when the first is shown, which is after the first paint."""
+        return _read(f"node.{self.language}.toml")
 
     @property
     def keys(self) -> frozenset[str]:
@@ -48,7 +49,7 @@ def load(language: str) -> Catalogue:
     """The catalogue of `en_US` or `zh_CN`; KeyError for another language."""
     if language not in LANGUAGES:
         raise KeyError(language)
-    return Catalogue(language, _read(f"{language}.toml"), _read(f"node.{language}.toml"))
+    return Catalogue(language, _read(f"{language}.toml"))
 
 
 def _read(name: str) -> dict[str, str]:
