@@ -15,9 +15,9 @@ from embedded_scheduler.domain.job import JobSpec
 from embedded_scheduler.domain.pack import SCHEME
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.context import Engine
-from embedded_scheduler.engine.placement import Part, Placement
+from embedded_scheduler.engine.placement import Part, Placement, why_none
 from embedded_scheduler.errors import InvalidRequest, NotFound, Refused
-from embedded_scheduler.sentences import Sentence, Words, say, together
+from embedded_scheduler.sentences import Sentence, Words, say
 from embedded_scheduler.store import components, datasets, ledger
 from embedded_scheduler.store.components import Component
 from embedded_scheduler.store.database import Reader, Tx
@@ -191,7 +191,7 @@ def _check_address(engine: Engine, image_url: str, runner: str | None) -> None:
         asked = [engine.runners[runner]] if runner else list(engine.runners.values())
         refusals = [each.accepts(image_url) for each in asked]
         if "" not in refusals:
-            raise Refused(together(refusals) or say("no_runner"))
+            raise Refused(why_none(refusals))
 
 
 def _says(component: Component) -> tuple[str, dict[str, Any], str]:

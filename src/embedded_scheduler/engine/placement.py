@@ -13,7 +13,7 @@ matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -25,7 +25,7 @@ from embedded_scheduler.domain.limits import EffectiveLimit, effective_limits
 from embedded_scheduler.domain.party import Party
 from embedded_scheduler.engine.admission import GIB, MemoryBudget, gib_text
 from embedded_scheduler.errors import Refused, Unavailable
-from embedded_scheduler.sentences import Words, say, together
+from embedded_scheduler.sentences import Sentence, Words, say, together
 from embedded_scheduler.spi.runner import DependentRunner, DistantRunner, Runner
 from embedded_scheduler.store.components import Component
 
@@ -104,7 +104,7 @@ class Placement:
         # Of several only those count that may run it later: the others never will.
         if away := [runner for runner in self.runners.values() if _is_away(runner, component.image_url)]:
             raise Unavailable(together([runner.accepts(component.image_url) for runner in away]))
-        raise Refused(together(refusals) or say("no_runner"))
+        raise Refused(why_none(refusals))
 
     def refusal(self, component: Component, part: Part | None = None) -> Words:
         """Why no runner runs it; empty = one does."""
@@ -138,6 +138,16 @@ class Placement:
             words = say("runner_cannot", runner=name, why=why, refusal=refusal)
             raise Unavailable(words) if _is_away(runner, image_url) else Refused(words)
         return runner
+
+
+_ANOTHER_KIND = frozenset({"no_image", "address_unknown_kind", "kubernetes_images_only"})
+"""Refusals of runners that addresses like this one are not for."""
+
+
+def why_none(refusals: Sequence[Words]) -> Words:
+    """Why no runner runs it: what those say that could, if there are any."""
+    meant = [words for words in refusals if not (isinstance(words, Sentence) and words.code in _ANOTHER_KIND)]
+    return together(meant or refusals) or say("no_runner")
 
 
 def _is_away(runner: Runner, image_url: str) -> bool:

@@ -56,7 +56,9 @@ class HttpForwarder:
     async def invoke(self, envelope: Envelope, body: bytes | AsyncIterator[bytes], *, wait: float) -> Verdict:
         partner = self._directory.partner(envelope.target)
         if partner is None:
-            raise NotNetworked(f"{envelope.target} is not a partner of this node: add it with `nodeconsole peer add`")
+            raise NotNetworked(
+                f"{envelope.target} is not a partner of this node: `nodeconsole peer invite` makes it one"
+            )
         if not partner.profile.channel_parts:
             if partner.signing == "required":
                 # A signature covers the whole body.

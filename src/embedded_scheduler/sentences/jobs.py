@@ -58,7 +58,7 @@ TEXTS: Mapping[str, str] = {
     "task_cannot_start": "job {job} is {state} here; task {task} cannot start",
     "partner_to_be_added": "{node} is no partner of this node: its operator has to add it first",
     "initiator_elsewhere": "config.initiator.node_id is {initiator}; jobs submitted here start at {node}",
-    "no_partner_add": "{node} is no partner of this node: add it with `nodeconsole peer add`",
+    "no_partner_add": "{node} is no partner of this node: `nodeconsole peer invite` makes it one",
     "submitted_for_other": "{node} cannot submit a job whose initiator is {initiator}",
     "other_coordinator": "the job names {named} as its coordinator, not {node}",
     "no_partner_of_coordinator": "{node} is no partner of the coordinator {coordinator}",

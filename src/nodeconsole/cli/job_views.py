@@ -157,6 +157,8 @@ async def results(call: Invocation) -> Exit:
     async with call.client() as client:
         detail = await client.job(args.job)
         rows = [row for row in detail.results if args.task in ("", row.task)]
+        if args.form and not args.save:
+            raise CommandError("--as says in which form to save: add --save DIRECTORY", Exit.USAGE)
         if args.save:
             return await _save(call, client, detail, rows)
         if not args.task or call.out.as_json or args.columns:
@@ -183,23 +185,27 @@ def _list(call: Invocation, detail: JobDetail, rows: Sequence[ResultRow]) -> Exi
 
 
 async def _save(call: Invocation, client: NodeClient, detail: JobDetail, rows: Sequence[ResultRow]) -> Exit:
-    """Each into a file of its own, readable for its owner alone; no file is replaced."""
+    """Each into a file of its own, readable for its owner alone; no file is replaced. What cannot be given the form
+    does not keep the others."""
     directory, form = Path(call.args.save), call.args.form
-    saved = []
+    saved, failed = [], {}
     for row in rows:
         path = directory / f"{row.task}-{row.party}-{row.output}{f'.{form}' if form else ''}"
         try:
             os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - a command waits for its disk
             await save_result(client, detail.job.job_id, row, path)
-        except (OSError, ExportError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise CommandError(f"{path}: {why}") from None
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from None
+        except ExportError as error:
+            failed[str(path)] = str(error)
+            call.out.note(f"nodeconsole: {path}: {error}")
+            continue
         saved.append(str(path))
         if not call.out.as_json:
             call.out.line(str(path))
     if call.out.as_json:
-        call.out.document({"saved": saved})
-    return Exit.OK
+        call.out.document({"saved": saved, "not_saved": failed})
+    return Exit.FAILED if failed else Exit.OK
 
 
 async def runs(call: Invocation) -> Exit:

@@ -18,6 +18,7 @@ from weakref import WeakSet
 import httpcore
 from pydantic import ValidationError
 
+from embedded_scheduler.home import Home
 from embedded_scheduler.wire.console import Problem
 from nodeconsole.client.errors import ClientClosed, ClientError, NodeUnreachable
 from nodeconsole.client.link import Link, behind, link_failure
@@ -170,8 +171,13 @@ class Connection:
 
     def _unreachable(self, why: str) -> NodeUnreachable:
         if isinstance(self._where, Link):
-            return NodeUnreachable(f"no node answers at {self._where.target} ({why}): is it running there?")
+            return NodeUnreachable(
+                f"no node answers at {self._where.target} ({why}): start it there, or name its directory behind the "
+                "host, ssh://HOST/DIRECTORY"
+            )
         home = self._where.parent
+        if self._where == Home(home).socket and not Home(home).settings_file.exists():
+            return NodeUnreachable(f"there is no node in {home}: `nodeconsole up --home {home}` creates one")
         return NodeUnreachable(
             f"no node answers on {self._where} ({why}): start it with `nodeconsole serve --home {home}`"
         )
