@@ -45,6 +45,7 @@ TEXTS: Mapping[str, str] = {
     "s3_secret": "the secret {secret} must be <access key>:<secret key>",
     "s3_not_shown": "the object store {address} took {namespace}/{name} and does not show it",
     "s3_short": "{key} came with {bytes} bytes too few; try again",
+    "s3_circle": "the object store {address} lists the same objects again and again",
     "s3_nothing": "{address} has nothing there",
     "s3_changed": "the object changed while it was read; try again",
     "s3_certificate": "the certificate of the object store {address} cannot be trusted ({why}): let it show one for"

@@ -387,7 +387,7 @@ class _Pages:
         """The same, or `Unavailable`."""
         for each in batch:
             if each["path"] == self._key:
-                raise Unavailable(f"the object store {self._at} lists the same objects again and again")
+                raise Unavailable(say("s3_circle", address=self._at))
             self._count += 1
             if self._count == self._remember:
                 self._key, self._remember = each["path"], self._remember * 2

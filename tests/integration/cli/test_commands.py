@@ -277,10 +277,14 @@ async def test_doctor_of_nothing(tmp_path: Path) -> None:
     ids=" ".join,
 )
 async def test_without_a_node_every_command_says_how_to_start_it(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = await run(*arguments, home=tmp_path / "nothing", stdin="{}")
-    assert (done.code, done.out) == (Exit.UNREACHABLE, "")
-    assert "nodeconsole serve --home" in done.err
-    assert done.err.count("\n") == 1
+    home = tmp_path / "nothing"
+    for said in ("nodeconsole up --home", "nodeconsole serve --home"):
+        done = await run(*arguments, home=home, stdin="{}")
+        assert (done.code, done.out) == (Exit.UNREACHABLE, "")
+        assert said in done.err
+        assert done.err.count("\n") == 1
+        home.mkdir(exist_ok=True)
+        (home / "node.toml").touch()
 
 
 @pytest.mark.parametrize(
