@@ -7,8 +7,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := install --require-hashes --no-deps
 TEST   ?=
-# Tests wait for real nodes half of the time: one worker more than there are cores.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Tests wait for real nodes half of the time: two workers for each core.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 DEMO   ?=
 export PIP_NO_INPUT := 1
 

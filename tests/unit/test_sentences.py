@@ -146,6 +146,8 @@ def test_every_sentence_is_said_with_the_facts_that_it_has(trees: dict[str, ast.
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say" and node.args:
                 codes = [part for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
+                if codes == [node.args[0]]:
+                    assert codes[0].value in ENGLISH, f"{name}:{node.lineno}: no code of a sentence"
                 for code in (str(one.value) for one in codes if one.value in ENGLISH):
                     wanted = {fact for _, fact, _, _ in string.Formatter().parse(ENGLISH[code]) if fact is not None}
                     given = {word.arg for word in node.keywords}

@@ -275,7 +275,7 @@ class _Keeper:
             if "init" not in str(refusal):
                 raise
             # Podman without catatonit. A program that is process 1 does not end by a signal that it does not handle.
-            say("the engine has no init program, so the component may not hear that it is to end: install catatonit")
+            tell("the engine has no init program, so the component may not hear that it is to end: install catatonit")
             body["HostConfig"]["Init"] = False
             self.api.create(plan.container, body)
         found = self.api.container(plan.container)
