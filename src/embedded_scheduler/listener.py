@@ -101,6 +101,8 @@ class Listener:
         self._pace = Pace(per_second)
         self._context = WorkerContext(None)
         self._open: dict[asyncio.Task[None], _Conversation | None] = {}
+        self._unbegun: dict[asyncio.Task[None], socket.socket] = {}
+        """A task that is cancelled before its first step closes nothing."""
 
     async def serve(self, up: asyncio.Event, drain: asyncio.Event) -> None:
         """Set `up` once connections are accepted; from `drain` on open requests have `DRAIN_SECONDS` to end."""
@@ -149,6 +151,7 @@ class Listener:
             if wait is not None and self._places.take(origin):
                 task = group.create_task(self._serve(accepted, state, wait))
                 self._open[task] = None
+                self._unbegun[task] = accepted
                 self._places.occupy(task, origin)
                 task.add_done_callback(self._gone)
             else:
@@ -159,11 +162,14 @@ class Listener:
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         del self._open[task]
+        if (accepted := self._unbegun.pop(task, None)) is not None:
+            accepted.close()
         self._places.leave(task)
 
     async def _serve(self, accepted: socket.socket, state: LifespanState, wait: float) -> None:
         task = asyncio.current_task()
         assert task is not None
+        del self._unbegun[task]
         try:
             if wait:
                 await asyncio.sleep(wait)
