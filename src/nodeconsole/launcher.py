@@ -159,7 +159,8 @@ def _init(args: argparse.Namespace) -> int:
     state = f"created in {home.path}" if done.created else f"is complete in {home.path}; nothing was changed"
     out.line(f"node {done.settings.node_id} {state}")
     out.raw(csr)
-    out.note(f"settings: {home.settings_file}; start it with `nodeconsole up` or `nodeconsole serve`")
+    named = f" --home {home.path}" if args.home_given else ""
+    out.note(f"settings: {home.settings_file}; start it with `nodeconsole up{named}` or `nodeconsole serve{named}`")
     return 0
 
 
