@@ -249,8 +249,9 @@ class ConsoleScreen(Screen[None]):
 
     def tick(self) -> None:
         """Called once a second: ages move on. Sends nothing when no text changes."""
-        self._ask_again()
-        self.retranslate()
+        if self._whole:
+            self._ask_again()
+            self.retranslate()
 
     def _ask_again(self) -> None:
         """What was to be tried again by itself by now has been, which is no event: how did it go?"""
