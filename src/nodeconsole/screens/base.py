@@ -9,6 +9,7 @@ from textual import events
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import WorkType
@@ -231,6 +232,10 @@ class ConsoleScreen(Screen[None]):
                 changes, self._pending = self._pending, NOTHING
                 if await self.reload(changes):
                     self._loaded = True
+        except NoMatches:
+            # The answer came while the screen was taken down, whose widgets go first.
+            if self._whole:
+                raise
         finally:
             self._reloading = False
         self.repaint_chrome()
