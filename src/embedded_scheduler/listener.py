@@ -100,9 +100,8 @@ class Listener:
         self._places = Places(most, most_each)
         self._pace = Pace(per_second)
         self._context = WorkerContext(None)
-        self._open: dict[asyncio.Task[None], _Conversation | None] = {}
-        self._unbegun: dict[asyncio.Task[None], socket.socket] = {}
-        """A task that is cancelled before its first step closes nothing."""
+        self._open: dict[asyncio.Task[None], socket.socket | _Conversation] = {}
+        """A socket until it has been greeted."""
 
     async def serve(self, up: asyncio.Event, drain: asyncio.Event) -> None:
         """Set `up` once connections are accepted; from `drain` on open requests have `DRAIN_SECONDS` to end."""
@@ -124,11 +123,11 @@ class Listener:
                 await lifespan.wait_for_shutdown()
 
     async def _wind_up(self) -> None:
-        for task, conversation in self._open.items():
-            if conversation is None:
-                task.cancel()
+        for task, served in self._open.items():
+            if isinstance(served, _Conversation):
+                served.wind_up()
             else:
-                conversation.wind_up()
+                task.cancel()
         if self._open:
             await asyncio.wait(set(self._open), timeout=DRAIN_SECONDS)
         for task in self._open:
@@ -150,8 +149,7 @@ class Listener:
                 self._places.complain(f"{origin} opens too many per second (limits.connections_per_second)")
             if wait is not None and self._places.take(origin):
                 task = group.create_task(self._serve(accepted, state, wait))
-                self._open[task] = None
-                self._unbegun[task] = accepted
+                self._open[task] = accepted
                 self._places.occupy(task, origin)
                 task.add_done_callback(self._gone)
             else:
@@ -161,15 +159,14 @@ class Listener:
                 await asyncio.sleep(0)
 
     def _gone(self, task: asyncio.Task[None]) -> None:
-        del self._open[task]
-        if (accepted := self._unbegun.pop(task, None)) is not None:
-            accepted.close()
+        # Here, not in the task: one that is cancelled before its first step does nothing.
+        if isinstance(served := self._open.pop(task), socket.socket):
+            served.close()
         self._places.leave(task)
 
     async def _serve(self, accepted: socket.socket, state: LifespanState, wait: float) -> None:
         task = asyncio.current_task()
         assert task is not None
-        del self._unbegun[task]
         try:
             if wait:
                 await asyncio.sleep(wait)
@@ -177,11 +174,7 @@ class Listener:
         except (OSError, TimeoutError) as error:
             # Whoever scans ports causes these; the callers among them are told by their own end.
             _LOG.debug("a connection came to nothing: %s", error)
-            accepted.close()
             return
-        except BaseException:
-            accepted.close()
-            raise
         conversation = _Conversation(
             self._app,
             self._config,

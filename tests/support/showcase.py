@@ -59,14 +59,22 @@ def copy_home(target: Path) -> Home:
 @contextmanager
 def serving() -> Iterator[Hosted]:
     """The node on a fresh copy, for tests that share one: the fixture may have any scope, and no event loop."""
-    with tempfile.TemporaryDirectory(prefix="nc") as directory:
-        home = copy_home(Path(directory) / "h")
-        background = BackgroundNode(home, exhibit=Exhibit(StillClock(NOW_MS)))
-        running = background.start()
-        try:
-            yield Hosted(home, running, background)
-        finally:
-            background.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="nc") as directory,
+        still_node(copy_home(Path(directory) / "h")) as hosted,
+    ):
+        yield hosted
+
+
+@contextmanager
+def still_node(home: Home) -> Iterator[Hosted]:
+    """A node of this home for which it is always the same moment."""
+    background = BackgroundNode(home, exhibit=Exhibit(StillClock(NOW_MS)))
+    running = background.start()
+    try:
+        yield Hosted(home, running, background)
+    finally:
+        background.stop()
 
 
 @asynccontextmanager

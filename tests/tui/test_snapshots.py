@@ -16,14 +16,12 @@ from textual.pilot import Pilot
 
 from embedded_scheduler.config import Home
 from embedded_scheduler.provision import provision
-from embedded_scheduler.server import BackgroundNode
-from embedded_scheduler.showcase.exhibit import Exhibit, StillClock
 from nodeconsole.app import NodeConsoleApp
 from nodeconsole.first_run import FirstRunApp, look_around
 from nodeconsole.viewmodels.node import Link, LinkState
 from tests.support.console import press, until, until_shown
 from tests.support.hosted import Hosted
-from tests.support.showcase import NOW_MS, app_of, serving
+from tests.support.showcase import NOW_MS, app_of, serving, still_node
 
 Compare = Callable[..., bool]
 SMALL, WIDE = (80, 24), (132, 40)
@@ -233,12 +231,8 @@ def bare_node() -> Iterator[Hosted]:
         home = Home(Path(directory) / "h")
         provision(home, node_id="alice", listen="127.0.0.1:0", platform="127.0.0.1:0", tls="off")
         home.settings_file.write_text(home.settings_file.read_text() + '\ncomponents.sandbox = "off"\n')
-        background = BackgroundNode(home, exhibit=Exhibit(StillClock(NOW_MS)))
-        running = background.start()
-        try:
-            yield Hosted(home, running, background)
-        finally:
-            background.stop()
+        with still_node(home) as hosted:
+            yield hosted
 
 
 EMPTY = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,16 +84,7 @@ async def remove(engine: Engine, job_id: str, places: Iterable[str], *, actor: s
         return gone
 
     def record(tx: Tx) -> None:
-        data = {"objects": gone.objects, "size": gone.size}
-        ledger.append(
-            tx,
-            subject="job",
-            subject_id=job_id,
-            job_id=job_id,
-            event="job.results_removed",
-            actor=actor,
-            data=data,
-        )
+        _record(tx, job_id, "job.results_removed", actor, {"objects": gone.objects, "size": gone.size})
         keeping.removed(tx, job_id, actor)
 
     try:
@@ -130,5 +121,5 @@ def _known(reader: Reader, job_id: str) -> Keeping:
     return keeping.of(reader, job_id)
 
 
-def _record(tx: Tx, job_id: str, event: str, actor: str) -> None:
-    ledger.append(tx, subject="job", subject_id=job_id, job_id=job_id, event=event, actor=actor)
+def _record(tx: Tx, job_id: str, event: str, actor: str, data: Mapping[str, int] | None = None) -> None:
+    ledger.append(tx, subject="job", subject_id=job_id, job_id=job_id, event=event, actor=actor, data=data)

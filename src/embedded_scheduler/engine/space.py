@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedded_scheduler.config import GIB, MIB, Settings
@@ -65,15 +65,12 @@ async def measure(engine: Engine) -> Usage:
     files = await asyncio.to_thread(_files, home)
     stored = await _stored(engine.storage)
     usage = await engine.db.read(lambda reader: _sorted_out(reader, files, stored or {}, engine))
-    took = engine.clock.monotonic() - began
     engine.room.at = engine.clock.monotonic()
-    engine.room.usage = Usage(
-        engine.clock.now_ms(),
-        took,
-        usage.jobs,
-        usage.datasets,
-        usage.other,
-        files.records,
+    engine.room.usage = replace(
+        usage,
+        measured_ms=engine.clock.now_ms(),
+        took_s=engine.room.at - began,
+        records=files.records,
         storage=stored is not None,
     )
     return engine.room.usage

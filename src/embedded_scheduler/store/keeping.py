@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -53,48 +54,34 @@ def removed(tx: Tx, job_id: str, actor: str) -> None:
 
 def kept_of(reader: Reader, job_ids: Iterable[str]) -> set[str]:
     """Those whose results are kept for good."""
-    return {
-        str(row["job_id"])
-        for ids in _batches(job_ids)
-        for row in reader.all("keeping.kept_of", job_ids=json.dumps(ids))
-    }
+    return {str(row["job_id"]) for row in _rows(reader, "keeping.kept_of", job_ids)}
 
 
 def facts(reader: Reader, job_ids: Iterable[str]) -> dict[str, JobFacts]:
     """Of the jobs that are known here, by id."""
-    rows = (row for ids in _batches(job_ids) for row in reader.all("keeping.heads", job_ids=json.dumps(ids)))
     return {
         row["job_id"]: JobFacts(row["job_id"], row["flow_id"], row["state"], row["outcome"] or "", row["ended_ms"])
-        for row in rows
+        for row in _rows(reader, "keeping.heads", job_ids)
     }
 
 
 def namespaces(reader: Reader, job_ids: Iterable[str]) -> dict[str, str]:
     """Where parts of these jobs that ran here store their results: namespace to job."""
-    rows = (row for ids in _batches(job_ids) for row in reader.all("keeping.parties", job_ids=json.dumps(ids)))
+    rows = _rows(reader, "keeping.parties", job_ids)
     return {f"{row['job_id']}-{row['role']}-{row['idx']}": row["job_id"] for row in rows}
 
 
 def jobs_of_attempts(reader: Reader, attempt_ids: Iterable[str]) -> dict[str, str]:
-    rows = (
-        row
-        for ids in _batches(attempt_ids)
-        for row in reader.all("keeping.jobs_of_attempts", attempt_ids=json.dumps(ids))
-    )
-    return {row["attempt_id"]: row["job_id"] for row in rows}
+    return {row["attempt_id"]: row["job_id"] for row in _rows(reader, "keeping.jobs_of_attempts", attempt_ids)}
 
 
 def jobs_of_sessions(reader: Reader, session_ids: Iterable[str]) -> dict[str, str]:
     """Of the sessions of the channel that parts of jobs here take part in."""
-    rows = (
-        row
-        for ids in _batches(session_ids)
-        for row in reader.all("keeping.jobs_of_sessions", session_ids=json.dumps(ids))
-    )
-    return {row["session_id"]: row["job_id"] for row in rows}
+    return {row["session_id"]: row["job_id"] for row in _rows(reader, "keeping.jobs_of_sessions", session_ids)}
 
 
-def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+def _rows(reader: Reader, block: str, ids: Iterable[str]) -> Iterator[sqlite3.Row]:
+    """What a block says of many ids, so many at a time."""
     source = iter(ids)
     while batch := list(islice(source, _AT_ONCE)):
-        yield batch
+        yield from reader.all(block, ids=json.dumps(batch))

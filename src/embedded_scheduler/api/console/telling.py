@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import get_args
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -12,16 +12,18 @@ from embedded_scheduler.store import sentences
 from embedded_scheduler.store.database import Database, Reader
 from embedded_scheduler.wire.console import Said, Telling
 
+T = TypeVar("T")
 Facts = dict[str, int | str | Said | list[str | Said]]
 
 
 async def tell(db: Database, answer: BaseModel) -> None:
     """Fill in `said` wherever the answer tells a stored text that is a sentence of the node's, or a fact of one."""
-    wanted = {text for message in _messages(answer) for text in _texts(message)}
+    messages = list(_messages(answer))
+    wanted = {text for message in messages for text in _texts(message)}
     if not wanted:
         return
     found = await db.read(lambda reader: _find(reader, wanted))
-    for message in _messages(answer) if found else ():
+    for message in messages if found else ():
         if isinstance(message, Telling):
             message.said = {name: found[text] for name, text in message.texts.items() if text in found} | message.said
         for one in _said(message):
@@ -80,7 +82,10 @@ def _of_facts(facts: Facts) -> Iterator[str]:
 
 def _fill(facts: Facts, found: dict[str, Said]) -> None:
     for name, fact in facts.items():
-        if isinstance(fact, Said):
-            _fill(fact.facts, found)
-        elif isinstance(fact, str) and fact in found:
-            facts[name] = found[fact]
+        facts[name] = [_filled(part, found) for part in fact] if isinstance(fact, list) else _filled(fact, found)
+
+
+def _filled(fact: T, found: dict[str, Said]) -> T | Said:
+    if isinstance(fact, Said):
+        _fill(fact.facts, found)
+    return found.get(fact, fact) if isinstance(fact, str) else fact

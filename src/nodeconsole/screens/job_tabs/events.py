@@ -57,10 +57,7 @@ class EventsTab(JobTab):
         return self._table.find(lambda event: event.target in ("FAILED", "REJECTED"), step)
 
     def find(self, text: str) -> None:
-        lines = [" ".join((event_subject(e), e.event, e.actor, e.reason)) for e in self._table.items]
-        found = self.next_place(lines, text, self._table.cursor)
-        if found is not None:
-            self._table.move_to(found)
+        self.find_row(self._table, text, lambda e: " ".join((event_subject(e), e.event, e.actor, e.reason)))
 
     def opened(self) -> None:
         self.act_events_open()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.widget import Widget
-
 from nodeconsole.screens import keeping
-from nodeconsole.screens.job_tabs.tab import JobTab
+from nodeconsole.screens.job_tabs.tab import PanelTab
 from nodeconsole.viewmodels.job import result_cells, result_columns, result_lines
 from nodeconsole.viewmodels.results import preview_lines
 from nodeconsole.viewmodels.space import keeping_span
-from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.text import printable, size
-from nodeconsole.widgets.bar import Bar
-from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
@@ -25,27 +21,21 @@ if TYPE_CHECKING:
     from nodeconsole.screens.job import JobScreen
 
 
-class ResultsTab(JobTab):
+class ResultsTab(PanelTab):
     name = "results"
 
     def __init__(self, screen: JobScreen) -> None:
         super().__init__(screen)
-        self._table: VirtualTable[ResultRow] = VirtualTable(_result_key, result_cells, id="results")
-        self._rule, self._panel = Bar(id="results-rule"), Sheet(id="results-panel")
+        self.table: VirtualTable[ResultRow] = VirtualTable(_result_key, result_cells, id="results")
         self._previews: dict[tuple[str, int], ResultPreview] = {}
         """By output and size: what is stored anew is asked for anew."""
 
-    def widgets(self) -> Iterable[Widget]:
-        yield self._table
-        yield self._rule
-        yield self._panel
-
     @property
     def main(self) -> VirtualTable[ResultRow]:
-        return self._table
+        return self.table
 
     async def load(self) -> bool:
-        row, detail = self._table.item, self.screen.detail
+        row, detail = self.table.item, self.screen.detail
         if row is None or detail is None or (_result_key(row), row.size) in self._previews:
             return True
         found = await self.session.ask(lambda client: client.result(detail.job.job_id, row.task, row.party, row.output))
@@ -56,15 +46,14 @@ class ResultsTab(JobTab):
 
     def show(self, detail: JobDetail) -> None:
         display = self.session.display()
-        self._table.set_columns(result_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
+        self.table.set_columns(result_columns(display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
         gone = keeping_span(detail.keeping, display) if detail.keeping.removed_ms is not None else None
         hint = gone.text if gone is not None else display.text("results.none_hint")
-        self._table.show(detail.results, empty=(display.text("results.none"), hint))
-        self._rule.show(self.title(display.text("results.about")), cut=display.glyphs.rule)
-        self._panel.show([(Span(" "), *line) for line in self._lines(max(20, self._panel.view_width - 2))])
+        self.table.show(detail.results, empty=(display.text("results.none"), hint))
+        self.show_panel(display.text("results.about"), self._lines(self.panel_width))
 
     def _lines(self, width: int) -> list[Line]:
-        row, display = self._table.item, self.session.display()
+        row, display = self.table.item, self.session.display()
         if row is None:
             return []
         preview = self._previews.get((_result_key(row), row.size))
@@ -95,27 +84,19 @@ class ResultsTab(JobTab):
             keeping.ask_discard(self.screen, self.session, detail.job.job_id, total)
 
     def find(self, text: str) -> None:
-        found = self.next_place([_result_key(row) for row in self._table.items], text, self._table.cursor)
-        if found is not None:
-            self._table.move_to(found)
+        self.find_row(self.table, text, _result_key)
 
     def opened(self) -> None:
         self.act_results_open()
 
     def act_results_open(self) -> None:
-        row = self._table.item
+        row = self.table.item
         if row is not None:
             title = f"{printable(row.task)}.{printable(row.output)}"
             self.screen.open_lines(title, self._lines(max(20, self.screen.size.width - 3)))
 
-    def act_panel_down(self) -> None:
-        self._panel.move(3)
-
-    def act_panel_up(self) -> None:
-        self._panel.move(-3)
-
     def act_results_save(self, *path: str) -> None:
-        row = self._table.item
+        row = self.table.item
         if row is None:
             return
         if path:
@@ -125,7 +106,7 @@ class ResultsTab(JobTab):
             self.screen.open_prompt("save", self.session.text("log.save_to"), f"{row.task}-{row.output}{suffix}")
 
     def save(self, path: str) -> None:
-        row, detail = self._table.item, self.screen.detail
+        row, detail = self.table.item, self.screen.detail
         if row is not None and detail is not None:
             self.screen.work("save", self._save, Path(path).expanduser(), detail.job.job_id, row)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.widget import Widget
 
 from nodeconsole.screens.movement import Movable
 from nodeconsole.viewmodels.document import places
 from nodeconsole.viewmodels.spans import Line, Span
+from nodeconsole.widgets.bar import Bar
+from nodeconsole.widgets.sheet import Sheet
+from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from embedded_scheduler.wire.console import JobDetail
     from nodeconsole.screens.job import JobScreen
+
+T = TypeVar("T")
 
 
 class JobTab:
@@ -76,6 +81,12 @@ class JobTab:
             return None
         return next((place for place in found if place > after), found[0])
 
+    def find_row(self, table: VirtualTable[T], text: str, line: Callable[[T], str]) -> None:
+        """Go to the next row of a table whose `line` has what was typed."""
+        found = self.next_place([line(row) for row in table.items], text, table.cursor)
+        if found is not None:
+            table.move_to(found)
+
     def save(self, path: str) -> None:
         """What was typed when asked where to save to."""
 
@@ -95,3 +106,33 @@ class JobTab:
     def problem(self, step: int) -> bool:
         """Go to the next (1) or previous (-1) problem; False when there is none."""
         return self.screen.problem_task(step)
+
+
+class PanelTab(JobTab):
+    """Below its table a rule with a heading, and what is known of the row under the cursor."""
+
+    table: Widget
+
+    def __init__(self, screen: JobScreen) -> None:
+        super().__init__(screen)
+        self._rule, self._panel = Bar(id=f"{self.name}-rule"), Sheet(id=f"{self.name}-panel")
+
+    def widgets(self) -> Iterable[Widget]:
+        yield self.table
+        yield self._rule
+        yield self._panel
+
+    @property
+    def panel_width(self) -> int:
+        """Cells for what `show_panel` gets."""
+        return max(20, self._panel.view_width - 2)
+
+    def show_panel(self, heading: str, lines: Iterable[Line]) -> None:
+        self._rule.show(self.title(heading), cut=self.session.glyphs.rule)
+        self._panel.show([(Span(" "), *line) for line in lines])
+
+    def act_panel_down(self) -> None:
+        self._panel.move(3)
+
+    def act_panel_up(self) -> None:
+        self._panel.move(-3)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from textual.widget import Widget
-
-from nodeconsole.screens.job_tabs.tab import JobTab
+from nodeconsole.screens.job_tabs.tab import PanelTab
 from nodeconsole.viewmodels.job import overview_lines, parties_of, task_cells, task_columns, task_lines
-from nodeconsole.viewmodels.spans import Span
-from nodeconsole.widgets.bar import Bar
-from nodeconsole.widgets.sheet import Sheet
 from nodeconsole.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
@@ -19,7 +13,7 @@ if TYPE_CHECKING:
     from nodeconsole.screens.job import JobScreen
 
 
-class TasksTab(JobTab):
+class TasksTab(PanelTab):
     name = "tasks"
 
     def __init__(self, screen: JobScreen) -> None:
@@ -28,14 +22,8 @@ class TasksTab(JobTab):
         self.table: VirtualTable[TaskRow] = VirtualTable(
             lambda task: task.name, lambda task: task_cells(task, self._parties, self.session.display()), id="tasks"
         )
-        self._rule, self._panel = Bar(id="tasks-rule"), Sheet(id="tasks-panel")
         self.whole_job = False
         """The lower part is about the job, not about the task."""
-
-    def widgets(self) -> Iterable[Widget]:
-        yield self.table
-        yield self._rule
-        yield self._panel
 
     @property
     def main(self) -> VirtualTable[TaskRow]:
@@ -46,21 +34,14 @@ class TasksTab(JobTab):
         self._parties = parties_of(detail)
         self.table.set_columns(task_columns(detail, display), cursor=display.glyphs.cursor, cut=display.glyphs.cut)
         self.table.show(detail.tasks, empty=(display.text("job.no_tasks"),))
-        width = max(20, self._panel.view_width - 2)
+        width = self.panel_width
         task = self.table.item
         if self.whole_job or task is None:
             lines = overview_lines(detail, display, width)
         else:
             lines = task_lines(task, detail, display, width)
         about = "job" if self.whole_job or task is None else "task"
-        self._rule.show(self.title(display.text(f"job.about.{about}")), cut=display.glyphs.rule)
-        self._panel.show([(Span(" "), *line) for line in lines])
+        self.show_panel(display.text(f"job.about.{about}"), lines)
 
     def choose(self, task: str) -> None:
         self.table.move_to_key(task)
-
-    def act_panel_down(self) -> None:
-        self._panel.move(3)
-
-    def act_panel_up(self) -> None:
-        self._panel.move(-3)
