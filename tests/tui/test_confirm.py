@@ -67,7 +67,7 @@ async def test_u_takes_the_decision_back(node: FakeNode, make_app: MakeApp) -> N
 
 
 async def test_a_node_lost_within_the_window_gets_nothing_later(node: FakeNode, make_app: MakeApp) -> None:
-    async with make_app(undo_seconds=0.4).run_test(size=SIZE) as pilot:
+    async with make_app(undo_seconds=1.5).run_test(size=SIZE) as pilot:
         await _reject(pilot)
         node.stop()
         await until_shown(pilot, "NOT DONE: reject job-")

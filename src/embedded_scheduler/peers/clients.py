@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 
 from embedded_scheduler.peers.directory import Partner
-from embedded_scheduler.peers.lines import Lines
 from embedded_scheduler.security.tls import KeyPair, client_context
 
 
@@ -37,8 +36,6 @@ class Clients:
         self._limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=keepalive, keepalive_expiry=idle_seconds
         )
-        self._keepalive = keepalive
-        self._idle_seconds = idle_seconds
         self._clients: dict[tuple[str, bool], _Known] = {}
         self._retired: list[httpx.AsyncClient] = []
         # Never used for a connection; a client would otherwise read this machine's whole list of CAs.
@@ -75,10 +72,12 @@ class Clients:
         if secure:
             pair = None if anonymous else self._route.pair
             context = client_context(pins=pins, ca_file=self._route.ca_file, pair=pair)
-        if not self._route.proxy:
-            return Lines(context, keepalive=self._keepalive, idle_seconds=self._idle_seconds)
-        proxy = httpx.Proxy(self._route.proxy)
-        return _Transport(verify=context, trust_env=False, limits=self._limits, proxy=proxy)
+        return _Transport(
+            verify=context,
+            trust_env=False,
+            limits=self._limits,
+            proxy=httpx.Proxy(self._route.proxy) if self._route.proxy else None,
+        )
 
     def renew(self, route: Route) -> None:
         """Our own certificate or way out changed: connections made from now on use the new one."""
@@ -114,11 +113,8 @@ def _client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
 
 
 class _Transport(httpx.AsyncHTTPTransport):
-    """The library's own, for calls through a proxy.
-
-    Faults of TLS on an open connection (such as "I do not know your certificate", which comes after the handshake) are
-    faults of the transport like all others; httpx lets them through as they are.
-    """
+    """Faults of TLS on an open connection (such as "I do not know your certificate", which comes after the handshake)
+    are faults of the transport like all others; httpx lets them through as they are."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
