@@ -213,7 +213,8 @@ async def test_unknown_partner_and_dead_partner() -> None:
 
 async def test_one_hanging_partner_delays_itself_alone() -> None:
     hanging, lively = ScriptedPartner(None), ScriptedPartner(said(200, data={"status": "SUCCESS"}))
-    async with gateway_to(hanging, lively, limit=1.0) as gateway:
+    limit = 3.0
+    async with gateway_to(hanging, lively, limit=limit) as gateway:
         stuck = asyncio.gather(*(gateway.call(POLL) for _ in range(CALLS_PER_PARTNER * 3)))
         for _ in range(CALLS_PER_PARTNER):
             await hanging.hung.acquire()
@@ -221,9 +222,9 @@ async def test_one_hanging_partner_delays_itself_alone() -> None:
         assert (await gateway.call(outgoing("task/poll", "p1", task_id="t", role=""))).delivery is OK
         assert (stuck.done(), len(hanging.heard)) == (False, CALLS_PER_PARTNER)
         replies = await stuck
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 2 * limit
     assert {reply.delivery for reply in replies} == {FAILED}
-    assert "within 1 s" in replies[0].error
+    assert "within 3 s" in replies[0].error
 
 
 async def test_a_connection_closed_under_a_call_is_made_anew_with_the_same_nonce() -> None:
