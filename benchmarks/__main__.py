@@ -13,7 +13,20 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import console, jobs, lists, logs, packs, serving, signing, strangers, tables, templates, trust
+from benchmarks import (
+    console,
+    console_memory,
+    jobs,
+    lists,
+    logs,
+    packs,
+    serving,
+    signing,
+    strangers,
+    tables,
+    templates,
+    trust,
+)
 from benchmarks.pair import CONTAINED, Pair, pair
 from benchmarks.rows import Row, table
 from nodeconsole.node_process import NodeProcess, free_addresses
@@ -33,14 +46,13 @@ ALONE_SECTIONS: dict[str, Callable[[NodeProcess], Awaitable[list[Row]]]] = {
     "lists": lists.measure,
 }
 USUAL = ("templates", *PAIR_SECTIONS, "trust", "strangers", *ALONE_SECTIONS, "console")
-SECTIONS = (*USUAL, "tables", "packs")
-"""What is not usual takes minutes and gigabytes of the disk: it is measured when it is named."""
+SECTIONS = (*USUAL, "memory", "tables", "packs")
+"""What is not usual takes minutes, some of it gigabytes of the disk: it is measured when it is named."""
 
 
-async def run(only: list[str], directory: Path) -> list[Row]:
-    """The rows of the chosen sections (none named: the usual ones), every section on fresh nodes of its kind."""
+async def run(only: list[str], directory: Path, rows: list[Row]) -> None:
+    """Add the rows of the chosen sections (none named: the usual ones), every section on fresh nodes of its kind."""
     chosen = [name for name in SECTIONS if name in (only or USUAL)]
-    rows: list[Row] = []
     if "templates" in chosen:
         rows += await _section("templates", templates.measure(directory / "templates"))
     if not {"trust", *PAIR_SECTIONS}.isdisjoint(chosen):
@@ -58,6 +70,8 @@ async def run(only: list[str], directory: Path) -> list[Row]:
             rows += await _alone(name, directory / name)
     if "console" in chosen:
         rows += await _section("console", console.measure(directory / "console"))
+    if "memory" in chosen:
+        rows += await _section("memory", console_memory.measure(directory / "memory"))
     if "tables" in chosen:
         rows += await _section("tables", tables.measure(directory / "tables"))
     if "packs" in chosen:
@@ -66,7 +80,6 @@ async def run(only: list[str], directory: Path) -> list[Row]:
             pair(directory / "sockets-trusted", trusted=True) as trusted,
         ):
             rows += await _section("packs", packs.measure(plain, trusted))
-    return rows
 
 
 async def _trust(plain: Pair, directory: Path) -> list[Row]:
@@ -96,13 +109,16 @@ async def _section(name: str, work: Awaitable[list[Row]]) -> list[Row]:
     return rows
 
 
-def _limit(only: list[str]) -> float:
-    return LIMIT_SECONDS if {"tables", "packs"}.isdisjoint(only) else LONG_LIMIT_SECONDS
-
-
-async def _bounded(only: list[str], directory: Path) -> list[Row]:
-    async with asyncio.timeout(_limit(only)):
-        return await run(only, directory)
+async def _bounded(only: list[str], directory: Path, rows: list[Row]) -> bool:
+    """Whether everything was measured before the limit; what was by then is in `rows`."""
+    limit = LIMIT_SECONDS if set(only) <= set(USUAL) else LONG_LIMIT_SECONDS
+    try:
+        async with asyncio.timeout(limit):
+            await run(only, directory, rows)
+    except TimeoutError:
+        sys.stderr.write(f"\nnot done after {limit:.0f} seconds: the machine is too busy to measure on\n")
+        return False
+    return True
 
 
 def main() -> int:
@@ -115,12 +131,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no part is named {', '.join(unknown)}")
     with tempfile.TemporaryDirectory(prefix="nodeconsole-bench-") as directory:
-        try:
-            rows = asyncio.run(_bounded([*args.only, *args.sections], Path(directory)))
-        except TimeoutError:
-            limit = _limit([*args.only, *args.sections])
-            sys.stderr.write(f"\nnot done after {limit:.0f} seconds: the machine is too busy to measure on\n")
-            return 1
+        rows: list[Row] = []
+        done = asyncio.run(_bounded([*args.only, *args.sections], Path(directory), rows))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{machine}, {time.strftime('%Y-%m-%d %H:%M')}")
     print(table(rows))
@@ -128,7 +140,7 @@ def main() -> int:
     if args.json:
         content = [{"name": row.name, "unit": row.unit, "rounds": row.rounds, "baseline": row.baseline} for row in rows]
         args.json.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    return 0
+    return 0 if done else 1
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def _measure(directory: Path) -> list[Row]:
         rows += _busy(socket, directory)
     with node(directory / "many", jobs=MANY) as (socket, _):
         rows += _many(socket, directory)
-    rows += console_memory.measure(directory)
+    rows += console_memory.much(directory)
     rows += console_keys.measure(directory)
     rows.append(_bridge())
     return rows
