@@ -15,11 +15,13 @@ import shlex
 import signal
 import socket
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from textual_serve.app_service import AppService
 from textual_serve.server import Server
 
 from nodeconsole.node_process import program
@@ -27,6 +29,7 @@ from nodeconsole.node_process import program
 COOKIE = "nodeconsole"
 TOKEN = "token"  # noqa: S105 - the name of the parameter
 _HOST = "127.0.0.1"
+_END_SECONDS = 3.0
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -108,8 +111,9 @@ class ConsoleServer(Server):
     """textual-serve with the door in front of all its routes, and without its banner."""
 
     def __init__(self, command: list[str], door: Door, port: int) -> None:
-        super().__init__(shlex.join(command), _HOST, port, title="nodeconsole", public_url=door.address)
+        super().__init__(f"exec {shlex.join(command)}", _HOST, port, title="nodeconsole", public_url=door.address)
         self._door = door
+        self._pages: set[web.WebSocketResponse] = set()
 
     async def make_app(self) -> web.Application:
         app = await self._make_app()
@@ -118,6 +122,31 @@ class ConsoleServer(Server):
 
     async def on_startup(self, app: web.Application) -> None:
         """Nothing is said here: the link is printed by whoever knows that somebody listens."""
+
+    async def on_shutdown(self, app: web.Application) -> None:
+        """Pages that are open would be waited for."""
+        del app
+        await asyncio.gather(*(page.close() for page in self._pages))
+
+    async def _process_messages(self, websocket: web.WebSocketResponse, app_service: AppService) -> None:
+        """As long as the page is open; then its console ends, and is waited for, which textual-serve does not do."""
+        self._pages.add(websocket)
+        try:
+            await super()._process_messages(websocket, app_service)
+        finally:
+            self._pages.discard(websocket)
+            await app_service.stop()
+            if app_service._process is not None:
+                await _ended(app_service._process)
+
+
+async def _ended(console: Process) -> None:
+    """What it still says is read: it would wait for a reader for ever."""
+    try:
+        await asyncio.wait_for(console.communicate(), _END_SECONDS)
+    except TimeoutError:
+        console.kill()
+        await console.communicate()
 
 
 async def serve(

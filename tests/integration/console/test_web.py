@@ -121,6 +121,39 @@ async def test_a_real_console_is_behind_the_door() -> None:
                 assert await _children_know_nothing_of(running.link)
 
 
+async def test_the_end_of_the_server_ends_the_consoles_of_open_pages() -> None:
+    with serving() as node:
+        command = [*program(), "attach", "--clean", "--socket", str(node.home.socket)]
+        async with aiohttp.ClientSession() as client:
+            running = _served(command)
+            async with running as served:
+                jar = (await _get(served.link)).cookies[COOKIE].value
+                headers = {"Origin": served.address, "Cookie": f"{COOKIE}={jar}"}
+                console = await client.ws_connect(f"{served.address}/ws?width=80&height=24", headers=headers)
+                assert (await console.receive(timeout=30)).type is aiohttp.WSMsgType.BINARY
+                assert _consoles_of(node.home.socket)
+                reading = asyncio.create_task(_to_the_end(console))
+            await reading
+    assert not _consoles_of(node.home.socket)
+
+
+async def _to_the_end(console: aiohttp.ClientWebSocketResponse) -> None:
+    async for _ in console:
+        pass
+
+
+def _consoles_of(node: Path) -> list[int]:
+    """The processes that were started with its address."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and str(node).encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
 async def _children_know_nothing_of(link: str) -> bool:
     token = link.split("token=")[1].encode()
     for entry in Path("/proc").iterdir():
