@@ -57,7 +57,7 @@ def measure(directory: Path) -> list[Row]:
 
 
 def _under_a_log(directory: Path) -> list[Row]:
-    """Up, follow, the prompt, and Escape, of whose time 25 ms are waited (`ESCDELAY`).
+    """Up, follow, the prompt, and Escape, of whose time 15 ms are waited (`ESCDELAY`).
 
     Each has an answer of its own, so that the log's lines are not taken for it.
     """

@@ -30,12 +30,12 @@ def forget_coercion() -> None:
 
 
 def hasten_escape(environ: MutableMapping[str, str]) -> None:
-    """A lone Escape waits 25 ms for the rest of another key's sequence, unless the operator's `ESCDELAY` says so.
+    """A lone Escape waits 15 ms for the rest of another key's sequence, unless the operator's `ESCDELAY` says so.
 
     Textual waits 100 ms by itself, which is felt. Terminals send a sequence in one piece. To be called before Textual
     is loaded, which reads it once.
     """
-    environ.setdefault("ESCDELAY", "25")
+    environ.setdefault("ESCDELAY", "15")
 
 
 def unfit(environ: Mapping[str, str]) -> str:
