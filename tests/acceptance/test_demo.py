@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.processes import processes_of
 
 from nodeconsole.demo.steps import Demo
 from nodeconsole.demo.verdict import read_table
@@ -27,20 +27,6 @@ def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
 
 def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
-
-
-def processes_of(directory: Path, word: str = "") -> list[int]:
-    """Processes whose command line names something below `directory`, and `word`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and int(entry.name) != os.getpid():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if os.fsencode(directory) in command and word.encode() in command:
-                found.append(int(entry.name))
-    return found
 
 
 def assert_right(result: dict[str, Any], home: Path) -> None:

@@ -260,9 +260,8 @@ class ConsoleScreen(Screen[None]):
     def _ask_again(self) -> None:
         """What was to be tried again by itself by now has been, which is no event: how did it go?"""
         now_ms = self.session.now_ms()
-        if not self._whole:
-            return
-        if self.session.online and now_ms - self._asked_ms > _ASKED_AGAIN_MS and overdue(self.waits(), now_ms):
+        due = self._whole and self.session.online and now_ms - self._asked_ms > _ASKED_AGAIN_MS
+        if due and overdue(self.waits(), now_ms):
             self._asked_ms = now_ms
             self.changed(Changes(jobs=frozenset({self.subject})))
 

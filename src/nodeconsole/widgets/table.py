@@ -67,7 +67,6 @@ class VirtualTable(Painted, Generic[T]):
         self._key = key
         self._cells = cells
         self._columns: tuple[Column, ...] = ()
-        self._laid_out: tuple[object, ...] = ()
         self._fitted: tuple[int, tuple[Fitted, ...]] = (-1, ())
         self._items: Sequence[T] = ()
         self._places: dict[str, int] = {}
@@ -98,10 +97,9 @@ class VirtualTable(Painted, Generic[T]):
     ) -> None:
         """Headings and widths, with the signs for the cursor and for text that is cut. `ordered`: the column by which
         rows are sorted, and the sign of the direction. `wide`: all columns, scrolled sideways."""
-        laid_out = (tuple(columns), cursor, cut, ordered, wide)
-        if laid_out == self._laid_out:
+        before = (self._columns, self._cursor_sign, self._cut, self._sorted, self._wide)
+        if (tuple(columns), cursor, cut, ordered, wide) == before:
             return
-        self._laid_out = laid_out
         self._columns = tuple(columns)
         self._fitted = (-1, ())
         self._cursor_sign, self._cut = cursor, cut

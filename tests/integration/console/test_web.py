@@ -16,6 +16,7 @@ from nodeconsole.node_process import program
 pytest.importorskip("textual_serve", reason="the extra [web] is not installed")
 aiohttp = pytest.importorskip("aiohttp")
 
+from tests.support.processes import processes_of  # noqa: E402
 from tests.support.showcase import serving  # noqa: E402
 
 from nodeconsole.web import COOKIE, listen, serve  # noqa: E402 - only where the extra is there
@@ -64,6 +65,13 @@ async def _get(url: str, **headers: str) -> aiohttp.ClientResponse:
         return answer
 
 
+async def _open_page(client: aiohttp.ClientSession, served: Served) -> aiohttp.ClientWebSocketResponse:
+    """The connection of a page that was let in."""
+    cookie = (await _get(served.link)).cookies[COOKIE].value
+    headers = {"Origin": served.address, "Cookie": f"{COOKIE}={cookie}"}
+    return await client.ws_connect(f"{served.address}/ws?width=80&height=24", headers=headers)
+
+
 async def test_without_the_token_nobody_gets_in(served: Served) -> None:
     for path in ("/", "/ws", "/static/js/textual.js", "/download/x", "/?token=", "/?token=guess"):
         headers = {"Origin": served.address} if path == "/ws" else {}
@@ -107,10 +115,8 @@ async def test_a_real_console_is_behind_the_door() -> None:
     with serving() as node:
         command = [*program(), "attach", "--clean", "--socket", str(node.home.socket)]
         async with _served(command) as running, aiohttp.ClientSession() as client:
-            jar = (await _get(running.link)).cookies[COOKIE].value
-            headers = {"Origin": running.address, "Cookie": f"{COOKIE}={jar}"}
             assert await _children_know_nothing_of(running.link)
-            async with client.ws_connect(f"{running.address}/ws?width=80&height=24", headers=headers) as console:
+            async with await _open_page(client, running) as console:
                 painted = b""
                 async with asyncio.timeout(30):
                     while b"psi-credit-daily" not in painted:
@@ -127,31 +133,17 @@ async def test_the_end_of_the_server_ends_the_consoles_of_open_pages() -> None:
         async with aiohttp.ClientSession() as client:
             running = _served(command)
             async with running as served:
-                jar = (await _get(served.link)).cookies[COOKIE].value
-                headers = {"Origin": served.address, "Cookie": f"{COOKIE}={jar}"}
-                console = await client.ws_connect(f"{served.address}/ws?width=80&height=24", headers=headers)
+                console = await _open_page(client, served)
                 assert (await console.receive(timeout=30)).type is aiohttp.WSMsgType.BINARY
-                assert _consoles_of(node.home.socket)
+                assert processes_of(node.home.socket)
                 reading = asyncio.create_task(_to_the_end(console))
             await reading
-    assert not _consoles_of(node.home.socket)
+    assert not processes_of(node.home.socket)
 
 
 async def _to_the_end(console: aiohttp.ClientWebSocketResponse) -> None:
     async for _ in console:
         pass
-
-
-def _consoles_of(node: Path) -> list[int]:
-    """The processes that were started with its address."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdecimal() and str(node).encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 async def _children_know_nothing_of(link: str) -> bool:
