@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx
 
 from embedded_scheduler.peers.directory import Partner
 from embedded_scheduler.security.tls import KeyPair, client_context
+from embedded_scheduler.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Clients:
         if secure:
             pair = None if anonymous else self._route.pair
             context = client_context(pins=pins, ca_file=self._route.ca_file, pair=pair)
-        return _Transport(
+        return Transport(
             verify=context,
             trust_env=False,
             limits=self._limits,
@@ -110,34 +111,3 @@ def _client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
         # Whoever calls limits the whole of a call; a limit per read would never add to it.
         timeout=None,  # noqa: S113
     )
-
-
-class _Transport(httpx.AsyncHTTPTransport):
-    """Faults of TLS on an open connection (such as "I do not know your certificate", which comes after the handshake)
-    are faults of the transport like all others; httpx lets them through as they are."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            response = await super().handle_async_request(request)
-        except ssl.SSLError as error:
-            raise httpx.ReadError(str(error), request=request) from None
-        if request.url.scheme == "https":
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            response.stream = _Stream(response.stream, request)
-        return response
-
-
-class _Stream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, request: httpx.Request) -> None:
-        self._inner = inner
-        self._request = request
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in self._inner:
-                yield part
-        except ssl.SSLError as error:
-            raise httpx.ReadError(str(error), request=self._request) from None
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()

@@ -35,6 +35,7 @@ from embedded_scheduler.peers.link_checks import (
 from embedded_scheduler.peers.link_probe import FULL, QUICK, SECONDS, Plan, Probe, Target
 from embedded_scheduler.security import invitation as codes
 from embedded_scheduler.sentences import say
+from embedded_scheduler.transport import Transport
 from embedded_scheduler.wire.linktest import LinkCheck, LinkChecks, LinkReport, OwnSide
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
@@ -136,6 +137,5 @@ class LinkTester:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        return httpx.AsyncClient(
-            verify=context, proxy=self._route().proxy or None, trust_env=False, timeout=SECONDS, follow_redirects=False
-        )
+        transport = Transport(verify=context, proxy=self._route().proxy or None, trust_env=False)
+        return httpx.AsyncClient(transport=transport, trust_env=False, timeout=SECONDS, follow_redirects=False)

@@ -17,6 +17,7 @@ from embedded_scheduler.config import MIB
 from embedded_scheduler.errors import Refused
 from embedded_scheduler.runners.following import AwayError
 from embedded_scheduler.sentences import say
+from embedded_scheduler.transport import Transport
 
 _CONNECT_S = 5.0
 _ANSWER_S = 30.0
@@ -62,7 +63,11 @@ class EngineHttp:
         timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
         headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         async with httpx.AsyncClient(
-            base_url=self._address, headers=headers, verify=verify, timeout=timeout, trust_env=False
+            base_url=self._address,
+            headers=headers,
+            timeout=timeout,
+            trust_env=False,
+            transport=Transport(verify=verify, trust_env=False),
         ) as client:
             yield client
 
