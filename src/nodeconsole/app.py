@@ -177,6 +177,15 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         if self._settled is not None:
             self.set_timer(_SETTLED_SECONDS, self._settled)
 
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            screen = self.screen
+            if isinstance(screen, ConsoleScreen):
+                self.app_focus = True
+                screen.route(event)
+                return
+        await super().on_event(event)
+
     def on_key(self, event: events.Key) -> None:
         """Keys that must work above every question too."""
         if not isinstance(self.screen, ConsoleScreen):

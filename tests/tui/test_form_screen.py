@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -89,6 +90,24 @@ async def test_a_field_is_edited_where_it_stands(node: FakeNode, make_app: MakeA
         await until(pilot, lambda: shown.submitted)
         assert shown.submitted[0]["max_iter"] == 20
         await until_shown(pilot, "100 of 1,200")
+
+
+async def test_keys_that_come_in_a_burst_fill_in_and_submit_as_if_they_came_one_by_one(
+    node: FakeNode, make_app: MakeApp
+) -> None:
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        for turns in range(10):
+            shown = Shown(pilot, sample())
+            screen = await shown.open()
+            screen.show_field("max_iter")
+            for key in ("enter", "ctrl+u", "7", "1", "enter", "enter", "2", "f10"):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await until(pilot, lambda shown=shown: bool(shown.submitted))  # type: ignore[misc]
+            assert shown.submitted[0]["max_iter"] == 712, turns
+            await until_gone(pilot, "fields ")
 
 
 async def test_choices_are_found_by_letters_and_show_what_depends_on_them(node: FakeNode, make_app: MakeApp) -> None:

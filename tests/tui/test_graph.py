@@ -115,10 +115,10 @@ def test_moving_goes_to_the_nearest_box_that_way() -> None:
 
 @st.composite
 def flows(draw: st.DrawFn) -> dict[str, list[str]]:
-    size = draw(st.integers(1, 18))
+    names = [draw(st.sampled_from(["", "n0"])), *(f"n{n}" for n in range(1, draw(st.integers(1, 18))))]
     return {
-        f"n{n}": [f"n{m}" for m in draw(st.lists(st.integers(0, n - 1), max_size=4, unique=True))] if n else []
-        for n in range(size)
+        name: [names[m] for m in draw(st.lists(st.integers(0, n - 1), max_size=4, unique=True))] if n else []
+        for n, name in enumerate(names)
     }
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
+from textual import events
+from textual.screen import Screen
+from textual.widgets import Input
 
 from nodeconsole.actions import ACTIONS, GLOBAL, KeyMap, Level, available, plain_key
 from nodeconsole.app import SECTIONS, NodeConsoleApp
@@ -113,3 +119,41 @@ async def test_escape_takes_back_one_thing_and_never_leaves(node: FakeNode, make
         assert "100 of 1,200" in screen_text(pilot)
         await press(pilot, "ctrl+q")
         await until(pilot, lambda: not pilot.app.is_running)
+
+
+async def test_what_is_typed_stays_in_order_whenever_the_line_gets_the_focus(node: FakeNode, make_app: MakeApp) -> None:
+    """Keys come from the terminal at any moment between the one that opens a line and the line's own focus."""
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        screen, text = pilot.app.screen, "abcdefghijklmnopqrstuvwxyz0123456789"
+        for turns in range(12):
+            pilot.app.post_message(events.Key("slash", "/"))
+            for letter in text:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                pilot.app.post_message(events.Key(letter, letter))
+            await until(pilot, lambda: isinstance(line := screen.focused, Input) and len(line.value) == len(text))
+            assert isinstance(screen.focused, Input)
+            assert screen.focused.value == text, turns
+            await press(pilot, "escape")
+            await until(pilot, lambda: screen.focused is None)
+
+
+def _typed_into(screen: Screen[Any], text: str) -> bool:
+    return isinstance(screen.focused, Input) and screen.focused.value == text
+
+
+async def test_what_is_typed_behind_a_line_goes_to_the_screen(node: FakeNode, make_app: MakeApp) -> None:
+    """On a slow link keys come in bursts: none of them is lost, and none gets into the line that Enter ended."""
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        for turns in range(12):
+            for key, letter in (("slash", "/"), ("p", "p"), ("enter", "\r"), ("colon", ":"), ("h", "h"), ("i", "i")):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                pilot.app.post_message(events.Key(key, letter))
+            screen = pilot.app.screen
+            await until(pilot, partial(_typed_into, screen, "hi"))
+            assert "filter: p " in screen_text(pilot), turns
+            await press(pilot, "escape", "escape")
+            await until_gone(pilot, "filter: p ")

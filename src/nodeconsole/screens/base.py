@@ -19,7 +19,7 @@ from nodeconsole.screens import command_line
 from nodeconsole.screens.chrome import Chrome
 from nodeconsole.screens.command_line import CommandLine
 from nodeconsole.screens.jumping import Jumpable, Jumping, Tabs
-from nodeconsole.screens.keyboard import Keyboard
+from nodeconsole.screens.keyboard import Keyboard, Typed
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.strips import Strip, Strips
 from nodeconsole.viewmodels.changes import EVERYTHING, NOTHING, Changes
@@ -27,6 +27,7 @@ from nodeconsole.viewmodels.spans import Line
 from nodeconsole.viewmodels.tabs import NO_LABELS
 from nodeconsole.viewmodels.waiting import overdue
 from nodeconsole.widgets.bar import Bar
+from nodeconsole.widgets.line import Line as TypedLine
 from nodeconsole.widgets.painted import Painted
 from nodeconsole.widgets.prompt import Prompt
 from nodeconsole.widgets.sheet import Sheet
@@ -65,6 +66,8 @@ class ConsoleScreen(Screen[None]):
         self._reloading = False
         self._asked_ms = 0
         self._loaded = False
+        self._prompt: Prompt | None = None
+        """The line that is typed into now; one that was ended is no more, though it may still be there."""
         self.command_line = CommandLine(self)
         self.strips = Strips(self)
         self.jumping = Jumping(self)
@@ -285,11 +288,22 @@ class ConsoleScreen(Screen[None]):
         """A line to type into is about to appear: what is typed before it is there belongs into it."""
         self._keyboard.expect_line()
 
+    def route(self, typed: Typed) -> None:
+        """What was typed while this screen is on top, in the order in which it was."""
+        self._keyboard.route(typed)
+
     def on_descendant_focus(self) -> None:
         self._keyboard.give_ahead()
 
     def on_key(self, event: events.Key) -> None:
         self._keyboard.take(event)
+
+    def on_paste(self, event: events.Paste) -> None:
+        self._keyboard.take(event)
+
+    def line_ended(self, line: TypedLine) -> None:
+        """What its end meant has been done, and it has no longer the focus: what was typed behind it comes now."""
+        self._keyboard.follow(line)
 
     def offer(self, strip: Strip) -> None:
         """Let the next key choose."""
@@ -333,20 +347,26 @@ class ConsoleScreen(Screen[None]):
     @property
     def prompt_kind(self) -> str:
         """What the line is for that one types into; empty = there is none."""
-        # Not `query_one`, which would keep every prompt that ever was in its cache.
-        return next((prompt.kind for prompt in self.query(Prompt)), "")
+        return self._prompt.kind if self._prompt is not None else ""
 
     def open_prompt(
         self, kind: str, label: str, value: str = "", words: Sequence[str] = (), *, begun: bool = False
     ) -> None:
-        if self.prompt_kind:
+        if self._prompt is not None:
             return
         self.expect_typing()
+        self._prompt = Prompt(kind, label, value, words, begun=begun)
         # It pushes the message out of their line, and nothing else on the screen moves.
-        self.mount(Prompt(kind, label, value, words, begun=begun), before=self.bar("flash"))
+        self.mount(self._prompt, before=self.bar("flash"))
+
+    def fill_prompt(self, text: str) -> None:
+        """Replace what was typed."""
+        if self._prompt is not None:
+            self._prompt.fill(text)
 
     def close_prompt(self) -> None:
-        for prompt in self.query(Prompt):
+        prompt, self._prompt = self._prompt, None
+        if prompt is not None:
             prompt.remove()
         self.command_line.close()
         self.set_focus(None)
@@ -377,11 +397,22 @@ class ConsoleScreen(Screen[None]):
             self.prompt_typed(message.kind, message.text)
 
     def on_prompt_entered(self, message: Prompt.Entered) -> None:
+        ended = self._prompt
         self.close_prompt()
         if message.kind == command_line.KIND:
             self.command_line.run(message.text)
         else:
             self.prompt_entered(message.kind, message.text)
+        if ended is not None:
+            self.line_ended(ended.line)
+
+    def cancel_prompt(self) -> None:
+        """Esc was pressed while typing."""
+        ended = self._prompt
+        self.close_prompt()
+        if ended is not None:
+            self.prompt_cancelled(ended.kind)
+            self.line_ended(ended.line)
 
     # What every screen can do.
 

@@ -9,7 +9,6 @@ from nodeconsole.viewmodels.commands import parse_command
 from nodeconsole.viewmodels.completion import Candidate, Completion, beginning_with, candidate_lines, typed
 from nodeconsole.viewmodels.spans import Line, Span
 from nodeconsole.viewmodels.text import printable
-from nodeconsole.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from nodeconsole.screens.base import ConsoleScreen
@@ -48,8 +47,7 @@ class CommandLine:
 
     def _fill(self, line: str) -> None:
         self._line = self._filled = line
-        for prompt in self._screen.query(Prompt):
-            prompt.fill(line)
+        self._screen.fill_prompt(line)
 
     # Completion.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from nodeconsole.viewmodels.completion import Completion, beginning_with, candidate_lines
 from nodeconsole.viewmodels.list_filter import cut_word
 from nodeconsole.viewmodels.spans import Line
-from nodeconsole.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
     from nodeconsole.screens.listing import ListingScreen
@@ -40,7 +39,7 @@ class FilterLine:
     def tab(self, step: int) -> None:
         if self._completion.found:
             self._completion, self._filled = self._completion.stepped(step)
-            self._screen.query_one(Prompt).fill(self._filled)
+            self._screen.fill_prompt(self._filled)
             self._screen.repaint_chrome()
 
     def lines(self, width: int) -> tuple[Line, ...]:

@@ -302,9 +302,8 @@ class FormScreen(Moves, ConsoleScreen):
             editor.cursor_position = len(editor.value)
 
     async def on_inline_editor_done(self, message: InlineEditor.Done) -> None:
-        edited = self._editing
-        # F10 may have been typed before the line that Enter closed was gone.
-        if not await self._keep_edited() and not message.submit:
+        edited, editor = self._editing, self._editor
+        if not await self._keep_edited():
             return
         if message.submit:
             self.act_form_submit()
@@ -313,12 +312,16 @@ class FormScreen(Moves, ConsoleScreen):
             following = self._current()
             if following is not None and following.name != edited and self._is_line(following):
                 self._edit_here(following)
+        if editor is not None:
+            self.line_ended(editor)
 
     async def on_inline_editor_given_up(self) -> None:
-        edited, before = self._editing, self._before
+        edited, before, editor = self._editing, self._before, self._editor
         await self._close_editor()
         if edited:
             self._put(edited, before)
+        if editor is not None:
+            self.line_ended(editor)
 
     async def _keep_edited(self) -> bool:
         """Take what is in the line that is edited; False when there is none."""

@@ -6,25 +6,45 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input
 
 from nodeconsole.actions import Action, Pending, plain_key
 from nodeconsole.screens import command_line
+from nodeconsole.widgets.line import Line
 
 if TYPE_CHECKING:
     from nodeconsole.screens.base import ConsoleScreen
+
+Typed = events.Key | events.Paste
 
 _APPEARS_SECONDS = 3.0
 """Within so long a line to type into is there, or will not come."""
 
 
 class Keyboard:
-    """The keys of one screen, and those that were pressed before the line was there that they belong into."""
+    """The keys of one screen, and what is pasted, in the order in which it was typed: also what came before the line
+    was there that it belongs into, and what came behind the key that ended a line."""
 
     def __init__(self, screen: ConsoleScreen) -> None:
         self._screen = screen
-        self._ahead: list[events.Key] | None = None
+        self._ahead: list[Typed] | None = None
         self._ahead_timer: Timer | None = None
+        self._under_way: list[Typed] = []
+        """Handed to the screen and not taken by it yet, oldest first."""
+        self._ended: Line | None = None
+        """A line that has been ended, as long as keys come from it."""
+        self._held: list[Typed] = []
+        """What came to the screen meanwhile, oldest first."""
+
+    def route(self, typed: Typed) -> None:
+        """Hand it on: to the line that has the focus, unless keys before it have still to get there."""
+        line = self._screen.focused
+        if line is not None and self._ahead is None and self._ended is None and not self._under_way:
+            self._give(typed, line)
+        else:
+            self._under_way.append(typed)
+            self._screen._forward_event(typed)
 
     # Typed ahead.
 
@@ -40,32 +60,71 @@ class Keyboard:
         if self._ahead_timer is not None:
             self._ahead_timer.stop()
             self._ahead_timer = None
-        for key in ahead or ():
-            # As the app hands it on. What a screen sends ends at the screen: Enter would find no binding of the line.
-            receiver = self._screen.focused or self._screen
-            receiver._forward_event(events.Key(key.key, key.character).set_sender(self._screen.app))
+        for typed in ahead or ():
+            self._hand_over(typed, self._screen.focused or self._screen)
 
-    # One key.
+    def _hand_over(self, typed: Typed, receiver: Widget) -> None:
+        """As the app does it. What a screen sends ends at the screen: Enter would find no binding of the line."""
+        anew = events.Paste(typed.text) if isinstance(typed, events.Paste) else events.Key(typed.key, typed.character)
+        anew.set_sender(self._screen.app)
+        self._give(anew, receiver)
 
-    def take(self, event: events.Key) -> None:
+    def _give(self, typed: Typed, receiver: Widget) -> None:
+        if isinstance(receiver, Line) and isinstance(typed, events.Key):
+            receiver.awaited += 1
+        receiver._forward_event(typed)
+
+    # One of them.
+
+    def take(self, event: Typed) -> None:
         """Do what it means; what it means nothing to goes on to the app."""
+        routed = event in self._under_way
+        if routed:
+            del self._under_way[: self._under_way.index(event) + 1]
+        held = routed and self._ended is not None
+        if held:
+            self._held.append(event)
+        if held or self._mean(event, on_its_way=routed):
+            event.stop()
+            event.prevent_default()
+
+    # Behind the end of a line.
+
+    def follow(self, line: Line) -> None:
+        """Take what was typed behind its end, then what came to the screen meanwhile."""
+        self._ended = line
+        line.leave_to(self)
+        self.line_gone()
+
+    def take_behind(self, key: events.Key) -> None:
+        self._mean(key, on_its_way=True)
+        self.line_gone()
+
+    def line_gone(self) -> None:
+        if self._ended is not None and not self._ended.awaited:
+            held, self._held, self._ended = self._held, [], None
+            for typed in held:
+                self._mean(typed, on_its_way=True)
+
+    def _mean(self, typed: Typed, *, on_its_way: bool) -> bool:
+        """`on_its_way`: no line has seen it yet."""
+        line = self._screen.focused
         if self._ahead is not None:
-            self._ahead.append(event)
-        elif isinstance(self._screen.focused, Input):
-            if not self._beside_typing(event.key):
-                return
-        elif not self._command(pressed(event)):
-            return
-        event.stop()
-        event.prevent_default()
+            self._ahead.append(typed)
+        elif isinstance(line, Input) and on_its_way:
+            self._hand_over(typed, line)
+        elif isinstance(typed, events.Paste):
+            return False
+        else:
+            return self._beside_typing(typed.key) if isinstance(line, Input) else self._command(pressed(typed))
+        return True
 
     def _beside_typing(self, key: str) -> bool:
         """The keys that the line itself does not take."""
         screen = self._screen
         kind = screen.prompt_kind
         if key == "escape":
-            screen.close_prompt()
-            screen.prompt_cancelled(kind)
+            screen.cancel_prompt()
         elif key in ("up", "down") and kind == command_line.KIND:
             screen.command_line.recall(-1 if key == "up" else 1)
         elif key in ("tab", "shift+tab"):

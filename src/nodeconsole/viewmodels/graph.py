@@ -143,12 +143,12 @@ def _grid(names: Sequence[str], across: int, top: int, width: int, height: int) 
 
 @dataclass(slots=True)
 class _Vertex:
-    """A box, or (`name` empty) the place where lines of one source pass a layer."""
+    """A box, or (no `name`) the place where lines of one source pass a layer. A box may be called the empty text."""
 
     source: int
     layer: int
     width: int
-    name: str = ""
+    name: str | None = None
     above: list[int] = field(default_factory=list)
     below: list[int] = field(default_factory=list)
     centre: int = 0
@@ -291,9 +291,9 @@ class _Plan:
             vertex = self._vertices[number]
             if place:
                 before = self._vertices[layer[place - 1]]
-                gap = _GAP if before.name and vertex.name else 1
+                gap = 1 if before.name is None or vertex.name is None else _GAP
                 offset += before.width // 2 + vertex.width // 2 + 1 + gap
-            weight = 1.0 if vertex.name else _STRAIGHT
+            weight = _STRAIGHT if vertex.name is None else 1.0
             mean, total, members = wish - offset, weight, [(number, offset)]
             while blocks and blocks[-1][0] > mean:
                 other_mean, other_total, other_members = blocks.pop()
@@ -312,7 +312,7 @@ class _Plan:
             self._tops.append(len(self.rows))
             self._grow(self._height)
             for vertex in layer:
-                if not self._vertices[vertex].name:
+                if self._vertices[vertex].name is None:
                     self._pass(vertex, self._tops[-1])
             if number + 1 < len(self._layers):
                 self._channel([self._net(vertex, ports) for vertex in layer if self._vertices[vertex].below])
@@ -376,7 +376,7 @@ class _Plan:
     def _boxes(self) -> dict[str, Box]:
         found = {}
         for vertex in self._vertices:
-            if vertex.name:
+            if vertex.name is not None:
                 x = vertex.centre - vertex.width // 2
                 found[vertex.name] = Box(
                     vertex.name, vertex.layer, x, self._tops[vertex.layer], vertex.width, self._height

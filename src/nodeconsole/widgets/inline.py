@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from textual import events
 from textual.geometry import Offset, Region
 from textual.message import Message
-from textual.widgets import Input
+
+from nodeconsole.widgets.line import Line
 
 
-class InlineEditor(Input):
+class InlineEditor(Line):
     """Posts `Done` with where to go next, or `Given up`. It takes pasted text whole, as one line."""
 
     DEFAULT_CSS = """
@@ -55,20 +56,23 @@ class InlineEditor(Input):
         offset = super().cursor_screen_offset
         return offset - (1, 0) if self.cursor_position >= len(self.value) else offset
 
-    def _on_key(self, event: events.Key) -> None:  # type: ignore[override]
+    def takes(self, event: events.Key) -> bool:
         steps = {"enter": 0, "tab": 1, "shift+tab": -1, "up": -1, "down": 1}
-        if event.key == "escape":
-            self.post_message(self.GivenUp())
-        elif self._number and event.key in ("up", "down"):
+        if self._number and event.key in ("up", "down"):
             self.post_message(self.Stepped(1 if event.key == "up" else -1))
+        elif event.key == "escape":
+            self._end(self.GivenUp())
         elif event.key in steps:
-            self.post_message(self.Done(steps[event.key]))
+            self._end(self.Done(steps[event.key]))
         elif event.key == "f10":
-            self.post_message(self.Done(submit=True))
+            self._end(self.Done(submit=True))
         else:
-            return
-        event.stop()
-        event.prevent_default()
+            return False
+        return True
+
+    def _end(self, message: Message) -> None:
+        self.over = True
+        self.post_message(message)
 
     def _on_paste(self, event: events.Paste) -> None:
         super()._on_paste(events.Paste(" ".join(event.text.splitlines())))

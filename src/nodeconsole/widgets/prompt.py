@@ -11,6 +11,8 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
+from nodeconsole.widgets.line import Line
+
 
 class Prompt(Horizontal):
     """Posts `Typed` while typing and `Entered` on Enter. `kind` tells the screen what it asked for.
@@ -37,25 +39,25 @@ class Prompt(Horizontal):
     def __init__(
         self, kind: str, label: str, value: str = "", words: Sequence[str] = (), *, begun: bool = False
     ) -> None:
-        super().__init__(id="prompt")
+        super().__init__()
         self.kind = kind
         self._label = label
         suggester = SuggestFromList(words, case_sensitive=False) if words else None
         # Made here, not in `compose`: keys may come, and the prompt be closed, before it has been composed.
-        self._field = Input(value, compact=True, suggester=suggester, select_on_focus=not begun)
-        self._field.cursor_blink = False
+        self.line = Line(value, compact=True, suggester=suggester, select_on_focus=not begun)
+        self.line.cursor_blink = False
 
     def compose(self) -> ComposeResult:
         yield Static(f" {self._label} ", markup=False)
-        yield self._field
+        yield self.line
 
     def on_mount(self) -> None:
-        self._field.focus()
+        self.line.focus()
 
     def fill(self, text: str) -> None:
         """Replace what was typed."""
-        self._field.value = text
-        self._field.cursor_position = len(text)
+        self.line.value = text
+        self.line.cursor_position = len(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
