@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from algorithm_components.sdk.forms.model import Choice
 from nodeconsole.app import NodeConsoleApp
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.choosing import ChoiceScreen
+from nodeconsole.screens.log_view import LogView
 from nodeconsole.widgets.prompt import Prompt
 from tests.support.console import press, until, until_shown
 from tests.support.fake_node import FakeNode
@@ -46,4 +48,19 @@ async def test_a_prompt(node: FakeNode, make_app: MakeApp) -> None:
             screen.close_prompt()
         await until(pilot, lambda: not screen.query(Prompt))
         await press(pilot, ":", "up", "escape")
+        await _settled(pilot)
+
+
+async def test_a_log_that_was_to_be_repainted(node: FakeNode, make_app: MakeApp) -> None:
+    """Its lines go first, then the screen: the moment of a repaint may lie between."""
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        await press(pilot, "l")
+        screen = pilot.app.screen
+        assert isinstance(screen, LogView)
+        await until(pilot, lambda: screen.main.buffer.total)
+        await screen.remove_children()
+        screen.plan_repaint()
+        await asyncio.sleep(0.3)
+        await press(pilot, "q", "q")
         await _settled(pilot)

@@ -150,7 +150,7 @@ class AuditScreen(ListingScreen["EventRow"]):
 
     def act_audit_verify(self, *_: str) -> None:
         self.session.say(self.session.text("audit.verifying"), "dim")
-        self.run_worker(self._verify(), group="verify", exclusive=True)
+        self.work("verify", self._verify)
 
     async def _verify(self) -> None:
         report = await self.session.ask(lambda client: client.ledger_verify())
@@ -167,7 +167,7 @@ class AuditScreen(ListingScreen["EventRow"]):
             self.open_prompt("export", self.session.text("audit.export"), "ledger.jsonl")
             return
         path = Path(" ".join(words)).expanduser()
-        self.run_worker(self._export(path), group="save", exclusive=True)
+        self.work("save", self._export, path)
 
     def prompt_entered(self, kind: str, text: str) -> None:
         if kind == "export" and text.strip():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
@@ -223,7 +224,8 @@ class ConsoleScreen(Screen[None]):
         """Do it in the background; what is under way in the same group ends."""
 
         async def run() -> None:
-            await task(*given, **named)
+            with self._unless_closing():
+                await task(*given, **named)
 
         # Not the coroutine itself: one that is replaced before it began would never be awaited.
         starter: WorkType[None] = run
@@ -231,17 +233,23 @@ class ConsoleScreen(Screen[None]):
 
     async def _reload_pending(self) -> None:
         try:
-            while self._pending and self._seen:
-                changes, self._pending = self._pending, NOTHING
-                if await self.reload(changes):
-                    self._loaded = True
-        except NoMatches:
-            # The answer came while the screen was taken down, whose widgets go first.
-            if self._whole:
-                raise
+            with self._unless_closing():
+                while self._pending and self._seen:
+                    changes, self._pending = self._pending, NOTHING
+                    if await self.reload(changes):
+                        self._loaded = True
         finally:
             self._reloading = False
         self.repaint_chrome()
+
+    @contextmanager
+    def _unless_closing(self) -> Iterator[None]:
+        """An answer may come while the screen is taken down, whose widgets go first."""
+        try:
+            yield
+        except NoMatches:
+            if self._whole:
+                raise
 
     # Chrome.
 

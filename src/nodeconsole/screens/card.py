@@ -94,7 +94,7 @@ class CardScreen(OneOfMany):
         self._detail = detail
         self.retranslate()
         if first:
-            self.run_worker(self._ask_partners(), group="partners", exclusive=True)
+            self.work("partners", self._ask_partners)
         return True
 
     async def _ask_partners(self) -> None:

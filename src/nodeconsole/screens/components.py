@@ -108,7 +108,7 @@ class ActsOnComponents(ConsoleScreen):
             return
         if words:
             path = Path(" ".join(words)).expanduser()
-            self.run_worker(_export(self.session, row, path), group="file", exclusive=True)
+            self.work("file", _export, self.session, row, path)
         else:
             self.open_prompt("export", self.session.text("components.ask_export"), f"{row.name}-{row.version}.json")
 
@@ -189,7 +189,7 @@ class ComponentScreen(Moves, ActsOnComponents):
         self._loaded = True
         self.retranslate()
         if not self._elsewhere:
-            self.run_worker(self._ask_partners(), group="partners", exclusive=True)
+            self.work("partners", self._ask_partners)
         return True
 
     async def _ask_partners(self) -> None:

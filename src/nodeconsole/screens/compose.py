@@ -192,7 +192,7 @@ class ComposeScreen(Moves, ConsoleScreen):
         self._checked = None
         keep_draft(self.session, self.composition)
         self._judge()
-        self.run_worker(self._describe(), group="describe", exclusive=True)
+        self.work("describe", self._describe)
 
     # Editing.
 
@@ -436,7 +436,7 @@ class ComposeScreen(Moves, ConsoleScreen):
             suggestion = str(self._path or f"{self.composition.flow_id or 'job'}.json")
             self.open_prompt("save", self.session.text("compose.ask_path"), suggestion)
             return
-        self.run_worker(self._save(Path(" ".join(words)).expanduser()), group="file", exclusive=True)
+        self.work("file", self._save, Path(" ".join(words)).expanduser())
 
     async def _save(self, path: Path) -> None:
         try:
@@ -453,7 +453,7 @@ class ComposeScreen(Moves, ConsoleScreen):
         if not words or not words[0]:
             self.open_prompt("load", self.session.text("compose.ask_load"), str(self._path or ""))
             return
-        self.run_worker(self._load(Path(" ".join(words)).expanduser()), group="file", exclusive=True)
+        self.work("file", self._load, Path(" ".join(words)).expanduser())
 
     async def _load(self, path: Path) -> None:
         composition = await read_composition(self.session, path)
@@ -464,7 +464,7 @@ class ComposeScreen(Moves, ConsoleScreen):
     # Checking and submitting.
 
     def act_compose_check(self) -> None:
-        self.run_worker(self._check(), group="check", exclusive=True)
+        self.work("check", self._check)
 
     async def _check(self) -> bool:
         """Whether nothing is wrong: by what is known here, then by the node, which asks the partners."""
@@ -483,7 +483,7 @@ class ComposeScreen(Moves, ConsoleScreen):
         return not checked.problems
 
     def act_compose_submit(self, *_: str) -> None:
-        self.run_worker(self._submit(), group="check", exclusive=True)
+        self.work("check", self._submit)
 
     async def _submit(self) -> None:
         if not await self._check() or self._checked is None:

@@ -104,7 +104,7 @@ class FormScreen(Moves, ConsoleScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.run_worker(self._load_choices(), group="choices", exclusive=True)
+        self.work("choices", self._load_choices)
 
     def on_unmount(self) -> None:
         super().on_unmount()
@@ -211,7 +211,7 @@ class FormScreen(Moves, ConsoleScreen):
     def act_app_refresh(self, *_: str) -> None:
         """Ask the node for the choices again."""
         self.view.failed.clear()
-        self.run_worker(self._load_choices(), group="choices", exclusive=True)
+        self.work("choices", self._load_choices)
 
     # Editing.
 
@@ -281,7 +281,8 @@ class FormScreen(Moves, ConsoleScreen):
         self.query_one("#sheet", Container).mount(editor)
 
     def _place_editor(self) -> None:
-        editor, place = self._editor, self.main.cell_region("value")
+        editor = self._editor
+        place = None if editor is None else self.main.cell_region("value")
         if editor is not None and place is not None:
             editor.put(place)
 

@@ -110,7 +110,7 @@ class JobsScreen(ListingScreen["JobRow"]):
         # Asking for a job that waits for us tells its sender that it was opened: only who opens it does that.
         if state != self._previewed and self.session.online and not row.needs_decision:
             self._previewed = state
-            self.run_worker(self._load_preview(row.job_id), group="preview", exclusive=True)
+            self.work("preview", self._load_preview, row.job_id)
         own = self._detail is not None and self._detail.job.job_id == row.job_id
         detail, log = (self._detail, self._log) if own else (None, ())
         return preview_lines(row, detail, log, self.session.display(), width, height)
@@ -237,7 +237,7 @@ class JobsScreen(ListingScreen["JobRow"]):
         return self.main.items
 
     def act_list_mark_all(self, *_: str) -> None:
-        self.run_worker(self._mark_all(), group="marks", exclusive=True)
+        self.work("marks", self._mark_all)
 
     async def _mark_all(self) -> None:
         await self._load_more(_MOST)

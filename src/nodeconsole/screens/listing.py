@@ -503,7 +503,7 @@ class ListingScreen(Moves, ConsoleScreen, Generic[T]):
         if not words:
             self.open_prompt("save", self.session.text("saving.prompt"), f"{self.listing.name}.csv")
             return
-        self.run_worker(save_rows(self, Path(" ".join(words)).expanduser()), group="save", exclusive=True)
+        self.work("save", save_rows, self, Path(" ".join(words)).expanduser())
 
     async def all_rows(self) -> Sequence[T]:
         """Every row that fits the filter, in order; a list that loads by pages gets the rest of them."""

@@ -122,9 +122,10 @@ class LogView(Moves, ConsoleScreen):
 
     def _repaint_now(self) -> None:
         self._repaint_planned = False
-        self.take_arrived()
-        self.main.grown()
-        self.repaint_chrome()
+        if self._whole:
+            self.take_arrived()
+            self.main.grown()
+            self.repaint_chrome()
 
     def take_arrived(self) -> None:
         """Put what came since the last repaint into the lines."""

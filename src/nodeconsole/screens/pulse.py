@@ -97,7 +97,7 @@ class PulseScreen(PanesScreen):
             self.changed(Changes(subjects=frozenset({"pulse"})))
         if now_ms - self._sampled_ms >= _SAMPLE_MS:
             self._sampled_ms = now_ms
-            self.run_worker(self._sample(), group="resources", exclusive=True)
+            self.work("resources", self._sample)
 
     async def reload(self, changes: Changes) -> bool:  # noqa: ARG002 - everything that happens shows here somewhere
         self._asked_ms = self.session.now_ms()
@@ -127,7 +127,7 @@ class PulseScreen(PanesScreen):
     def act_pulse_window(self, *_: str) -> None:
         """Day or week."""
         self._hours = _HOURS[(_HOURS.index(self._hours) + 1) % len(_HOURS)]
-        self.run_worker(self._recount(), group="recount", exclusive=True)
+        self.work("recount", self._recount)
         self.repaint_chrome()
 
     async def _recount(self) -> None:

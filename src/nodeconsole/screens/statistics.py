@@ -89,7 +89,7 @@ class StatisticsScreen(PanesScreen):
     def _count_over(self, hours: int) -> None:
         self._hours = hours
         self.repaint_chrome()
-        self.run_worker(self._recount(), group="recount", exclusive=True)
+        self.work("recount", self._recount)
 
     async def _recount(self) -> None:
         hours = self._hours
@@ -108,7 +108,7 @@ class StatisticsScreen(PanesScreen):
             return
         path = Path(" ".join(words)).expanduser()
         as_text = statistics.as_json if path.suffix.lower() == ".json" else statistics.as_csv
-        self.run_worker(save(self.session, path, as_text(self._found)), group="save", exclusive=True)
+        self.work("save", save, self.session, path, as_text(self._found))
 
     def prompt_entered(self, kind: str, text: str) -> None:
         if kind == _SAVE and text.strip():
