@@ -97,7 +97,7 @@ async def test_keys_that_come_in_a_burst_fill_in_and_submit_as_if_they_came_one_
 ) -> None:
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
-        for turns in range(10):
+        for turns in (0, 1, 2, 4, 8):
             shown = Shown(pilot, sample())
             screen = await shown.open()
             screen.show_field("max_iter")
