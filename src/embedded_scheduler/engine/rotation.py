@@ -33,6 +33,9 @@ _LOG = logging.getLogger(__name__)
 WAKEUP = "rotation"
 UPDATE = "node/update"
 _EVERY = 3600.0
+_ROTATED = "identity.rotated"
+_CLOCK_MS = 60_000
+"""By so much the clock may have been set back between the switch and its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +153,28 @@ async def _switch_if_known(engine: Engine, *, force: bool, actor: str) -> None:
     engine.identity = now
     engine.on_identity(now, await asyncio.to_thread(files.load_old, now))
     _LOG.warning("this node's key is now %s, before it was %s", now.fingerprint, identity.fingerprint)
-    await engine.db.write(
-        lambda tx: ledger.append(
-            tx,
-            subject="identity",
-            subject_id=engine.node_id,
-            event="identity.rotated",
-            actor=actor,
-            data={"before": identity.fingerprint, "after": now.fingerprint, "not_told": list(waiting)},
-        )
+    await engine.db.write(lambda tx: _record(tx, engine.node_id, identity, now, waiting, actor))
+
+
+def _record(tx: Tx, node_id: str, before: Identity, after: Identity, not_told: Sequence[str], actor: str) -> None:
+    ledger.append(
+        tx,
+        subject="identity",
+        subject_id=node_id,
+        event=_ROTATED,
+        actor=actor,
+        data={"before": before.fingerprint, "after": after.fingerprint, "not_told": list(not_told)},
     )
+
+
+def _is_recorded(reader: Reader, identity: Identity, since_ms: int) -> bool:
+    wanted = ledger.Wanted(event=_ROTATED, since_ms=since_ms)
+    before: int | None = ledger.FAR
+    while before is not None:
+        records, before = ledger.newest(reader, wanted, before=before, limit=1)
+        if any(record.data.get("after") == identity.fingerprint for record in records):
+            return True
+    return False
 
 
 class Rotation:
@@ -172,6 +187,7 @@ class Rotation:
 
     async def run(self) -> None:
         wakeup = self._engine.bus.wakeup(WAKEUP)
+        await self._make_up_for_record()
         while True:
             try:
                 await _switch_if_known(self._engine, force=False, actor="node")
@@ -180,13 +196,25 @@ class Rotation:
                 _LOG.error("the rotation of the key cannot go on: %s", error)
             await wakeup.wait(_EVERY)
 
+    async def _make_up_for_record(self) -> None:
+        """The switch is one of files, its record one of the database: a node may have been killed in between."""
+        engine = self._engine
+        identity = identity_of(engine)
+        before = await asyncio.to_thread(files.load_old, identity)
+        if before is None or before.fingerprint == identity.fingerprint:
+            return
+        since_ms = files.switched_ms(identity) - _CLOCK_MS
+
+        def work(tx: Tx) -> None:
+            if not _is_recorded(tx, identity, since_ms):
+                _record(tx, engine.node_id, before, identity, _waiting(tx, None), "node")
+
+        await engine.db.write(work)
+
     def _drop_old(self) -> None:
         engine = self._engine
         identity = identity_of(engine)
-        old = identity.directory / (files.KEY_FILE + files.OLD)
-        if not old.exists():
-            return
-        age_ms = engine.clock.now_ms() - old.stat().st_mtime * 1000
-        if age_ms > engine.settings.identity.overlap_days * DAY_MS:
+        switched_ms = files.switched_ms(identity)
+        if switched_ms and engine.clock.now_ms() - switched_ms > engine.settings.identity.overlap_days * DAY_MS:
             files.drop_old(identity)
             engine.on_identity(identity, None)

@@ -143,6 +143,14 @@ def load_old(identity: Identity) -> Identity | None:
     return _load_pair(identity.directory, OLD, identity.pair.passphrase)
 
 
+def switched_ms(identity: Identity) -> int:
+    """When the present key came into use (Unix epoch), as long as the one before is kept; 0 = not known."""
+    try:
+        return (identity.directory / (KEY_FILE + OLD)).stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return 0
+
+
 def drop_old(identity: Identity) -> None:
     for name in (KEY_FILE, CERTIFICATE_FILE):
         (identity.directory / (name + OLD)).unlink(missing_ok=True)
@@ -159,7 +167,6 @@ def put_next_into_use(identity: Identity) -> Identity:
         copy.unlink(missing_ok=True)
     (directory / (CERTIFICATE_FILE + NEXT)).replace(directory / CERTIFICATE_FILE)
     _complete_switch(directory)
-    os.utime(directory / (KEY_FILE + OLD))
     return load_identity(directory, passphrase=identity.pair.passphrase)
 
 
@@ -167,6 +174,7 @@ def _complete_switch(directory: Path) -> None:
     """The certificate went first, so a key that waits is the one that belongs to it."""
     waiting = directory / (KEY_FILE + NEXT)
     if waiting.exists() and not (directory / (CERTIFICATE_FILE + NEXT)).exists():
+        os.utime(directory / (KEY_FILE + OLD))
         waiting.replace(directory / KEY_FILE)
         waiting.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ from tests.support.hosted import Hosted, hosted
 from tests.support.nodes import eventually
 
 from embedded_scheduler.home import Home
+from embedded_scheduler.security import identity
 from embedded_scheduler.security import invitation as codes
 from nodeconsole.client import ClientError, NodeClient
 
@@ -213,6 +214,27 @@ async def test_a_new_key_reaches_the_partner_and_the_old_one_counts_no_longer(tm
         )
         await nodes.at_bob.terminate_contract("alice")
         await reaches(nodes.at_alice, "bob", "TERMINATED")
+
+
+async def test_a_node_that_was_killed_before_its_record_of_a_new_key_makes_up_for_it(tmp_path: Path) -> None:
+    async with hosted(tmp_path, "alice", tls="mutual") as alice:
+        home = alice.home
+    before = identity.load_identity(home.identity)
+    identity.prepare_next(before, "alice", "")
+    after = identity.put_next_into_use(before)
+    for _ in range(2):
+        async with again(home) as client:
+
+            async def recorded(client: NodeClient = client) -> bool:
+                return "identity.rotated" in await events(client)
+
+            await eventually(recorded, what="the new key is in the ledger", within=10)
+            found = [
+                event for event in (await client.event_page(limit=200)).events if event.event == "identity.rotated"
+            ]
+            assert [(one.actor, one.data["before"], one.data["after"]) for one in found] == [
+                ("node", before.fingerprint, after.fingerprint)
+            ]
 
 
 async def _has_key_other_than(client: NodeClient, fingerprint: str) -> bool:
