@@ -26,6 +26,7 @@ from nodeconsole.places import state_directory
 from nodeconsole.remote.target import Place
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.screens.held import HeldWrites
+from nodeconsole.screens.keyboard import Typed
 from nodeconsole.screens.session import Session
 from nodeconsole.screens.watch import Watch
 from nodeconsole.state import State
@@ -132,6 +133,8 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
         self._undo_seconds = files.preferences.undo if undo_seconds is None else undo_seconds
         self._read_only = read_only
         self._leaving = False
+        self._typed_at: list[ConsoleScreen] = []
+        """Screens that keys were handed to and may not have reached, oldest first."""
         self._settled = settled
         self._asked_themes = (theme or "", environ.get("NODECONSOLE_THEME", ""))
         self._watches: dict[str, Watch] = {}
@@ -179,12 +182,27 @@ class NodeConsoleApp(Conveniences, inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
-            screen = self.screen
+            # By the screen that earlier keys have still to pass: they may lead to another, and this one follows them.
+            self._typed_at = [screen for screen in self._typed_at if screen.typing]
+            screen = self._typed_at[0] if self._typed_at else self.screen
             if isinstance(screen, ConsoleScreen):
                 self.app_focus = True
-                screen.route(event)
+                self._type_at(screen, event)
                 return
         await super().on_event(event)
+
+    def _type_at(self, screen: ConsoleScreen, typed: Typed) -> None:
+        if screen not in self._typed_at:
+            self._typed_at.append(screen)
+        screen.route(typed)
+
+    def pass_on(self, typed: Typed) -> None:
+        """To the screen that is on top now: what was typed at another that has led to it."""
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            self._type_at(screen, typed)
+        else:
+            (screen.focused or screen)._forward_event(typed)
 
     def on_key(self, event: events.Key) -> None:
         """Keys that must work above every question too."""

@@ -157,3 +157,20 @@ async def test_what_is_typed_behind_a_line_goes_to_the_screen(node: FakeNode, ma
             assert "filter: p " in screen_text(pilot), turns
             await press(pilot, "escape", "escape")
             await until_gone(pilot, "filter: p ")
+
+
+async def test_what_is_typed_behind_a_key_that_leads_elsewhere_follows_there(node: FakeNode, make_app: MakeApp) -> None:
+    """A burst that goes to a section, filters there, and opens what was found: nothing of it is taken by the screen
+    before, where the same keys mean something else."""
+    async with make_app().run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "100 of 1,200")
+        for turns in (0, 1, 2, 4, 8):
+            for key in (":", *"components", "\r", "/", *"align", "\r", "\r"):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                pilot.app.post_message(events.Key("enter" if key == "\r" else key, key))
+            await until_shown(pilot, "components > ")
+            assert isinstance(pilot.app, NodeConsoleApp)
+            assert pilot.app.session.state.recall("section", "") == "components"
+            await press(pilot, "q", "escape", "escape", "g", "j")
+            await until_shown(pilot, "100 of 1,200")

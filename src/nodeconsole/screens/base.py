@@ -300,6 +300,11 @@ class ConsoleScreen(Screen[None]):
         """What was typed while this screen is on top, in the order in which it was."""
         self._keyboard.route(typed)
 
+    @property
+    def typing(self) -> bool:
+        """Something that was typed has still to be taken."""
+        return self.is_running and self._keyboard.busy
+
     def on_descendant_focus(self) -> None:
         self._keyboard.give_ahead()
 

@@ -9,6 +9,7 @@ from nodeconsole.keymap import UserKeys
 
 if TYPE_CHECKING:
     from nodeconsole.screens.base import ConsoleScreen
+    from nodeconsole.screens.keyboard import Typed
 
 
 class Console(Protocol):
@@ -28,3 +29,5 @@ class Console(Protocol):
     def copy(self, text: str, what: str) -> None: ...
 
     def show_equivalents(self, screen: ConsoleScreen) -> None: ...
+
+    def pass_on(self, typed: Typed) -> None: ...

@@ -37,6 +37,10 @@ class Keyboard:
         self._held: list[Typed] = []
         """What came to the screen meanwhile, oldest first."""
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._under_way) or self._ended is not None
+
     def route(self, typed: Typed) -> None:
         """Hand it on: to the line that has the focus, unless keys before it have still to get there."""
         line = self._screen.focused
@@ -64,10 +68,13 @@ class Keyboard:
             self._hand_over(typed, self._screen.focused or self._screen)
 
     def _hand_over(self, typed: Typed, receiver: Widget) -> None:
-        """As the app does it. What a screen sends ends at the screen: Enter would find no binding of the line."""
+        self._give(self._anew(typed), receiver)
+
+    def _anew(self, typed: Typed) -> Typed:
+        """As from the app. What a screen sends ends at the screen: Enter would find no binding of the line."""
         anew = events.Paste(typed.text) if isinstance(typed, events.Paste) else events.Key(typed.key, typed.character)
         anew.set_sender(self._screen.app)
-        self._give(anew, receiver)
+        return anew
 
     def _give(self, typed: Typed, receiver: Widget) -> None:
         if isinstance(receiver, Line) and isinstance(typed, events.Key):
@@ -109,7 +116,9 @@ class Keyboard:
     def _mean(self, typed: Typed, *, on_its_way: bool) -> bool:
         """`on_its_way`: no line has seen it yet."""
         line = self._screen.focused
-        if self._ahead is not None:
+        if on_its_way and self._screen.app.screen is not self._screen:
+            self._screen.console.pass_on(self._anew(typed))
+        elif self._ahead is not None:
             self._ahead.append(typed)
         elif isinstance(line, Input) and on_its_way:
             self._hand_over(typed, line)
