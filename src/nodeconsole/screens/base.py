@@ -318,6 +318,10 @@ class ConsoleScreen(Screen[None]):
         """What its end meant has been done, and it has no longer the focus: what was typed behind it comes now."""
         self._keyboard.follow(line)
 
+    def grabs(self, key: str) -> bool:  # noqa: ARG002 - for a screen that asked for a key
+        """Whether the key, of whatever meaning, was taken as one that was asked for."""
+        return False
+
     def offer(self, strip: Strip) -> None:
         """Let the next key choose."""
         self.strips.offer(strip)

@@ -148,7 +148,9 @@ class Keyboard:
 
     def _command(self, name: str) -> bool:
         screen, session = self._screen, self._screen.session
-        if screen.jumping.active:
+        if screen.grabs(name):
+            pass
+        elif screen.jumping.active:
             screen.jumping.take(plain_key(name))
         elif name == "escape" and session.tour is not None and not screen.strips.offered:
             session.tour = None

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual import events
 from textual.widget import Widget
 
 from nodeconsole.actions import GLOBAL, key_name, plain_key
 from nodeconsole.keymap import fault_of_key, rebound
 from nodeconsole.screens.base import ConsoleScreen
-from nodeconsole.screens.keyboard import pressed
 from nodeconsole.screens.movement import Moves
 from nodeconsole.screens.session import Session
 from nodeconsole.viewmodels import settings
@@ -130,13 +128,11 @@ class SettingsScreen(Moves, ConsoleScreen):
             self.console.prefer(setting.id, settings.default_word(setting.id))
         self.retranslate()
 
-    def on_key(self, event: events.Key) -> None:
+    def grabs(self, key: str) -> bool:
         if not self._binding:
-            super().on_key(event)
-            return
-        event.stop()
-        event.prevent_default()
-        self._take_key(plain_key(pressed(event)))
+            return False
+        self._take_key(plain_key(key))
+        return True
 
     def _take_key(self, key: str) -> None:
         """The key that was asked for, or the first of two when other pairs begin with it."""
