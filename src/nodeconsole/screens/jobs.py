@@ -191,7 +191,7 @@ class JobsScreen(ListingScreen["JobRow"]):
 
     def _want_more(self, rows: int) -> None:
         if self._next and not self._loading_more and self.session.online:
-            self.run_worker(self._load_more(rows), group="more")
+            self.work("more", self._load_more, rows)
 
     async def _load_more(self, rows: int) -> None:
         """Until there are so many, or no more."""
