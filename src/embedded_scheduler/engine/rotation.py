@@ -204,12 +204,8 @@ class Rotation:
         if before is None or before.fingerprint == identity.fingerprint:
             return
         since_ms = files.switched_ms(identity) - _CLOCK_MS
-
-        def work(tx: Tx) -> None:
-            if not _is_recorded(tx, identity, since_ms):
-                _record(tx, engine.node_id, before, identity, _waiting(tx, None), "node")
-
-        await engine.db.write(work)
+        if not await engine.db.read(lambda reader: _is_recorded(reader, identity, since_ms)):
+            await engine.db.write(lambda tx: _record(tx, engine.node_id, before, identity, _waiting(tx, None), "node"))
 
     def _drop_old(self) -> None:
         engine = self._engine

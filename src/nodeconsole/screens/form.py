@@ -282,8 +282,10 @@ class FormScreen(Moves, ConsoleScreen):
 
     def _place_editor(self) -> None:
         editor = self._editor
-        place = None if editor is None else self.main.cell_region("value")
-        if editor is not None and place is not None:
+        if editor is None:
+            return
+        place = self.main.cell_region("value")
+        if place is not None:
             editor.put(place)
 
     def on_input_changed(self, event: Input.Changed) -> None:
