@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -56,6 +58,17 @@ async def fill(pilot: Pilot[Any], *values: str) -> None:
         assert isinstance(field, Input)
         field.value = value
         await press(pilot, "enter")
+
+
+async def burst(pilot: Pilot[Any], *keys: str, turns: int = 0) -> None:
+    """Send keys as a slow link does, with so many turns of the event loop before each, whatever the app is at."""
+    for key in keys:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if len(key) == 1:
+            pilot.app.post_message(events.Key(_character_to_key(key), key))
+        else:
+            pilot.app.post_message(events.Key(key, "\r" if key == "enter" else None))
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from nodeconsole.app import NodeConsoleApp
 from nodeconsole.screens.editing import NoEditor, edit_outside
 from nodeconsole.screens.form import FormScreen, Purpose
 from nodeconsole.widgets.inline import InlineEditor
-from tests.support.console import press, screen_text, until, until_gone, until_shown
+from tests.support.console import burst, press, screen_text, until, until_gone, until_shown
 from tests.support.fake_node import FakeNode
 from tests.support.self_descriptions import SPECIFICATION_SAMPLE, component, large
 
@@ -101,10 +100,7 @@ async def test_keys_that_come_in_a_burst_fill_in_and_submit_as_if_they_came_one_
             shown = Shown(pilot, sample())
             screen = await shown.open()
             screen.show_field("max_iter")
-            for key in ("enter", "ctrl+u", "7", "1", "enter", "enter", "2", "f10"):
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await burst(pilot, "enter", "ctrl+u", "7", "1", "enter", "enter", "2", "f10", turns=turns)
             await until(pilot, lambda shown=shown: bool(shown.submitted))  # type: ignore[misc]
             assert shown.submitted[0]["max_iter"] == 712, turns
             await until_gone(pilot, "fields ")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from textual import events
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -16,7 +14,7 @@ from nodeconsole.actions import ACTIONS, GLOBAL, KeyMap, Level, available, plain
 from nodeconsole.app import SECTIONS, NodeConsoleApp
 from nodeconsole.screens.base import ConsoleScreen
 from nodeconsole.viewmodels.visits import Visits
-from tests.support.console import press, screen_text, until, until_gone, until_shown
+from tests.support.console import burst, press, screen_text, until, until_gone, until_shown
 from tests.support.fake_node import FakeNode
 
 MakeApp = Callable[..., NodeConsoleApp]
@@ -127,11 +125,7 @@ async def test_what_is_typed_stays_in_order_whenever_the_line_gets_the_focus(nod
         await until_shown(pilot, "100 of 1,200")
         screen, text = pilot.app.screen, "abcdefghijklmnopqrstuvwxyz0123456789"
         for turns in (0, 1, 2, 4, 8):
-            pilot.app.post_message(events.Key("slash", "/"))
-            for letter in text:
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                pilot.app.post_message(events.Key(letter, letter))
+            await burst(pilot, "/", *text, turns=turns)
             await until(pilot, lambda: isinstance(line := screen.focused, Input) and len(line.value) == len(text))
             assert isinstance(screen.focused, Input)
             assert screen.focused.value == text, turns
@@ -148,10 +142,7 @@ async def test_what_is_typed_behind_a_line_goes_to_the_screen(node: FakeNode, ma
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         for turns in (0, 1, 2, 4, 8):
-            for key, letter in (("slash", "/"), ("p", "p"), ("enter", "\r"), ("colon", ":"), ("h", "h"), ("i", "i")):
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                pilot.app.post_message(events.Key(key, letter))
+            await burst(pilot, "/", "p", "enter", ":", "h", "i", turns=turns)
             screen = pilot.app.screen
             await until(pilot, partial(_typed_into, screen, "hi"))
             assert "filter: p " in screen_text(pilot), turns
@@ -165,10 +156,7 @@ async def test_what_is_typed_behind_a_key_that_leads_elsewhere_follows_there(nod
     async with make_app().run_test(size=SIZE) as pilot:
         await until_shown(pilot, "100 of 1,200")
         for turns in (0, 1, 2, 4, 8):
-            for key in (":", *"components", "\r", "/", *"align", "\r", "\r"):
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-                pilot.app.post_message(events.Key("enter" if key == "\r" else key, key))
+            await burst(pilot, ":", *"components", "enter", "/", *"align", "enter", "enter", turns=turns)
             await until_shown(pilot, "components > ")
             assert isinstance(pilot.app, NodeConsoleApp)
             assert pilot.app.session.state.recall("section", "") == "components"

@@ -33,7 +33,7 @@ from nodeconsole.viewmodels.snoozing import asleep, put_off
 from nodeconsole.viewmodels.spans import plain
 from nodeconsole.viewmodels.standing import warning_lines
 from nodeconsole.viewmodels.times import DAY, HOUR, parse_until
-from tests.support.console import console_of, press, screen_text, until, until_gone, until_shown
+from tests.support.console import burst, console_of, press, screen_text, until, until_gone, until_shown
 from tests.support.fake_node import (
     ENDING,
     INVITATION,
@@ -336,18 +336,13 @@ async def test_what_is_typed_ahead_goes_where_the_focus_will_be(node: FakeNode, 
         await press(pilot, "g", "o")
         await until_shown(pilot, "051e c79b")
         await press(pilot, "X")
-        for key in ("b", "o", "b", "enter", "w", "h", "y", "enter"):
-            pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await burst(pilot, *"bob", "enter", *"why", "enter")
         await until_shown(pilot, "ended the contract with bob")
         await press(pilot, "I")
-        for key in ("enter", "enter", "Y"):
-            pilot.app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await burst(pilot, "enter", "enter", "Y")
         await until_shown(pilot, "Good for one application")
         assert node.contracts[1].reason == "why"
-        for key in ("colon", *"tokens", "enter"):
-            pilot.app.post_message(
-                events.Key(key, {"colon": ":", "enter": "\r"}.get(key, key if len(key) == 1 else None))
-            )
+        await burst(pilot, ":", *"tokens", "enter")
         await until_shown(pilot, "tokens")
         await until_gone(pilot, ": tokens")
 

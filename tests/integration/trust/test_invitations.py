@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from tests.support.hosted import Hosted, hosted
+from tests.support.hosted import Hosted, hosted, started
 from tests.support.nodes import eventually
 
-from embedded_scheduler.home import Home
 from embedded_scheduler.security import identity
 from embedded_scheduler.security import invitation as codes
 from nodeconsole.client import ClientError, NodeClient
@@ -156,24 +155,10 @@ async def test_restart_between_and_a_lost_confirmation(tmp_path: Path) -> None:
         listen = nodes.bob.running.listen
         settings = nodes.bob.home.settings_file
         settings.write_text(settings.read_text().replace("127.0.0.1:0", listen, 1))
-        async with again(nodes.bob.home) as at_bob:
+        async with started(nodes.bob.home) as bob, bob.client() as at_bob:
             assert (await at_bob.contract("alice")).words == here.words
             await at_bob.confirm_contract("alice", here.words)
             await reaches(at_bob, "alice", "APPROVED")
-
-
-@asynccontextmanager
-async def again(home: Home) -> AsyncIterator[NodeClient]:
-    """The node of a home, started once more."""
-    from embedded_scheduler.server import BackgroundNode  # noqa: PLC0415
-
-    background = BackgroundNode(home)
-    await asyncio.to_thread(background.start)
-    try:
-        async with NodeClient(home.socket) as client:
-            yield client
-    finally:
-        await asyncio.to_thread(background.stop)
 
 
 async def test_refused_stays_refused(tmp_path: Path) -> None:
@@ -223,7 +208,7 @@ async def test_a_node_that_was_killed_before_its_record_of_a_new_key_makes_up_fo
     identity.prepare_next(before, "alice", "")
     after = identity.put_next_into_use(before)
     for _ in range(2):
-        async with again(home) as client:
+        async with started(home) as node, node.client() as client:
 
             async def recorded(client: NodeClient = client) -> bool:
                 return "identity.rotated" in await events(client)
@@ -255,7 +240,7 @@ async def test_a_forced_rotation_finds_the_partner_that_was_away(tmp_path: Path)
             await nodes.at_alice.rotate_identity()
         settings = nodes.bob.home.settings_file
         settings.write_text(settings.read_text().replace("127.0.0.1:0", listen, 1))
-        async with again(nodes.bob.home) as at_bob:
+        async with started(nodes.bob.home) as bob, bob.client() as at_bob:
             await eventually(lambda: _has_key_other_than(at_bob, before), what="bob learns the new key", within=15)
             assert (await at_bob.contract("alice")).fingerprint == after
 
